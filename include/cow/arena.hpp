@@ -1,0 +1,145 @@
+// The arena: memory whose content can be snapshotted, rolled back and cloned.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cow/snapshot.hpp"
+#include "cow/stats.hpp"
+#include "cow/units.hpp"
+
+namespace cow {
+
+/// What makes pages read-only and catches the first write to each.
+enum class Barrier {
+  mprotect,     ///< mprotect and SIGSEGV: works everywhere
+  userfaultfd,  ///< userfaultfd write-protection and SIGBUS: cheaper; needs Linux 5.19 and a permissive sandbox
+  automatic,    ///< userfaultfd where the kernel allows it, else mprotect
+};
+
+struct ArenaOptions {
+  std::size_t capacity = std::size_t{1} << 30;  ///< bytes of address space, rounded up to pages; memory is used only where written
+  std::string name = "cow";                     ///< shown in /proc/self/maps and in reports
+  void* address = nullptr;                      ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
+  Barrier barrier = Barrier::mprotect;
+};
+
+namespace detail {
+class ArenaBooks;
+struct Access;
+}
+
+/// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
+/// before_cut() before each snapshot(), clone() and rollback(), and after_cut() when it is done or failed.
+class CutHook {
+ public:
+  virtual ~CutHook() = default;
+  virtual void before_cut() = 0;
+  virtual void after_cut() noexcept = 0;
+};
+
+/// A reference to an arena that follows it when the Arena object is moved. Must not be used after the
+/// arena is destroyed. Cheap to copy. For what is built on arenas, such as cow::Heap.
+class ArenaRef {
+ public:
+  ArenaRef() noexcept = default;
+
+  std::byte* data() const noexcept;
+  std::size_t capacity() const noexcept;
+  bool contains(const void* p) const noexcept;
+
+  /// As the Arena's members of the same names.
+  void prepare_write(void* p, std::size_t n) const;
+  void discard(void* p, std::size_t n) const;
+
+  /// Whether the page of `p` can be written now without a fault and without a copy. A hint: a snapshot in
+  /// another thread may protect it at any time. One relaxed load. `p` must lie in the arena.
+  bool is_writable(const void* p) const noexcept;
+
+  /// Advances with every cut (snapshot, clone, rollback): what is_writable() said before may no longer hold.
+  std::uint64_t epoch() const noexcept;
+
+  /// The arena's hook; installs what `make` returns if there is none yet. It lives as long as the arena.
+  std::shared_ptr<CutHook> cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const;
+
+  explicit operator bool() const noexcept { return books_ != nullptr; }
+  friend bool operator==(const ArenaRef&, const ArenaRef&) noexcept = default;
+
+ private:
+  friend class Arena;
+  explicit ArenaRef(detail::ArenaBooks* books) noexcept : books_(books) {}
+
+  detail::ArenaBooks* books_ = nullptr;
+};
+
+/// A range of memory that can be snapshotted, rolled back and cloned at a cost that grows with what was
+/// written, not with its size. It is ordinary memory to read and write, by any code in the process. The
+/// first write to each page after a snapshot costs a fault of a few microseconds. Never-written memory
+/// reads as zero.
+///
+/// Movable, not copyable; the memory stays where it is when the object is moved. Using a moved-from arena
+/// throws std::logic_error; its noexcept getters give nullptr and 0.
+///
+/// Thread safety: any threads may read and write the memory at any time; a snapshot beside running
+/// writers is an atomic cut: a write is in it only if all that happened before it is. The members may be
+/// called from any threads at once, except that rollback() needs writers to be quiet, and moving and
+/// destroying need everything to be.
+///
+/// fork(): the memory is shared with no child. Using the arena in a child process throws std::logic_error.
+///
+/// Errors: std::invalid_argument for arguments that cannot be right, std::system_error when the kernel
+/// refuses, naming the operation and its sizes. An operation that throws leaves the content as it was.
+class Arena {
+ public:
+  explicit Arena(const ArenaOptions& options = {});
+  Arena(Arena&&) noexcept;
+  Arena& operator=(Arena&&) noexcept;
+  ~Arena();
+
+  std::byte* data() const noexcept;
+  /// Bytes of address space: what was asked for, rounded up to pages.
+  std::size_t capacity() const noexcept;
+  bool contains(const void* p) const noexcept;
+  /// The barrier in use; never `automatic`.
+  Barrier barrier() const noexcept;
+
+  /// The content as it is now. Cost: about a microsecond a run of pages written since the last one.
+  /// If nothing was written since the newest snapshot, that version is shared.
+  [[nodiscard]] Snapshot snapshot();
+
+  /// A new arena with this content at another address: a snapshot and its clone in one step.
+  [[nodiscard]] Arena clone();
+
+  /// The content becomes the snapshot's, at the same addresses. Any snapshot of this arena, older or newer, or the
+  /// one it was cloned from, any number of times; all snapshots stay valid. Other threads must not write meanwhile.
+  /// Throws std::invalid_argument for a snapshot of another arena. Cost: a copy of each page written since.
+  void rollback(const Snapshot& snapshot);
+
+  /// Makes [p, p+n) writable now, as writing to each page would, but without faults: for bulk writes, and for
+  /// buffers handed to system calls, which fail with EFAULT on a protected page. A later snapshot undoes it.
+  void prepare_write(void* p, std::size_t n);
+
+  /// Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it.
+  void discard(void* p, std::size_t n);
+
+  /// The pages that may differ from the snapshot's content: sorted, disjoint, a superset of those that do.
+  std::vector<PageRange> changed_since(const Snapshot& snapshot) const;
+
+  ArenaStats stats() const;
+
+  /// A reference that follows this arena when it is moved. Throws std::logic_error when moved from.
+  ArenaRef ref() const;
+
+ private:
+  friend class Snapshot;
+  friend struct detail::Access;
+  explicit Arena(detail::ArenaBooks* adopted) noexcept : books_(adopted) {}
+
+  detail::ArenaBooks* books_ = nullptr;
+};
+
+}  // namespace cow

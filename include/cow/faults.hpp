@@ -1,0 +1,21 @@
+// The signal handler, for programs that share it with others.
+#pragma once
+
+#include <csignal>
+
+namespace cow {
+
+/// Whether the library's handler is the one that SIGSEGV (and SIGBUS, where the userfaultfd barrier is in use)
+/// reaches first. False when someone replaced it later, and before the first arena. One system call.
+bool fault_handler_installed() noexcept;
+
+/// Puts the handler in place, or back in place, chaining to what it finds there. Does nothing when it is
+/// there already. The first arena does this by itself. Throws std::system_error, and std::runtime_error where
+/// a sanitizer keeps the signal to itself (ASan with handle_segv=2).
+void install_fault_handler();
+
+/// For programs that own the handler: true if this fault was a write to an arena and is resolved, so that the
+/// handler can return and the write be repeated. Async-signal-safe; keeps errno.
+bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept;
+
+}  // namespace cow

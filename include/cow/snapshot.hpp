@@ -1,0 +1,64 @@
+// A handle on the content an arena had at one moment.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "cow/view.hpp"
+
+namespace cow {
+
+class Arena;
+
+namespace detail {
+class Version;
+struct Access;
+}
+
+/// A handle on one version of an arena: its whole content at the moment of Arena::snapshot().
+/// Copying a handle shares the version; the last handle to go releases it. A snapshot may outlive
+/// its arena. Default-constructed it is empty; using an empty one throws std::logic_error.
+///
+/// Thread safety: distinct handles may be used from any threads at once, also when they hold the
+/// same version and while the arena is being written. One handle object is as safe as a shared_ptr.
+class Snapshot {
+ public:
+  Snapshot() noexcept = default;
+  Snapshot(const Snapshot&) noexcept;
+  Snapshot(Snapshot&&) noexcept;
+  Snapshot& operator=(Snapshot) noexcept;
+  ~Snapshot();
+
+  /// A new arena that starts with this content and shares its frames until either side writes.
+  /// As many as you like, also after the arena is gone. Cost: runs of neighbouring frames, not pages.
+  /// Throws std::system_error when the kernel refuses memory or mappings.
+  [[nodiscard]] Arena clone() const;
+
+  /// Maps this content read-only. Throws std::system_error when the kernel refuses.
+  [[nodiscard]] View view() const;
+
+  /// Copies `out.size()` bytes from `offset` into `out`, without mapping anything; safe while the
+  /// arena is being written, and `out` may itself lie in an arena. About a microsecond a page.
+  /// Throws std::invalid_argument when the range is outside the snapshot.
+  void read(std::size_t offset, std::span<std::byte> out) const;
+
+  /// Bytes of address space of the arena it was taken from; 0 when empty.
+  std::size_t capacity() const noexcept;
+
+  explicit operator bool() const noexcept { return version_ != nullptr; }
+
+  /// Equal when they are handles on the same version. Two snapshots of an arena that was not
+  /// written in between are the same version.
+  friend bool operator==(const Snapshot&, const Snapshot&) noexcept = default;
+
+  friend void swap(Snapshot& a, Snapshot& b) noexcept { std::swap(a.version_, b.version_); }
+
+ private:
+  friend struct detail::Access;
+  explicit Snapshot(detail::Version* adopted) noexcept : version_(adopted) {}
+
+  detail::Version* version_ = nullptr;
+};
+
+}  // namespace cow

@@ -1,0 +1,43 @@
+// A read-only mapping of a snapshot.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace cow {
+
+namespace detail {
+struct MappedView;
+}
+
+/// A read-only mapping of a snapshot at an address of its own. Holds its version alive, also after
+/// the snapshot handle and the arena are gone. Movable, not copyable. Writing into it is a fault
+/// that is reported and handed on.
+///
+/// Cost: a view needs one kernel mapping for each run of neighbouring frames; the scattered rest is
+/// copied when there would be too many. While a view is open, writers of its arena move to frames of
+/// their own instead of copying the before-image away, which costs about twice as much a page.
+///
+/// Thread safety: as a standard container: concurrent reads are safe, moving and destroying are not.
+class View {
+ public:
+  View() noexcept;
+  View(View&&) noexcept;
+  View& operator=(View&&) noexcept;
+  ~View();
+
+  /// The first byte; nullptr when empty or moved from.
+  const std::byte* data() const noexcept;
+  /// Bytes mapped: the capacity of the arena; 0 when empty or moved from.
+  std::size_t size() const noexcept;
+  bool contains(const void* p) const noexcept;
+  explicit operator bool() const noexcept { return data() != nullptr; }
+
+ private:
+  friend class Snapshot;
+  explicit View(std::unique_ptr<detail::MappedView>) noexcept;
+
+  std::unique_ptr<detail::MappedView> mapped_;
+};
+
+}  // namespace cow
