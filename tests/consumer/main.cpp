@@ -1,0 +1,17 @@
+// A stranger's program: it links and the library does what it is for.
+#include <cow/cow.hpp>
+
+#include <cstdio>
+
+int main() {
+  cow::Arena arena({.capacity = std::size_t{1} << 20});
+  auto* number = reinterpret_cast<int*>(arena.data());
+  *number = 1;
+  const cow::Snapshot snapshot = arena.snapshot();
+  *number = 2;
+  const cow::Arena clone = snapshot.clone();
+  arena.rollback(snapshot);
+  const bool right = *number == 1 && *reinterpret_cast<const int*>(clone.data()) == 1;
+  std::puts(right ? "cow works here" : "cow is broken here");
+  return right ? 0 : 1;
+}
