@@ -48,7 +48,7 @@ TEST_P(PrepareWrite, lets_a_system_call_fill_protected_memory) {
   ASSERT_EQ(::read(pipe.reading_end(), target, 100), -1);  // a protected page gives an error, not a signal
   ASSERT_EQ(errno, EFAULT);
   painted.arena().prepare_write(target, 100);
-  ASSERT_EQ(::read(pipe.reading_end(), target, 100), 21);  // and nothing of the pipe was lost
+  ASSERT_EQ(::read(pipe.reading_end(), target, 100), 21);  // nothing of the pipe was lost
   EXPECT_EQ(std::memcmp(target, "written by the kernel", 21), 0);
   EXPECT_TRUE(shows(snapshot, Picture(4, 1)));
 }

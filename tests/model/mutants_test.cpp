@@ -1,0 +1,40 @@
+// Promise: the model notices each named misreading of the rule when it is planted in the engine. Built only where
+// the engine has them in it.
+#include "mutants.hpp"
+
+#if defined(COW_MUTANTS)
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "model/seed_runner.hpp"
+
+namespace cow::model {
+namespace {
+
+constexpr SeedRange seeds{1, 400};
+constexpr std::chrono::seconds limit{120};
+
+class Mutants : public testing::TestWithParam<std::size_t> {};
+
+TEST(Unmutated, the_engine_passes_the_seeds_that_find_the_mutants) {
+  const Verdict verdict = run_seeds(seeds, 2, limit, static_cast<std::size_t>(Mutant::none));
+  EXPECT_TRUE(verdict.passed) << verdict.text;
+}
+
+TEST_P(Mutants, are_found) {
+  const Verdict verdict = run_seeds(seeds, 1, limit, GetParam());
+  EXPECT_FALSE(verdict.passed) << mutant_name(GetParam()) << " went unnoticed";
+  RecordProperty("found", verdict.text.substr(0, verdict.text.find('\n')));
+}
+
+INSTANTIATE_TEST_SUITE_P(Planted, Mutants, testing::Range(std::size_t{1}, mutant_count),
+                         [](const auto& which) { return std::string(mutant_name(which.param)); });
+
+}  // namespace
+}  // namespace cow::model
+
+#endif

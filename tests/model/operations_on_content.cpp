@@ -1,0 +1,214 @@
+// Operations that write, read and compare content.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "model/world.hpp"
+
+namespace cow::model {
+
+// The stored bytes differ from stamp to stamp, and along the range.
+void World::stamp(HeldArena& arena, Range range) {
+  Bytes& content = arena.content;
+  std::uint64_t value = ++stamps_ * 0x9e3779b97f4a7c15U;
+  for (std::size_t i = 0; i < range.size; i += sizeof value, value += 0x0101010101010101U)
+    std::memcpy(content.data() + range.offset + i, &value, std::min(sizeof value, range.size - i));
+  std::memcpy(arena.arena.data() + range.offset, content.data() + range.offset, range.size);
+  begin_to_write(arena);
+}
+
+// `from` may lie in any arena, also in this one.
+void World::copy_in(HeldArena& arena, std::size_t offset, const std::byte* from, std::size_t size) {
+  const Bytes source(from, from + size);
+  std::memmove(arena.arena.data() + offset, from, size);
+  std::copy(source.begin(), source.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(offset));
+  begin_to_write(arena);
+}
+
+void World::write_byte() {
+  HeldArena& arena = any_arena();
+  const std::size_t offset = any_page(arena) * page_size() + choice_.below(page_size());
+  trace_.line(name(arena), ": write a byte of page ", offset / page_size());
+  const auto value = static_cast<std::byte>(++stamps_);
+  volatile std::byte& place = arena.arena.data()[offset];
+  place = value;
+  arena.content[offset] = value;
+  begin_to_write(arena);
+}
+
+// One store of eight bytes; half of them lie across two pages.
+void World::write_word() {
+  HeldArena& arena = any_arena();
+  std::size_t offset = any_page(arena) * page_size() + 8 * choice_.below(page_size() / 8);
+  if (choice_.chance(50) && offset / page_size() + 1 < arena.content.size() / page_size())
+    offset = (offset / page_size() + 1) * page_size() - choice_.between(1, 7);
+  trace_.line(name(arena), ": write a word at ", offset / page_size(), "+", offset % page_size());
+  stamp(arena, {offset, 8});
+}
+
+void World::write_range() {
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  trace_.line(name(arena), ": write ", range.size, " bytes at ", range.offset / page_size(), "+",
+              range.offset % page_size());
+  stamp(arena, range);
+}
+
+// One word in each page of a run: what a block sees coming.
+void World::write_run_of_pages() {
+  HeldArena& arena = any_arena();
+  const std::size_t pages = arena.content.size() / page_size();
+  const std::size_t first = any_page(arena);
+  const std::size_t count = std::min(pages - first, choice_.between(1, 70));
+  const bool backwards = choice_.chance(20);
+  trace_.line(name(arena), ": write pages ", first, " to ", first + count - 1, backwards ? " backwards" : "");
+  for (std::size_t i = 0; i < count; ++i)
+    stamp(arena, {(backwards ? first + count - 1 - i : first + i) * page_size(), 8});
+}
+
+void World::write_scattered_pages() {
+  HeldArena& arena = any_arena();
+  const std::size_t pages = arena.content.size() / page_size();
+  const std::size_t count = choice_.between(1, 24);
+  std::string places;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t page = choice_.below(pages);
+    places += " " + std::to_string(page);
+    stamp(arena, {page * page_size() + 8 * choice_.below(page_size() / 8), 8});
+  }
+  trace_.line(name(arena), ": write pages", places);
+}
+
+void World::write_zeros() {
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  trace_.line(name(arena), ": write ", range.size, " zeros at ", range.offset / page_size(), "+",
+              range.offset % page_size());
+  std::memset(arena.arena.data() + range.offset, 0, range.size);
+  std::memset(arena.content.data() + range.offset, 0, range.size);
+  begin_to_write(arena);
+}
+
+void World::write_what_is_there() {
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  trace_.line(name(arena), ": write the same ", range.size, " bytes at ", range.offset / page_size(), "+",
+              range.offset % page_size());
+  std::memcpy(arena.arena.data() + range.offset, arena.content.data() + range.offset, range.size);
+  begin_to_write(arena);
+}
+
+void World::move_within() {
+  HeldArena& arena = any_arena();
+  const Range from = any_range(arena);
+  const std::size_t to = std::min(any_page(arena) * page_size() + from.offset % 64, arena.content.size() - from.size);
+  trace_.line(name(arena), ": move ", from.size, " bytes from ", from.offset, " to ", to);
+  copy_in(arena, to, arena.arena.data() + from.offset, from.size);
+}
+
+void World::copy_between() {
+  const HeldArena& from = any_arena();
+  HeldArena& to = any_arena();
+  const Range range = any_range(to);
+  const std::size_t size = std::min(range.size, from.content.size());
+  const std::size_t start = choice_.below(from.content.size() - size + 1);
+  trace_.line(name(from), ": copy ", size, " bytes from ", start, " to ", name(to), " at ", range.offset);
+  copy_in(to, range.offset, from.arena.data() + start, size);
+}
+
+void World::copy_from_view() {
+  const HeldView* const view = any_view();
+  if (view == nullptr) return open_view();
+  HeldArena& to = any_arena();
+  const Range range = any_range(to);
+  const std::size_t size = std::min(range.size, view->view.size());
+  const std::size_t start = choice_.below(view->view.size() - size + 1);
+  trace_.line(name(to), ": copy ", size, " bytes from a view at ", start, " to ", range.offset);
+  copy_in(to, range.offset, view->view.data() + start, size);
+}
+
+void World::prepare_write() {
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  trace_.line(name(arena), ": prepare ", range.size, " bytes at ", range.offset / page_size(), "+",
+              range.offset % page_size());
+  arena.arena.prepare_write(arena.arena.data() + range.offset, range.size);
+  begin_to_write(arena);
+  if (choice_.chance(60)) stamp(arena, {range.offset + range.size / 2, 1});
+}
+
+void World::discard() {
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  trace_.line(name(arena), ": discard ", range.size, " bytes at ", range.offset / page_size(), "+",
+              range.offset % page_size());
+  arena.arena.discard(arena.arena.data() + range.offset, range.size);
+  const std::size_t first = (range.offset + page_size() - 1) / page_size() * page_size();
+  const std::size_t end = (range.offset + range.size) / page_size() * page_size();
+  if (first < end) std::memset(arena.content.data() + first, 0, end - first);
+  begin_to_write(arena);
+}
+
+void World::read_into_buffer() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr) return take_snapshot();
+  const Bytes& expected = snapshot->mirror->content;
+  const std::size_t offset = choice_.below(expected.size());
+  const std::size_t size = choice_.below(std::min(expected.size() - offset, 5 * page_size()) + 1);
+  trace_.line(name(*snapshot), ": read ", size, " bytes at ", offset);
+  Bytes out(size);
+  snapshot->handle.read(offset, out);
+  require(std::equal(out.begin(), out.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset)),
+          "a snapshot reads differently");
+}
+
+void World::read_into_arena() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr) return take_snapshot();
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  const Bytes& source = snapshot->mirror->content;
+  const std::size_t size = std::min(range.size, source.size());
+  const std::size_t start = choice_.below(source.size() - size + 1);
+  trace_.line(name(*snapshot), ": read ", size, " bytes at ", start, " into ", name(arena), " at ", range.offset);
+  snapshot->handle.read(start, std::span(arena.arena.data() + range.offset, size));
+  std::copy_n(source.begin() + static_cast<std::ptrdiff_t>(start), size,
+              arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+  begin_to_write(arena);
+}
+
+void World::ask_what_changed() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr) return take_snapshot();
+  for (const HeldArena& arena : arenas_) {
+    const Related relation = related(arena, *snapshot);
+    trace_.line(name(arena), ": what changed since ", name(*snapshot));
+    try {
+      check_changed(arena, *snapshot);
+      require(relation != Related::no, "a foreign snapshot was taken by changed_since");
+    } catch (const std::invalid_argument&) {
+      require(relation != Related::yes, "a snapshot was refused by changed_since");
+    }
+  }
+}
+
+// Nothing may come of these but the exception.
+void World::misuse() {
+  HeldArena& arena = any_arena();
+  std::byte* const end = arena.arena.data() + arena.arena.capacity();
+  const std::size_t kind = choice_.below(5);
+  trace_.line(name(arena), ": misuse of kind ", kind);
+  try {
+    if (kind == 0) arena.arena.prepare_write(end - 1, 2);
+    if (kind == 1) arena.arena.discard(arena.arena.data() - page_size(), 3 * page_size());
+    if (kind == 2) arena.arena.discard(arena.arena.data(), std::numeric_limits<std::size_t>::max());
+    if (kind == 3) arena.arena.prepare_write(nullptr, 1);
+    if (kind == 4) arena.arena.rollback(Snapshot());
+  } catch (const std::logic_error&) {
+    return;
+  }
+  throw Mismatch("misuse was not refused");
+}
+
+}  // namespace cow::model

@@ -1,0 +1,193 @@
+// Operations that make, move and end arenas, snapshots and views.
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "model/world.hpp"
+
+namespace cow::model {
+
+void World::new_family() {
+  if (arenas_.size() >= arena_limit_ || families_ >= 2) return;
+  const std::size_t kind = choice_.below(100);
+  const std::size_t most = kind < 50 ? 40 : kind < 88 ? 100 : 300;
+  ArenaOptions options;
+  options.capacity = choice_.between(16, most) * page_size();
+  options.name = "model";
+  options.barrier = Barrier::automatic;
+  if (choice_.chance(50)) options.barrier = Barrier::mprotect;
+  HeldArena arena{Arena(options), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false};
+  ++families_;
+  trace_.line(name(arena), ": new, of ", options.capacity / page_size(), " pages");
+  arenas_.push_back(std::move(arena));
+}
+
+const HeldSnapshot* World::handle_on(const MirrorVersionPtr& version) const {
+  for (const HeldSnapshot& held : snapshots_)
+    if (version && held.mirror == version) return &held;
+  return nullptr;
+}
+
+// The engine may share a version when it knows better than the model that nothing was written (a discard of
+// nothing, say), but must when the model knows it too.
+void World::adopt_snapshot(HeldArena& arena, Snapshot handle) {
+  MirrorVersionPtr mirror;
+  for (const HeldSnapshot& held : snapshots_)
+    if (held.handle == handle) mirror = held.mirror;
+  if (!arena.written && handle_on(arena.newest) != nullptr)
+    require(mirror == arena.newest, "unwritten since the newest snapshot, but not the same version");
+  if (mirror) {
+    require(mirror->owner == arena.id || mirror == arena.base, "another arena's version came back");
+    require(mirror->content == arena.content, "a version is shared that has other content");
+  } else {
+    mirror = std::make_shared<const MirrorVersion>(MirrorVersion{arena.id, arena.content});
+  }
+  arena.newest = mirror;
+  arena.written = false;
+  snapshots_.push_back({next_snapshot_id_++, std::move(handle), mirror});
+}
+
+void World::take_snapshot() {
+  if (snapshots_.size() >= snapshot_limit_) return drop_handle();
+  HeldArena& arena = any_arena();
+  trace_.line(name(arena), ": snapshot ", next_snapshot_id_);
+  adopt_snapshot(arena, arena.arena.snapshot());
+}
+
+void World::copy_handle() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr || snapshots_.size() >= snapshot_limit_) return;
+  trace_.line(name(*snapshot), ": copied as snapshot ", next_snapshot_id_);
+  HeldSnapshot copy = *snapshot;
+  copy.id = next_snapshot_id_++;
+  snapshots_.push_back(std::move(copy));
+}
+
+void World::assign_handle() {
+  HeldSnapshot* const to = any_snapshot();
+  const HeldSnapshot* const from = any_snapshot();
+  if (to == nullptr) return;
+  trace_.line(name(*to), ": now is ", name(*from));
+  to->handle = from->handle;
+  to->mirror = from->mirror;
+}
+
+void World::drop_handle() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr) return;
+  trace_.line(name(*snapshot), ": dropped");
+  snapshots_.erase(snapshots_.begin() + (snapshot - snapshots_.data()));
+}
+
+void World::roll_back() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr) return take_snapshot();
+  std::vector<HeldArena*> able;
+  for (HeldArena& each : arenas_)
+    if (related(each, *snapshot) == Related::yes) able.push_back(&each);
+  HeldArena& arena = able.empty() || choice_.chance(10) ? any_arena() : *able[choice_.below(able.size())];
+  const Related relation = related(arena, *snapshot);
+  trace_.line(name(arena), ": back to ", name(*snapshot), relation == Related::no ? ", which is foreign" : "");
+  try {
+    arena.arena.rollback(snapshot->handle);
+    require(relation != Related::no, "a foreign snapshot was taken by rollback");
+    arena.content = snapshot->mirror->content;
+    begin_to_write(arena);
+  } catch (const std::invalid_argument&) {
+    require(relation != Related::yes, "a snapshot was refused by rollback");
+    check_arena(arena);
+  }
+}
+
+void World::adopt_clone(Arena clone, const MirrorVersionPtr& base) {
+  HeldArena held{std::move(clone), next_arena_id_++, base->content, base, nullptr, false};
+  trace_.line(name(held), ": the clone");
+  check_arena(held);
+  arenas_.push_back(std::move(held));
+}
+
+MirrorVersionPtr World::version_just_cloned(const HeldArena& arena) const {
+  if (!arena.written && handle_on(arena.newest) != nullptr) return arena.newest;
+  return std::make_shared<const MirrorVersion>(MirrorVersion{arena.id, arena.content});
+}
+
+void World::clone_arena() {
+  if (arenas_.size() >= arena_limit_) return drop_arena();
+  HeldArena& arena = any_arena();
+  trace_.line(name(arena), ": cloned");
+  Arena clone = arena.arena.clone();
+  arena.newest = version_just_cloned(arena);
+  arena.written = false;
+  adopt_clone(std::move(clone), MirrorVersionPtr(arena.newest));
+}
+
+void World::clone_snapshot() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr || arenas_.size() >= arena_limit_) return take_snapshot();
+  trace_.line(name(*snapshot), ": cloned");
+  adopt_clone(snapshot->handle.clone(), snapshot->mirror);
+}
+
+void World::replace_by_clone() {
+  HeldArena& arena = any_arena();
+  trace_.line(name(arena), ": becomes its own clone, arena ", next_arena_id_);
+  arena.arena = arena.arena.clone();
+  arena.base = version_just_cloned(arena);
+  arena.id = next_arena_id_++;
+  arena.newest = nullptr;
+  arena.written = false;
+}
+
+void World::erase_arena(std::size_t index) {
+  trace_.line(name(arenas_[index]), ": dropped");
+  arenas_.erase(arenas_.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+void World::drop_arena() {
+  if (arenas_.size() < 2) return;
+  erase_arena(choice_.below(arenas_.size()));
+}
+
+void World::assign_over() {
+  const std::size_t to = choice_.below(arenas_.size());
+  const std::size_t from = choice_.below(arenas_.size());
+  if (to == from) return;
+  trace_.line(name(arenas_[to]), ": dropped, since ", name(arenas_[from]), " is assigned to it");
+  arenas_[to] = std::move(arenas_[from]);
+  require(arenas_[from].arena.data() == nullptr, "a moved-from arena still has memory");
+  arenas_.erase(arenas_.begin() + static_cast<std::ptrdiff_t>(from));
+}
+
+void World::move_arenas() {
+  HeldArena& one = any_arena();
+  HeldArena& other = any_arena();
+  const std::byte* const address = one.arena.data();
+  trace_.line(name(one), ": swapped with ", name(other));
+  if (&one != &other) std::swap(one, other);
+  require(other.arena.data() == address, "an arena's memory moved with it");
+}
+
+void World::open_view() {
+  const HeldSnapshot* const snapshot = any_snapshot();
+  if (snapshot == nullptr) return take_snapshot();
+  if (views_.size() >= view_limit_) return close_view();
+  trace_.line(name(*snapshot), ": viewed");
+  views_.push_back({snapshot->handle.view(), snapshot->mirror});
+  check_view(views_.back());
+}
+
+void World::move_views() {
+  HeldView* const view = any_view();
+  if (view == nullptr) return;
+  trace_.line("a view is moved");
+  std::swap(*view, views_.front());
+}
+
+void World::close_view() {
+  const HeldView* const view = any_view();
+  if (view == nullptr) return;
+  trace_.line("a view is closed");
+  views_.erase(views_.begin() + (view - views_.data()));
+}
+
+}  // namespace cow::model

@@ -1,0 +1,125 @@
+// The model: arenas, snapshots and views beside plain bytes, and every operation done to both. Finds differences
+// and throws Mismatch; decides nothing that the byte source does not decide.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/byte_source.hpp"
+#include "model/mirror.hpp"
+#include "model/trace.hpp"
+
+namespace cow::model {
+
+class World {
+ public:
+  World(ByteSource& choice, Trace& trace);
+
+  /// One operation of those that this run prefers, then the cheap checks.
+  void step();
+  /// Byte for byte: all arenas, snapshots and views.
+  void check_everything();
+  /// Drops all but one arena, in any order, and asks for every frame back.
+  void finish();
+
+ private:
+  struct Operation {
+    const char* name;
+    std::size_t weight;
+    void (World::*run)();
+  };
+  struct Range {
+    std::size_t offset, size;
+  };
+  static const std::vector<Operation>& operations();
+
+  // operations_on_content.cpp
+  void write_byte();
+  void write_word();
+  void write_range();
+  void write_run_of_pages();
+  void write_scattered_pages();
+  void write_zeros();
+  void write_what_is_there();
+  void move_within();
+  void copy_between();
+  void copy_from_view();
+  void prepare_write();
+  void discard();
+  void read_into_buffer();
+  void read_into_arena();
+  void ask_what_changed();
+  void misuse();
+
+  // operations_on_lives.cpp
+  void new_family();
+  void take_snapshot();
+  void copy_handle();
+  void assign_handle();
+  void drop_handle();
+  void roll_back();
+  void clone_arena();
+  void clone_snapshot();
+  void replace_by_clone();
+  void assign_over();
+  void drop_arena();
+  void move_arenas();
+  void open_view();
+  void move_views();
+  void close_view();
+
+  // Choices. Those of something that need not exist give null when there is none.
+  HeldArena& any_arena();
+  HeldSnapshot* any_snapshot();
+  HeldView* any_view();
+  std::size_t any_page(const HeldArena& arena);
+  Range any_range(const HeldArena& arena);
+
+  // Writes to both sides.
+  void stamp(HeldArena& arena, Range range);
+  void copy_in(HeldArena& arena, std::size_t offset, const std::byte* from, std::size_t size);
+
+  // The pieces of the operations on lives.
+  void adopt_snapshot(HeldArena& arena, Snapshot handle);
+  void adopt_clone(Arena clone, const MirrorVersionPtr& base);
+  /// The version that a clone of the arena has just been made from.
+  MirrorVersionPtr version_just_cloned(const HeldArena& arena) const;
+  void erase_arena(std::size_t index);
+  const HeldSnapshot* handle_on(const MirrorVersionPtr& version) const;
+  void begin_to_write(HeldArena& arena) { arena.written = true; }
+
+  // world_checks.cpp
+  void cheap_checks();
+  void check_arena(const HeldArena& arena) const;
+  void check_snapshot(const HeldSnapshot& snapshot);
+  void check_view(const HeldView& view) const;
+  void check_numbers(const HeldArena& arena) const;
+  void check_changed(const HeldArena& arena, const HeldSnapshot& since) const;
+  void check_nothing_left(HeldArena& last);
+
+  static std::string name(const HeldArena& arena) { return "arena " + std::to_string(arena.id); }
+  static std::string name(const HeldSnapshot& snapshot) {
+    return "snapshot " + std::to_string(snapshot.id) + " of arena " + std::to_string(snapshot.mirror->owner);
+  }
+
+  ByteSource& choice_;
+  Trace& trace_;
+  std::vector<std::size_t> weights_;  // by operation
+  std::size_t arena_limit_, snapshot_limit_, view_limit_;
+  std::uint64_t next_arena_id_ = 1;
+  std::uint64_t next_snapshot_id_ = 1;
+  std::uint64_t families_ = 0;
+  std::uint64_t stamps_ = 0;
+  Bytes scratch_;
+  std::vector<HeldArena> arenas_;
+  std::vector<HeldSnapshot> snapshots_;
+  std::vector<HeldView> views_;
+};
+
+/// One whole run: some steps with full checks among them, then the end. Throws Mismatch.
+void run(ByteSource& choice, Trace& trace, std::size_t steps);
+
+}  // namespace cow::model
