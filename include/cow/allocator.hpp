@@ -1,0 +1,128 @@
+// A standard allocator over a heap in an arena, for containers that stay valid in clones at other addresses.
+#pragma once
+
+#include <boost/interprocess/offset_ptr.hpp>
+#include <cstddef>
+#include <limits>
+#include <new>
+#include <string>
+#include <type_traits>
+#include <version>
+
+#ifdef __GLIBCXX__
+#include <forward_list>
+#include <list>
+#include <map>
+#include <unordered_map>
+#endif
+
+#include "cow/heap.hpp"
+
+namespace cow {
+
+/// A pointer that holds the distance from itself: it means the same in every clone and view of its arena.
+template <class T>
+using offset_ptr = boost::interprocess::offset_ptr<T>;
+
+namespace detail {
+
+const void* heap_arena_begin(const HeapCore& core) noexcept;
+/// These two look the heap up by its arena's address. Throw std::logic_error if no Heap was attached there.
+void* allocate_at(const void* arena_begin, std::size_t bytes, std::size_t alignment);
+void deallocate_at(const void* arena_begin, void* block);
+
+/// The nodes and bucket arrays in which libstdc++'s containers keep raw pointers, whatever the allocator's pointer is.
+/// Newer versions whose nodes follow the allocator use other node types.
+template <class T>
+inline constexpr bool hides_raw_pointers = false;
+#ifdef __GLIBCXX__
+template <class T>
+inline constexpr bool hides_raw_pointers<std::_List_node<T>> = true;
+template <class T>
+inline constexpr bool hides_raw_pointers<std::_Fwd_list_node<T>> = true;
+template <class T>
+inline constexpr bool hides_raw_pointers<std::_Rb_tree_node<T>> = true;
+template <class T, bool CachesHash>
+inline constexpr bool hides_raw_pointers<std::__detail::_Hash_node<T, CachesHash>> = true;
+template <>
+inline constexpr bool hides_raw_pointers<std::__detail::_Hash_node_base*> = true;
+#endif
+
+template <class>
+inline constexpr bool never = false;
+
+}  // namespace detail
+
+/// An allocator whose pointers are offset_ptrs. A container that uses it, and lies in the arena itself, can be used in
+/// clones of the arena and read in views, wherever they are mapped; in a clone it allocates from the clone's heap. Works
+/// with all of Boost.Container and boost::unordered_*, and with std::vector and std::deque; standard
+/// containers that keep raw pointers inside are refused when they are compiled. What the elements point to is the program's
+/// business: a raw pointer in an element is copied as it is.
+///
+/// A heap must be attached to each arena (cow::Heap) before its containers allocate; else allocate() throws
+/// std::logic_error, and deallocate(), which must not throw, ends the program.
+///
+/// Assignment and swap leave each container with its heap. Thread safety: as Heap.
+template <class T>
+class Allocator {
+  static_assert(!detail::hides_raw_pointers<T>,
+                "this standard container keeps raw pointers, which are wrong in clones: with cow::Allocator use "
+                "boost::container::list, slist, map, set, flat_map or flat_set, or boost::unordered_map or "
+                "unordered_set; where addresses stay, std::pmr with cow::MemoryResource works too");
+
+ public:
+  using value_type = T;
+  using pointer = offset_ptr<T>;
+  using const_pointer = offset_ptr<const T>;
+  using void_pointer = offset_ptr<void>;
+  using const_void_pointer = offset_ptr<const void>;
+  using size_type = std::size_t;
+  using difference_type = std::ptrdiff_t;
+  using propagate_on_container_copy_assignment = std::false_type;
+  using propagate_on_container_move_assignment = std::false_type;
+  using propagate_on_container_swap = std::false_type;
+  using is_always_equal = std::false_type;
+
+  template <class U>
+  struct rebind {
+    using other = Allocator<U>;
+  };
+
+  Allocator(const Heap& heap) noexcept  // implicit: a container is constructed from a heap
+      : arena_begin_(const_cast<void*>(detail::heap_arena_begin(*heap.core_))) {}
+  template <class U>
+  Allocator(const Allocator<U>& other) noexcept : arena_begin_(other.arena_begin_) {}
+
+  [[nodiscard]] pointer allocate(size_type count) {
+    if (count > std::numeric_limits<size_type>::max() / sizeof(T)) throw std::bad_array_new_length();
+    return pointer(static_cast<T*>(detail::allocate_at(arena_begin_.get(), count * sizeof(T), alignof(T))));
+  }
+
+  void deallocate(const pointer& block, size_type) noexcept {
+    detail::deallocate_at(arena_begin_.get(), const_cast<std::remove_cv_t<T>*>(block.get()));
+  }
+
+  /// Whether what one allocated the other may free: they are of the same arena.
+  template <class U>
+  bool operator==(const Allocator<U>& other) const noexcept {
+    return arena_begin_ == other.arena_begin_;
+  }
+
+ private:
+  template <class U>
+  friend class Allocator;
+
+  offset_ptr<void> arena_begin_;  // self-relative: copied into a clone along with the container, it means the clone
+};
+
+}  // namespace cow
+
+#ifdef __GLIBCXX__
+// libstdc++'s string takes the allocator's pointers for raw ones in places; this says so in one line.
+template <class Char, class Traits, class T>
+class std::basic_string<Char, Traits, cow::Allocator<T>> {
+  static_assert(cow::detail::never<Char>,
+                "std::string does not work with cow::Allocator: use boost::container::string's template, "
+                "boost::container::basic_string<char, std::char_traits<char>, cow::Allocator<char>>");
+};
+#endif

@@ -1,0 +1,61 @@
+// The public handle: errors become exceptions here.
+#include "cow/heap.hpp"
+
+#include <bit>
+#include <new>
+
+#include "heap/heap_core.hpp"
+
+namespace cow {
+
+Heap::Heap(Arena& arena) : core_(&detail::HeapCore::of(arena.ref())) { core_->attach(arena); }
+
+void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
+  if (!std::has_single_bit(alignment)) {
+    throw std::invalid_argument("cow::Heap::allocate: an alignment is a power of two, not " + std::to_string(alignment));
+  }
+  if (void* const block = core_->allocate(bytes, alignment)) return block;
+  throw std::bad_alloc();
+}
+
+void* Heap::try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
+  try {
+    return std::has_single_bit(alignment) ? core_->allocate(bytes, alignment) : nullptr;
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+}
+
+void* Heap::reallocate(void* block, std::size_t bytes) {
+  if (block == nullptr) return allocate(bytes);
+  if (void* const resized = core_->reallocate(block, bytes)) return resized;
+  throw std::bad_alloc();
+}
+
+void Heap::deallocate(void* block) noexcept { core_->deallocate(block); }
+
+std::size_t Heap::usable_size(const void* block) const noexcept { return core_->usable_size(block); }
+
+std::size_t Heap::rounded_size(std::size_t bytes) noexcept { return detail::rounded_block_size(bytes); }
+
+void Heap::put_root(void* root, std::uint64_t type) { core_->set_root(root, type); }
+
+void* Heap::get_root(std::uint64_t type) const { return core_->root(type); }
+
+HeapStats Heap::stats() const { return core_->stats(); }
+
+HeapReport Heap::check() const { return core_->check(); }
+
+void Heap::trim() { core_->trim(); }
+
+const void* detail::root_in_view(const std::byte* data, std::size_t size, std::uint64_t type) {
+  const auto* const header = reinterpret_cast<const Header*>(data);
+  if (size < sizeof(Header) || header->magic != heap_magic || header->version != heap_version ||
+      header->capacity != size) {
+    throw std::invalid_argument("cow::Heap::root: the view holds no heap");
+  }
+  const std::uint64_t offset = root_offset(*header, type);
+  return offset == 0 ? nullptr : data + offset;
+}
+
+}  // namespace cow

@@ -1,0 +1,219 @@
+// Where a request goes: small sizes to the slabs, the rest to runs of units; and back again by what the unit says.
+#include "heap/heap_core.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "heap/heap_check.hpp"
+#include "heap/thread_slot.hpp"
+
+namespace cow::detail {
+
+namespace {
+
+constexpr std::size_t units_for(std::size_t bytes) noexcept {
+  return std::max<std::size_t>(1, bytes / unit_bytes + (bytes % unit_bytes != 0));
+}
+
+bool was_never_written(const Arena& arena) {
+  const ArenaStats stats = arena.stats();
+  return stats.pages_private == 0 && stats.pages_borrowed == 0;
+}
+
+bool reads_as_zero(const std::byte* begin, std::size_t bytes) noexcept {
+  return std::all_of(begin, begin + bytes, [](std::byte b) { return b == std::byte{0}; });
+}
+
+}  // namespace
+
+HeapCore::HeapCore(const ArenaRef& arena) : context_(arena) {
+  RegistryEntry::arena_begin = context_.books.base;
+  add_to_registry(*this);
+}
+
+HeapCore::~HeapCore() { remove_from_registry(*this); }
+
+HeapCore& HeapCore::of(const ArenaRef& arena) {
+  const auto hook = arena.cut_hook([&arena] { return std::make_shared<HeapCore>(arena); });
+  auto* const core = dynamic_cast<HeapCore*>(hook.get());
+  if (core == nullptr) throw std::logic_error("cow::Heap: another allocator has its hook on this arena");
+  return *core;  // the arena keeps it
+}
+
+HeapCore& HeapCore::at(const void* arena_begin) {
+  RegistryEntry* const entry = find_in_registry(arena_begin);
+  if (entry == nullptr) throw std::logic_error("cow::Allocator: no cow::Heap was attached to this arena");
+  return static_cast<HeapCore&>(*entry);
+}
+
+void HeapCore::after_cut() noexcept {
+  context_.start_cut();
+  WholeHeapLock::release(context_);
+}
+
+void HeapCore::attach(const Arena& arena) {
+  if (context_.books.geometry.first_unit >= context_.books.geometry.unit_count) {
+    throw std::invalid_argument("cow::Heap: an arena of " + std::to_string(context_.capacity) +
+                                " bytes has no room for a heap and a block");
+  }
+  const PageGuard guard(context_.page_lock);
+  Header& header = *context_.books.header;
+  if (context_.holds_heap()) {
+    if (header.version == heap_version && header.capacity == context_.capacity) return;
+    throw std::invalid_argument("cow::Heap: the arena holds a heap of another version or size");
+  }
+  if (!reads_as_zero(context_.books.base, unit_bytes) || !was_never_written(arena)) {
+    throw std::invalid_argument("cow::Heap: the arena was written to and holds no heap");
+  }
+  runs_.format();
+  header.version = heap_version;
+  header.capacity = context_.capacity;
+  header.magic = heap_magic;
+}
+
+void* HeapCore::allocate(std::size_t bytes, std::size_t alignment) {
+  if (bytes > context_.capacity || alignment > context_.capacity) return nullptr;
+  if (void* const block = try_once(bytes, alignment)) return block;
+  return slabs_.release_empty_spans() ? try_once(bytes, alignment) : nullptr;
+}
+
+void* HeapCore::try_once(std::size_t bytes, std::size_t alignment) {
+  if (bytes <= max_small_bytes && alignment <= unit_bytes) {
+    const unsigned size_class =
+        alignment <= block_step ? size_class_of(bytes) : aligned_size_class_of(bytes, alignment);
+    if (size_class < size_class_count) {
+      if (void* const block = slabs_.allocate(home_shard(), size_class)) return block;
+    }
+  }
+  return allocate_large(bytes, std::max(alignment, unit_bytes));
+}
+
+void* HeapCore::allocate_large(std::size_t bytes, std::size_t alignment) {
+  const PageGuard guard(context_.page_lock);
+  context_.require_heap();
+  const std::size_t first = runs_.take_large(units_for(bytes), alignment);
+  return first != 0 ? context_.books.address_of(first) : nullptr;
+}
+
+unsigned HeapCore::home_shard() const noexcept { return thread_slot() & (context_.books.geometry.shard_count - 1); }
+
+/// The first unit of the span or large block that this address may belong to.
+Unit* HeapCore::first_unit_at(const void* block) noexcept {
+  const auto offset = reinterpret_cast<std::uintptr_t>(block) - reinterpret_cast<std::uintptr_t>(context_.books.base);
+  if (offset >= context_.capacity) return nullptr;
+  Unit* const unit = context_.books.units + (offset >> unit_shift);
+  const UnitTag tag = unit->tag();
+  if (tag.kind() != UnitKind::slab_rest) return unit;
+  return tag.distance_to_first() <= offset >> unit_shift ? unit - tag.distance_to_first() : nullptr;
+}
+
+void HeapCore::deallocate(void* block) noexcept {
+  if (block == nullptr) return;
+  const auto* const at = static_cast<const std::byte*>(block);
+  Unit* const head = first_unit_at(block);
+  const bool done = head != nullptr && (head->tag().kind() == UnitKind::large ? deallocate_large(*head, at)
+                                                                              : slabs_.deallocate(*head, at));
+  if (!done) [[unlikely]] context_.refuse(block);
+}
+
+bool HeapCore::deallocate_large(Unit& head, const std::byte* block) noexcept {
+  const PageGuard guard(context_.page_lock);
+  const std::size_t first = context_.books.index_of(head);
+  if (head.tag().kind() != UnitKind::large || context_.books.address_of(first) != block) return false;
+  runs_.give_back_large(first);
+  if (runs_.keeps_too_much()) runs_.purge_surplus();
+  return true;
+}
+
+std::size_t HeapCore::usable_size(const void* block) noexcept {
+  const auto* const at = static_cast<const std::byte*>(block);
+  Unit* const head = first_unit_at(block);
+  if (head == nullptr) return 0;
+  if (head->tag().kind() != UnitKind::large) return slabs_.block_size(*head, at);
+  const PageGuard guard(context_.page_lock);
+  const bool is_start = context_.books.address_of(context_.books.index_of(*head)) == at;
+  return is_start && head->tag().kind() == UnitKind::large ? head->length * unit_bytes : 0;
+}
+
+void* HeapCore::reallocate(void* block, std::size_t bytes) {
+  const std::size_t had = usable_size(block);
+  if (had == 0) throw std::invalid_argument("cow::Heap::reallocate: not a live block of this heap");
+  if (had > max_small_bytes && bytes > max_small_bytes) {
+    if (resize_large(*first_unit_at(block), bytes)) return block;
+  } else if (bytes <= had && bytes > had / 2) {
+    return block;
+  }
+  void* const moved = allocate(bytes, block_step);
+  if (moved == nullptr) return bytes <= had ? block : nullptr;
+  std::memcpy(moved, block, std::min(had, bytes));
+  deallocate(block);
+  return moved;
+}
+
+bool HeapCore::resize_large(Unit& head, std::size_t bytes) {
+  if (bytes > context_.capacity) return false;
+  const std::size_t units = units_for(bytes), first = context_.books.index_of(head);
+  const PageGuard guard(context_.page_lock);
+  if (units > head.length) return runs_.grow_large(first, units);
+  runs_.shrink_large(first, units);
+  if (runs_.keeps_too_much()) runs_.purge_surplus();
+  return true;
+}
+
+void HeapCore::set_root(const void* root, std::uint64_t type) {
+  if (root != nullptr && !context_.arena.contains(root)) {
+    throw std::invalid_argument("cow::Heap::set_root: the root must lie in the heap's arena");
+  }
+  const PageGuard guard(context_.page_lock);
+  context_.require_heap();
+  Header& header = *context_.books.header;
+  header.root = root == nullptr ? 0 : static_cast<std::uint64_t>(static_cast<const std::byte*>(root) - context_.books.base);
+  header.root_type = type;
+}
+
+void* HeapCore::root(std::uint64_t type) {
+  const PageGuard guard(context_.page_lock);
+  context_.require_heap();
+  const std::uint64_t offset = root_offset(*context_.books.header, type);
+  return offset == 0 ? nullptr : context_.books.base + offset;
+}
+
+std::uint64_t root_offset(const Header& header, std::uint64_t type) {
+  if (header.root != 0 && header.root_type != 0 && type != 0 && header.root_type != type) {
+    throw std::logic_error("cow::Heap::root: the root was set as another type");
+  }
+  return header.root;
+}
+
+HeapStats HeapCore::stats() {
+  const WholeHeapLock guard(context_);
+  context_.require_heap();
+  return heap_stats(context_);
+}
+
+HeapReport HeapCore::check() {
+  HeapFindings findings;
+  {
+    const WholeHeapLock guard(context_);
+    findings = check_heap(context_);
+  }
+  return describe(findings);  // unlocked: its strings may come from this very heap
+}
+
+void HeapCore::trim() {
+  slabs_.release_empty_spans();
+  const PageGuard guard(context_.page_lock);
+  context_.require_heap();
+  runs_.purge(0);
+}
+
+std::size_t rounded_block_size(std::size_t bytes) noexcept {
+  if (bytes <= max_small_bytes) return size_classes[size_class_of(bytes)].block_bytes;
+  if (bytes > SIZE_MAX - unit_bytes) return bytes;
+  return units_for(bytes) * unit_bytes;
+}
+
+}  // namespace cow::detail

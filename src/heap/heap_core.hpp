@@ -1,0 +1,67 @@
+// One heap as the process sees it: where a request goes, by its size. Owned by the arena, whose cuts it takes part in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cow/arena.hpp"
+#include "cow/heap.hpp"
+#include "heap/context.hpp"
+#include "heap/registry.hpp"
+#include "heap/runs.hpp"
+#include "heap/slabs.hpp"
+
+namespace cow::detail {
+
+class HeapCore final : public CutHook, private RegistryEntry {
+ public:
+  explicit HeapCore(const ArenaRef& arena);
+  ~HeapCore() override;
+  HeapCore(const HeapCore&) = delete;
+  HeapCore& operator=(const HeapCore&) = delete;
+
+  /// The core of this arena, made if there is none.
+  static HeapCore& of(const ArenaRef& arena);
+  /// The core of the arena that begins at this address. Throws std::logic_error if no heap was attached there.
+  static HeapCore& at(const void* arena_begin);
+
+  void before_cut() override { WholeHeapLock::take(context_); }
+  void after_cut() noexcept override;
+
+  /// Makes a heap where there is none, if the arena was never written.
+  void attach(const Arena& arena);
+
+  void* allocate(std::size_t bytes, std::size_t alignment);  // nullptr: full
+  void* reallocate(void* block, std::size_t bytes);          // nullptr: full
+  void deallocate(void* block) noexcept;
+  std::size_t usable_size(const void* block) noexcept;
+
+  void set_root(const void* root, std::uint64_t type);
+  void* root(std::uint64_t type);
+
+  HeapStats stats();
+  HeapReport check();
+  void trim();
+
+  const std::byte* arena_begin() const noexcept { return context_.books.base; }
+
+ private:
+  void* try_once(std::size_t bytes, std::size_t alignment);
+  void* allocate_large(std::size_t bytes, std::size_t alignment);
+  bool resize_large(Unit& head, std::size_t bytes);
+  bool deallocate_large(Unit& head, const std::byte* block) noexcept;
+  Unit* first_unit_at(const void* block) noexcept;
+  unsigned home_shard() const noexcept;
+
+  HeapContext context_;
+  Runs runs_{context_};
+  Slabs slabs_{context_, runs_};
+};
+
+/// The usable size of a block of `bytes`.
+std::size_t rounded_block_size(std::size_t bytes) noexcept;
+
+/// The root in the heap that begins at `begin`, as an offset; 0 if there is none. Throws as Heap::root() does.
+std::uint64_t root_offset(const Header& header, std::uint64_t type);
+
+}  // namespace cow::detail

@@ -1,0 +1,20 @@
+// Finds the process's side of a heap by the address its arena begins at: what cow::Allocator asks, since it may itself
+// lie in a clone's memory, where nothing may be kept that holds for the original only.
+#pragma once
+
+#include <boost/intrusive/set_hook.hpp>
+
+namespace cow::detail {
+
+struct RegistryEntry {
+  const void* arena_begin = nullptr;
+  boost::intrusive::set_member_hook<> by_address;
+};
+
+void add_to_registry(RegistryEntry& entry) noexcept;
+void remove_from_registry(RegistryEntry& entry) noexcept;
+
+/// nullptr if there is none. A few nanoseconds when this thread asked for the same heap lately.
+RegistryEntry* find_in_registry(const void* arena_begin) noexcept;
+
+}  // namespace cow::detail

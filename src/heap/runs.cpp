@@ -1,0 +1,239 @@
+// Best fit over two trees of free runs, and the frontier beyond which nothing was ever used.
+#include "heap/runs.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+namespace cow::detail {
+
+namespace {
+
+constexpr std::size_t least_units_kept = 256;   // 1 MiB
+constexpr std::size_t kept_share = 32;          // of the units in use
+constexpr std::size_t most_units_prepared = 16;  // ahead of their use, when units are opened one after the other
+
+struct LengthAtLeast {
+  bool operator()(const Unit& run, std::size_t units) const noexcept { return run.length < units; }
+  bool operator()(std::size_t units, const Unit& run) const noexcept { return units < run.length; }
+};
+
+}  // namespace
+
+void Runs::format() {
+  RunState& runs = *::new (&state()) RunState;
+  runs.frontier = context_.books.geometry.first_unit;
+}
+
+std::size_t Runs::units_to_keep() const noexcept {
+  const std::size_t in_use = state().frontier - context_.books.geometry.first_unit;
+  return std::max(least_units_kept, in_use / kept_share);
+}
+
+Runs::Span Runs::take_span(std::size_t units) {
+  if (const std::size_t first = take_writable(units)) return {first, 0};
+  const std::size_t first = take_anywhere(units, unit_bytes);
+  return {first, first != 0 && units == 1 ? units_to_prepare(first) : 0};
+}
+
+std::size_t Runs::take_large(std::size_t units, std::size_t alignment) {
+  std::size_t first = alignment == unit_bytes ? take_writable(units) : 0;
+  if (first == 0) first = take_anywhere(units, alignment);
+  if (first == 0) return 0;
+  unit(first).length = units;
+  unit(first).set_tag(UnitTag(UnitKind::large));
+  state().large_units += units;
+  ++state().large_blocks;
+  return first;
+}
+
+/// Memory that was never written or given back costs no copy, unlike memory that only a snapshot still needs.
+std::size_t Runs::take_anywhere(std::size_t units, std::size_t alignment) {
+  std::size_t first = take_from(state().clean, units, alignment);
+  if (first == 0) first = take_from_frontier(units, alignment);
+  if (first == 0) first = take_from(state().dirty, units, alignment);
+  if (first == 0 && state().dirty_units != 0) {
+    purge(0);  // dirty and clean runs lie side by side: all clean, they merge
+    first = take_from(state().clean, units, alignment);
+    if (first == 0) first = take_from_frontier(units, alignment);
+  }
+  return first;
+}
+
+std::size_t Runs::take_writable(std::size_t units) {
+  const auto run = state().dirty.lower_bound(units, LengthAtLeast{});
+  if (run == state().dirty.end()) return 0;
+  const std::size_t first = context_.books.index_of(*run);
+  return context_.is_writable(context_.books.address_of(first)) ? carve(*run, first, units) : 0;
+}
+
+std::size_t Runs::take_from(UnitTree& tree, std::size_t units, std::size_t alignment) {
+  const std::size_t slack = alignment / unit_bytes - 1;  // what finding an aligned place may cost
+  const auto run = tree.lower_bound(units + slack, LengthAtLeast{});
+  if (run == tree.end()) return 0;
+  return carve(*run, first_aligned(context_.books.index_of(*run), alignment), units);
+}
+
+std::size_t Runs::take_from_frontier(std::size_t units, std::size_t alignment) {
+  RunState& runs = state();
+  const std::size_t begin = runs.frontier, end = context_.books.geometry.unit_count;
+  const std::size_t first = first_aligned(begin, alignment);
+  if (first > end || units > end - first) return 0;
+  runs.frontier = first + units;
+  if (first > begin) insert(begin, first - begin, UnitKind::free_clean);
+  return first;
+}
+
+std::size_t Runs::first_aligned(std::size_t first, std::size_t alignment) const noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(context_.books.address_of(first));
+  return first + (((address + alignment - 1) & ~(alignment - 1)) - address) / unit_bytes;
+}
+
+/// Takes units out of the middle of a free run; what is left on either side stays free.
+std::size_t Runs::carve(Unit& run, std::size_t first, std::size_t units) {
+  const std::size_t begin = context_.books.index_of(run), end = begin + run.length;
+  const UnitKind kind = run.tag().kind();
+  remove(run);
+  if (first > begin) insert(begin, first - begin, kind);
+  if (first + units < end) insert(first + units, end - first - units, kind);
+  return first;
+}
+
+/// Units opened one after the other are made writable by more and more at a time: one call instead of many.
+std::size_t Runs::units_to_prepare(std::size_t first) {
+  RunState& runs = state();
+  const bool known = runs.prepared_stamp == context_.cut;
+  if (known && first >= runs.prepared_from && first < runs.prepared_to) return 0;
+  std::size_t step = 1;
+  if (known && first == runs.prepared_to) {
+    step = std::min(2 * (runs.prepared_to - runs.prepared_from), most_units_prepared);
+  }
+  const Unit& next = unit(first + 1);
+  std::size_t room = 1;
+  if (first + 1 == runs.frontier) {
+    room += context_.books.geometry.unit_count - runs.frontier;
+  } else if (next.tag().kind() == UnitKind::free_clean) {
+    room += next.length;
+  }
+  step = std::min(step, room);
+  runs.prepared_from = first;
+  runs.prepared_to = first + step;
+  runs.prepared_stamp = context_.cut;
+  return step;
+}
+
+void Runs::give_back(std::size_t first, std::size_t units) { insert_merged(first, units, UnitKind::free_dirty); }
+
+void Runs::give_back_large(std::size_t first) {
+  Unit& head = unit(first);
+  head.set_tag(UnitTag());
+  state().large_units -= head.length;
+  --state().large_blocks;
+  give_back(first, head.length);
+}
+
+bool Runs::grow_large(std::size_t first, std::size_t units) {
+  RunState& runs = state();
+  Unit& head = unit(first);
+  const std::size_t end = first + head.length, wanted = units - head.length;
+  if (end == runs.frontier) {
+    if (wanted > context_.books.geometry.unit_count - end) return false;
+    runs.frontier += wanted;
+  } else {
+    Unit& next = unit(end);
+    const UnitKind kind = next.tag().kind();
+    if (kind != UnitKind::free_clean && kind != UnitKind::free_dirty) return false;
+    if (next.length < wanted) return false;
+    carve(next, end, wanted);
+  }
+  head.length = units;
+  runs.large_units += wanted;
+  return true;
+}
+
+void Runs::shrink_large(std::size_t first, std::size_t units) {
+  Unit& head = unit(first);
+  const std::size_t surplus = head.length - units;
+  head.length = units;
+  state().large_units -= surplus;
+  if (surplus != 0) give_back(first + units, surplus);
+}
+
+void Runs::purge(std::size_t units_left) noexcept {
+  RunState& runs = state();
+  while (runs.dirty_units > units_left) {
+    Unit& run = runs.dirty_by_age.back();
+    const std::size_t first = context_.books.index_of(run), units = run.length;
+    try {
+      context_.arena.discard(context_.books.address_of(first), units * unit_bytes);
+    } catch (const std::exception&) {
+      return;  // it stays dirty, and usable
+    }
+    remove(run);
+    insert_merged(first, units, UnitKind::free_clean);
+  }
+}
+
+void Runs::insert(std::size_t first, std::size_t units, UnitKind kind) {
+  RunState& runs = state();
+  Unit& head = unit(first);
+  head.length = units;
+  ::new (&head.by_size) TreeHook;
+  head.set_tag(UnitTag(kind));
+  if (units > 1) {
+    Unit& tail = unit(first + units - 1);
+    tail.length = units;
+    tail.set_tag(UnitTag(UnitKind::free_tail));
+  }
+  if (kind == UnitKind::free_clean) {
+    runs.clean.insert(head);
+    runs.clean_units += units;
+    return;
+  }
+  ::new (&head.link) ListHook;
+  runs.dirty.insert(head);
+  runs.dirty_by_age.push_front(head);
+  runs.dirty_units += units;
+}
+
+void Runs::insert_merged(std::size_t first, std::size_t units, UnitKind kind) {
+  RunState& runs = state();
+  if (Unit* const before = free_run_before(first, kind)) {
+    first -= before->length;
+    units += before->length;
+    remove(*before);
+  }
+  const std::size_t end = first + units;
+  if (end < runs.frontier && unit(end).tag().kind() == kind) {
+    units += unit(end).length;
+    remove(unit(end));
+  }
+  if (kind == UnitKind::free_clean && first + units == runs.frontier) {
+    runs.frontier = first;
+  } else {
+    insert(first, units, kind);
+  }
+}
+
+void Runs::remove(Unit& run) {
+  RunState& runs = state();
+  if (run.tag().kind() == UnitKind::free_clean) {
+    runs.clean.erase(runs.clean.iterator_to(run));
+    runs.clean_units -= run.length;
+  } else {
+    runs.dirty.erase(runs.dirty.iterator_to(run));
+    runs.dirty_by_age.erase(runs.dirty_by_age.iterator_to(run));
+    runs.dirty_units -= run.length;
+  }
+  unit(context_.books.index_of(run) + run.length - 1).set_tag(UnitTag());
+  run.set_tag(UnitTag());
+}
+
+Unit* Runs::free_run_before(std::size_t index, UnitKind kind) const noexcept {
+  if (index == context_.books.geometry.first_unit) return nullptr;
+  Unit* run = &unit(index - 1);
+  if (run->tag().kind() == UnitKind::free_tail) run = &unit(index - run->length);
+  return run->tag().kind() == kind ? run : nullptr;
+}
+
+}  // namespace cow::detail
