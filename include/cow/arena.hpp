@@ -30,7 +30,6 @@ struct ArenaOptions {
 
 namespace detail {
 class ArenaBooks;
-struct Access;
 }
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
@@ -135,7 +134,6 @@ class Arena {
   ArenaRef ref() const;
 
  private:
-  friend class Snapshot;
   friend struct detail::Access;
   explicit Arena(detail::ArenaBooks* adopted) noexcept : books_(adopted) {}
 

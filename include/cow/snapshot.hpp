@@ -13,7 +13,6 @@ class Arena;
 
 namespace detail {
 class Version;
-struct Access;
 }
 
 /// A handle on one version of an arena: its whole content at the moment of Arena::snapshot().

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 
 namespace cow {
 
 namespace detail {
 struct MappedView;
+struct Access;
 }
 
 /// A read-only mapping of a snapshot at an address of its own. Holds its version alive, also after
@@ -21,7 +21,7 @@ struct MappedView;
 /// Thread safety: as a standard container: concurrent reads are safe, moving and destroying are not.
 class View {
  public:
-  View() noexcept;
+  View() noexcept = default;
   View(View&&) noexcept;
   View& operator=(View&&) noexcept;
   ~View();
@@ -34,10 +34,10 @@ class View {
   explicit operator bool() const noexcept { return data() != nullptr; }
 
  private:
-  friend class Snapshot;
-  explicit View(std::unique_ptr<detail::MappedView>) noexcept;
+  friend struct detail::Access;
+  explicit View(detail::MappedView* adopted) noexcept : mapped_(adopted) {}
 
-  std::unique_ptr<detail::MappedView> mapped_;
+  detail::MappedView* mapped_ = nullptr;
 };
 
 }  // namespace cow

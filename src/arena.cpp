@@ -1,0 +1,151 @@
+// Layer 7: cow::Arena and cow::ArenaRef.
+#include "cow/arena.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "arena_lifetime.hpp"
+#include "barrier.hpp"
+#include "copy_on_write.hpp"
+#include "operation.hpp"
+#include "rollback.hpp"
+#include "versions.hpp"
+
+namespace cow {
+
+std::size_t page_size() noexcept { return os::page_size(); }
+
+namespace {
+
+constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
+
+void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
+  const std::byte* const at = static_cast<const std::byte*>(p);
+  const std::size_t capacity = books.bytes(books.pages);
+  if (at >= books.base && at <= books.base + capacity && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
+  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + " outside the arena of " + in_bytes(capacity));
+}
+
+/// Calls f(pages) for the run in parts, each under the fault lock.
+template <class F>
+void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
+  for (Page p = run.first; p < run.end();) {
+    const Pages part{p, std::min(pages_at_once, run.end() - p)};
+    os::Error error;
+    {
+      FaultLockGuard guard(*books.fault_lock);
+      error = f(part);
+    }
+    throw_if(error, std::string(operation) + " of " + in_bytes(books.bytes(run.count)));
+    p = part.end();
+  }
+}
+
+void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
+  check_range(books, p, n, "prepare_write");
+  if (n == 0) return;
+  const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
+  in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+}
+
+void discard_range(ArenaBooks& books, void* p, std::size_t n) {
+  check_range(books, p, n, "discard");
+  const std::size_t offset = static_cast<std::size_t>(static_cast<std::byte*>(p) - books.base);
+  const Page first{(offset + books.bytes(1) - 1) >> books.page_shift}, end{(offset + n) >> books.page_shift};
+  if (first >= end) return;
+  in_parts(books, {first, end - first}, "discard", [&](Pages part) { return make_zero(books, part); });
+}
+
+
+
+}  // namespace
+
+Arena::Arena(const ArenaOptions& options) : books_(create_arena(options)) {}
+Arena::Arena(Arena&& other) noexcept : books_(std::exchange(other.books_, nullptr)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  if (this != &other) {
+    destroy_arena(books_);
+    books_ = std::exchange(other.books_, nullptr);
+  }
+  return *this;
+}
+
+Arena::~Arena() { destroy_arena(books_); }
+
+std::byte* Arena::data() const noexcept { return books_ == nullptr ? nullptr : books_->base; }
+std::size_t Arena::capacity() const noexcept { return books_ == nullptr ? 0 : books_->bytes(books_->pages); }
+bool Arena::contains(const void* p) const noexcept { return ArenaRef(books_).contains(p); }
+Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mprotect : books_->barrier->kind; }
+
+Snapshot Arena::snapshot() {
+  ArenaBooks& books = usable(books_, "snapshot");
+  const Cut cut(books);
+  const Operation operation(books);
+  return Access::snapshot(take_version(books));
+}
+
+Arena Arena::clone() {
+  const Snapshot now = snapshot();
+  return now.clone();
+}
+
+void Arena::rollback(const Snapshot& snapshot) {
+  ArenaBooks& books = usable(books_, "rollback");
+  Version& version = usable(Access::version(snapshot), "rollback to a snapshot");
+  const Cut cut(books);
+  if (&version.books == &books) {
+    roll_back(books, version);
+  } else if (books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version) {
+    roll_back_to_base(books, version);
+  } else {
+    throw std::invalid_argument("cow: rollback to a snapshot of another arena");
+  }
+}
+
+void Arena::prepare_write(void* p, std::size_t n) { prepare_range(usable(books_, "prepare_write"), p, n); }
+void Arena::discard(void* p, std::size_t n) { discard_range(usable(books_, "discard"), p, n); }
+
+std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
+  ArenaBooks& books = usable(books_, "changed_since");
+  Version& version = usable(Access::version(snapshot), "changed_since of a snapshot");
+  BookVector<Pages> changed;
+  if (&version.books == &books) {
+    throw_if(list_changed(version, changed), "changed_since");
+  } else if (books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version) {
+    throw_if(list_changed_since_base(books, changed), "changed_since");
+  } else {
+    throw std::invalid_argument("cow: changed_since of a snapshot of another arena");
+  }
+  std::vector<PageRange> result;  // outside the locks: its memory may lie in an arena
+  result.reserve(changed.size());
+  for (const Pages& run : changed) result.push_back({run.first.value, run.count});
+  return result;
+}
+
+ArenaRef Arena::ref() const {
+  usable(books_, "ref");
+  return ArenaRef(books_);
+}
+
+std::byte* ArenaRef::data() const noexcept { return books_ == nullptr ? nullptr : books_->base; }
+std::size_t ArenaRef::capacity() const noexcept { return books_ == nullptr ? 0 : books_->bytes(books_->pages); }
+
+bool ArenaRef::contains(const void* p) const noexcept {
+  return books_ != nullptr && p >= data() && p < data() + capacity();
+}
+
+void ArenaRef::prepare_write(void* p, std::size_t n) const { prepare_range(usable(books_, "prepare_write"), p, n); }
+void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(books_, "discard"), p, n); }
+bool ArenaRef::is_writable(const void* p) const noexcept { return books_->writable.contains(books_->page_of(p)); }
+std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
+
+std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {
+  ArenaBooks& books = usable(books_, "cut_hook");
+  const std::lock_guard lock(books.operation);
+  if (books.hook == nullptr) books.hook = make();
+  return books.hook;
+}
+
+}  // namespace cow

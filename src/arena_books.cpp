@@ -1,0 +1,59 @@
+// Layer 3: the books' own memory, and counting mappings. edges() runs in the signal handler.
+#include "arena_books.hpp"
+
+#include <bit>
+
+namespace cow {
+
+namespace {
+std::atomic<std::uint64_t> mapping_limit{~std::uint64_t{0}};
+
+constexpr std::size_t header_bytes = (sizeof(ArenaBooks) + 63) / 64 * 64;
+}  // namespace
+
+std::atomic<std::uint64_t> MappingBudget::used{0};
+std::uint64_t MappingBudget::limit() noexcept { return mapping_limit.load(std::memory_order_relaxed); }
+void MappingBudget::set_limit(std::uint64_t mappings) noexcept { mapping_limit.store(mappings, std::memory_order_relaxed); }
+
+namespace detail {
+
+std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
+  return header_bytes + PageTable::bytes_for(pages) + 4 * PageSet::bytes_for(pages);
+}
+
+ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
+    : family(of), memory_(std::move(memory)), pages(page_count) {
+  std::byte* at = memory_.data() + header_bytes;
+  table = PageTable(at);
+  at += PageTable::bytes_for(pages);
+  for (PageSet* set : {&own, &away, &writable, &borrower.ended}) {
+    *set = PageSet(at, pages);
+    at += PageSet::bytes_for(pages);
+  }
+  page_shift = std::countr_zero(of.file.page_bytes());
+}
+
+void ArenaBooks::count_mappings(std::uint64_t more) noexcept {
+  mappings += more;
+  MappingBudget::used.fetch_add(more, std::memory_order_relaxed);
+}
+
+std::uint64_t ArenaBooks::edges(Pages run) const noexcept {
+  std::uint64_t count = 0;
+  const std::uint64_t first = run.first.value == 0 ? 1 : run.first.value;
+  const std::uint64_t last = run.end().value < pages ? run.end().value : pages - 1;
+  if (first > last) return 0;
+  Frame before = frame_of({first - 1});
+  bool written_before = writable.contains({first - 1});
+  for (Page p{first}; p.value <= last; ++p) {
+    const Frame frame = frame_of(p);
+    const bool written = writable.contains(p);
+    count += frame != before + 1 || written != written_before ? 1 : 0;
+    before = frame;
+    written_before = written;
+  }
+  return count;
+}
+
+}  // namespace detail
+}  // namespace cow

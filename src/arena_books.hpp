@@ -1,0 +1,173 @@
+// Layer 3: the books of one arena: what each page shows, what can be written, the chain of snapshots, and what it shares
+// with its clones. Outlives the arena for as long as a snapshot of it lives. No rule and no system call on pages here.
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "book_memory.hpp"
+#include "block_policy.hpp"
+#include "cow/arena.hpp"
+#include "fault_lock.hpp"
+#include "frame_file.hpp"
+#include "lending.hpp"
+#include "page_set.hpp"
+#include "page_table.hpp"
+#include "run_list.hpp"
+#include "undo_log.hpp"
+#include "units.hpp"
+
+namespace cow {
+
+struct WriteBarrier;
+struct FaultSlot;
+
+/// What an arena shares with its clones, their clones and the snapshots of all of them.
+struct Family {
+  explicit Family(std::uint64_t pages) noexcept : file(pages), lending(file) {}
+
+  FrameFile file;
+  Lending lending;
+  std::atomic<std::uint64_t> members{1};      // books; the last one takes the family along
+  std::atomic<std::uint64_t> next_version{1}; // names versions for good
+};
+
+/// What the handler counts, under the fault lock; stats() adds the levels.
+struct FaultCounters {
+  std::uint64_t first_touch = 0, sole_owner = 0, moved = 0, to_history = 0;
+};
+
+namespace detail {
+
+/// A page written since a version was taken, and the frame that still shows what it was.
+struct KeptPage {
+  Page page;
+  Frame frame;
+};
+
+/// One version of an arena. The operation mutex covers it, but for the handles.
+class Version : public ListHook {
+ public:
+  Version(ArenaBooks& of, Epoch at, std::uint64_t named) noexcept : books(of), epoch(at), name(named) {}
+
+  ArenaBooks& books;
+  const Epoch epoch;
+  const std::uint64_t name;               // unique in the family
+  std::atomic<std::uint64_t> handles{1};  // reaches 0 only under the operation mutex
+  UndoLog log;                            // what was written since, up to the next version
+
+  // Invariant: a kept page once found stays: its frame is there for this version until that goes.
+  BookVector<KeptPage> kept;             // sorted by page; of the logs from this version on, as far as swept
+  Epoch swept_to;                         // the version whose log was the newest then
+  UndoLog::Mark swept_mark;               // and where that log ended
+  std::uint64_t swept_drops = 0;          // and how many versions had been dropped
+
+  RunList runs;                           // the whole content; right for as long as loans of this epoch are out
+  RunList flattened;                      // frames of its own, for pages that were too scattered to map
+};
+
+class ArenaBooks {
+ public:
+  ArenaBooks(Family& of, BookBuffer memory, std::uint64_t pages) noexcept;
+  static std::size_t bytes_for(std::uint64_t pages) noexcept;
+
+  // -- What a page shows; with the fault lock or, for a hint, without --------------------------------------------
+
+  Epoch birth_of(Page p) const noexcept {
+    const PageTable::Entry entry = table.get(p);
+    if (entry.birth != never_written) return entry.birth;
+    return borrower.base.find(p) != zero_frame ? borrowed_birth : never_written;
+  }
+  /// The frame mapped at page p: its own, the borrowed one, or the empty one at home.
+  Frame frame_of(Page p) const noexcept {
+    const PageTable::Entry entry = table.get(p);
+    if (entry.birth != never_written) return {entry.plane * pages + p.value};
+    const Frame frame = borrower.base.find(p);
+    return frame != zero_frame ? frame : home->frame_of(p);
+  }
+  std::byte* address_of(Page p) const noexcept { return base + (p.value << page_shift); }
+  Page page_of(const void* address) const noexcept {
+    return {static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base) >> page_shift};
+  }
+  std::size_t bytes(std::uint64_t count) const noexcept { return count << page_shift; }
+
+  /// The newest snapshot's epoch; with none nothing is logged.
+  Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
+
+  /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and after.
+  std::uint64_t edges(Pages run) const noexcept;
+  void count_mappings(std::uint64_t more) noexcept;  // modulo 2^64: fewer too
+
+  // -- Fixed at birth --------------------------------------------------------------------------------------------
+
+  Family& family;
+  BookBuffer memory_;                 // holds this object too
+  const std::uint64_t pages;
+  int page_shift = 12;
+  std::byte* base = nullptr;          // null when the arena is gone
+  std::byte* reservation = nullptr;   // with a guard page on each side, where the address was ours to choose
+  std::size_t reserved_bytes = 0;
+  std::uint64_t generation = 0;       // the process that made it
+  std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
+  const WriteBarrier* barrier = nullptr;
+  char name[32] = {};
+
+  // -- The fault lock covers these; it lives in the registry, which foreign faults read ---------------------------
+
+  FaultSlot* slot = nullptr;
+  FaultLock* fault_lock = nullptr;
+  PageTable table;
+  PageSet own;        // pages that show frames of the arena's own
+  PageSet away;       // of those, the ones that are not at home
+  PageSet writable;   // pages that can be written now; each has the current epoch for its birth
+  Epoch epoch = first_epoch;
+  Version* newest = nullptr;
+  Plane* home = nullptr;
+  BookVector<Plane*> planes;          // further ones
+  LogMemory log_memory;
+  std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
+  BlockPolicy blocks;
+  FaultCounters faults, made_writable;
+  std::uint64_t faults_already_done = 0;
+
+  // -- The file's lock covers these -------------------------------------------------------------------------------
+
+  Borrower borrower;
+  Loan* loan = nullptr;
+  Lender lender;
+
+  // -- The operation mutex covers these; never taken in the handler -----------------------------------------------
+
+  std::mutex operation;
+  boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;  // oldest first
+  Slab<sizeof(Version)> version_memory;
+  std::uint64_t dropped_versions = 0;
+  std::shared_ptr<CutHook> hook;
+  std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
+};
+
+}  // namespace detail
+
+using detail::ArenaBooks;
+using detail::KeptPage;
+using detail::Version;
+
+/// Mappings of all arenas and views of the process, and how many they should keep to, so that the rest of the program
+/// can still map memory.
+struct MappingBudget {
+  static std::atomic<std::uint64_t> used;
+  static std::uint64_t limit() noexcept;  // set by the first arena
+
+  static void set_limit(std::uint64_t mappings) noexcept;
+  static std::uint64_t left() noexcept {
+    const std::uint64_t now = used.load(std::memory_order_relaxed), most = limit();
+    return now < most ? most - now : 0;
+  }
+};
+
+}  // namespace cow

@@ -1,0 +1,223 @@
+// Layer 7: arenas come and go. See arena_lifetime.hpp; versions are in version_lifetime.cpp.
+#include "arena_lifetime.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "barrier.hpp"
+#include "fault_install.hpp"
+#include "fault_registry.hpp"
+#include "operation.hpp"
+#include "versions.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::size_t most_bytes = std::size_t{1} << 46;  // half of what x86-64 gives a process
+
+std::uint64_t pages_for(std::size_t capacity) {
+  if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0");
+  if (capacity > most_bytes) {
+    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + "; the most is " + in_bytes(most_bytes));
+  }
+  return (capacity + os::page_size() - 1) / os::page_size();
+}
+
+void check_address(const void* address) {
+  if (reinterpret_cast<std::uintptr_t>(address) % os::page_size() != 0) {
+    throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " + in_bytes(os::page_size()));
+  }
+}
+
+os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexcept {
+  os::Result<BookBuffer> memory = BookBuffer::reserve(ArenaBooks::bytes_for(pages));
+  if (!memory) return {nullptr, memory.error};
+  std::byte* const at = memory.value.data();
+  ArenaBooks* books = ::new (at) ArenaBooks(family, std::move(memory.value), pages);
+  books->generation = os::process_generation();
+  os::Error error;
+  {
+    FaultLockHeld held(family.file.lock());
+    const os::Result<Plane*> home = family.file.add_plane();
+    books->home = home.value;
+    error = home.error;
+  }
+  if (!error) {
+    const os::Result<FaultSlot*> slot = fault_registry::take();
+    books->slot = slot.value;
+    error = slot.error;
+  }
+  if (!error) books->fault_lock = &books->slot->lock;
+  return {books, error};
+}
+
+/// Gives back what the books own and borrow in a file that others go on using.
+void leave_family(ArenaBooks& books) noexcept {
+  FrameFile& file = books.family.file;
+  Lending& lending = books.family.lending;
+  {
+    FrameRelease freed(file);
+    release_unshown_frames(books);
+    lending.end_borrowing(books.borrower, {{0}, books.pages}, freed);
+  }
+  FaultLockHeld held(file.lock());
+  if (!books.borrower.base.empty()) lending.remove(books.borrower);
+  lending.give_back(books.loan);
+  for (Plane* plane : books.planes) file.disown(*plane);
+  if (books.home != nullptr) file.disown(*books.home);
+}
+
+/// The address range, with an inaccessible page on each side where the place is ours to choose, showing the home frames.
+os::Error map_home(ArenaBooks& books, void* address) noexcept {
+  const std::size_t guard = address == nullptr ? os::page_size() : 0;
+  const std::size_t bytes = books.bytes(books.pages);
+  const os::Result<void*> range = os::reserve_addresses(address, bytes + 2 * guard);
+  if (!range) return range.error;
+  books.reservation = static_cast<std::byte*>(range.value);
+  books.reserved_bytes = bytes + 2 * guard;
+  books.base = books.reservation + guard;
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  return os::map_file(books.base, bytes, os::Access::read, file.fd(home), file.offset(home));
+}
+
+/// Maps the arena and lets faults find it.
+os::Error open_arena(ArenaBooks& books, void* address) noexcept {
+  if (const os::Error error = map_home(books, address)) return error;
+  if (const os::Error error = map_runs(books.family.file, books.base, books.borrower.base)) return error;
+  if (const os::Error error = books.barrier->attach(books)) return error;
+  books.count_mappings(books.borrower.base.mappings(books.pages) + 2);
+  fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books);
+  return {};
+}
+
+void unmap_arena(ArenaBooks& books) noexcept {
+  if (books.base == nullptr) return;
+  books.barrier->detach(books);
+  os::unmap(books.reservation, books.reserved_bytes);
+  books.count_mappings(0 - books.mappings);
+  books.base = nullptr;
+}
+
+/// What the versions still show stays; lists of runs that no loan has kept right are forgotten.
+void leave_to_versions(ArenaBooks& books) noexcept {
+  for (Version& version : books.versions) {
+    FaultLockHeld held(books.family.file.lock());
+    if (!Lending::lent(books.lender, version.epoch)) version.runs = RunList{};
+  }
+  FaultLockHeld held(books.family.file.lock());
+  Lending::stop_lending(books.lender);
+}
+
+}  // namespace
+
+void destroy_books(ArenaBooks* books) noexcept {
+  Family* const family = &books->family;
+  const bool alone = family->members.load(std::memory_order_acquire) == 1;
+  if (!alone) leave_family(*books);  // else closing the file frees everything at once
+  if (books->slot != nullptr) fault_registry::give_back(*books->slot);
+  {
+    const BookBuffer memory = std::move(books->memory_);  // holds the books themselves
+    books->~ArenaBooks();
+  }
+  if (family->members.fetch_sub(1, std::memory_order_acq_rel) == 1) book_delete(family);
+}
+
+os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept {
+  const std::size_t page = file.page_bytes();
+  for (const Run& run : runs) {
+    const os::Error error =
+        os::map_file(base + run.first.value * page, run.count * page, os::Access::read, file.fd(run.frame), file.offset(run.frame));
+    if (error) return error;
+  }
+  return {};
+}
+
+ArenaBooks* create_arena(const ArenaOptions& options) {
+  const std::uint64_t pages = pages_for(options.capacity);
+  check_address(options.address);
+  const WriteBarrier& barrier = choose_barrier(options.barrier);
+  prepare_process();
+
+  const os::AsyncSignalsBlocked blocked;
+  const std::string what = "creating an arena of " + in_bytes(pages * os::page_size());
+  char name[sizeof ArenaBooks::name] = {};
+  std::strncpy(name, options.name.c_str(), sizeof name - 1);
+  const os::Result<Family*> family = book_new<Family>(pages);
+  throw_if(family.error, what);
+  os::Error error = family.value->file.open(name);
+  if (error) book_delete(family.value);
+  throw_if(error, what);
+
+  const os::Result<ArenaBooks*> books = create_books(*family.value, pages);
+  if (books.value == nullptr) book_delete(family.value);
+  error = books.error;
+  if (!error) {
+    std::memcpy(books.value->name, name, sizeof name);
+    books.value->barrier = &barrier;
+    error = open_arena(*books.value, options.address);
+  }
+  if (error && books.value != nullptr) {
+    unmap_arena(*books.value);
+    destroy_books(books.value);
+  }
+  if (error == os::Error{EEXIST}) {
+    throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + " at a fixed address that is in use");
+  }
+  throw_if(error, what);
+  return books.value;
+}
+
+ArenaBooks* create_clone(Version& version) {
+  ArenaBooks& of = version.books;
+  Family& family = of.family;
+  const std::string what = "cloning an arena of " + in_bytes(of.bytes(of.pages));
+  const os::AsyncSignalsBlocked blocked;
+  ArenaBooks* clone = nullptr;
+  os::Error error;
+  {
+    const Operation operation(of);
+    Loan* const loan = lend_version(version, what.c_str());
+    const os::Result<ArenaBooks*> books = create_books(family, of.pages);
+    clone = books.value;
+    error = books.error;
+    if (!error) error = clone->borrower.base.copy(version.runs);
+    if (clone == nullptr) {
+      give_back_loan(family, loan);
+      throw_if(error, what);
+    }
+    family.members.fetch_add(1, std::memory_order_relaxed);
+    clone->loan = loan;
+    clone->base_version = version.name;
+    clone->barrier = of.barrier;
+    std::memcpy(clone->name, of.name, sizeof clone->name);
+    FaultLockHeld held(family.file.lock());
+    if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
+  }
+  if (!error) error = open_arena(*clone, nullptr);
+  if (error) destroy_arena(clone);
+  throw_if(error, what);
+  return clone;
+}
+
+void destroy_arena(ArenaBooks* books) noexcept {
+  if (books == nullptr || !of_this_process(*books)) return;
+  const os::AsyncSignalsBlocked blocked;
+  bool last = false;
+  std::shared_ptr<CutHook> hook;  // destroyed outside the locks
+  {
+    const Operation operation(*books);
+    if (books->slot != nullptr) fault_registry::withdraw(*books->slot);
+    unmap_arena(*books);
+    leave_to_versions(*books);
+    hook = std::move(books->hook);
+    last = books->versions.empty();
+    if (!last) release_unshown_frames(*books);
+  }
+  if (last) destroy_books(books);
+}
+
+}  // namespace cow

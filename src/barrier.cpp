@@ -1,0 +1,17 @@
+// Layer 4: which barrier an arena gets.
+#include "barrier.hpp"
+
+#include <cerrno>
+#include <system_error>
+
+namespace cow {
+
+const WriteBarrier& choose_barrier(Barrier asked) {
+  if (asked == Barrier::userfaultfd) {
+    throw std::system_error(ENOTSUP, std::generic_category(),
+                            "cow: the userfaultfd barrier is not built; use Barrier::mprotect or Barrier::automatic");
+  }
+  return mprotect_barrier;
+}
+
+}  // namespace cow

@@ -1,0 +1,35 @@
+// Layer 4: what makes pages read-only and catches the first write to each, behind one interface. Knows the kernel's means,
+// and nothing of why. All of it but attach() and detach() may run in the signal handler.
+#pragma once
+
+#include "arena_books.hpp"
+#include "cow/arena.hpp"
+#include "os.hpp"
+#include "units.hpp"
+
+namespace cow {
+
+/// One way of catching writes. The books' fault lock is held in every call; a call that fails may have changed the
+/// protection of some of the pages, never their content.
+struct WriteBarrier {
+  Barrier kind;
+  int signal;            // what a caught write raises
+  bool splits_mappings;  // whether writable pages are mappings of their own
+
+  /// The arena's range is mapped at home, read-only.
+  os::Error (*attach)(ArenaBooks& books);
+  void (*detach)(ArenaBooks& books);
+  os::Error (*unprotect)(ArenaBooks& books, Pages run);
+  os::Error (*protect)(ArenaBooks& books, Pages run);
+  /// Protects all writable pages of the books, by the cheaper of one wide call and many narrow ones.
+  os::Error (*protect_all)(ArenaBooks& books);
+  /// Shows other frames in place of those that are there, writable at once.
+  os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
+};
+
+/// The barrier for what was asked; throws std::system_error where it cannot be had.
+const WriteBarrier& choose_barrier(Barrier asked);
+
+extern const WriteBarrier mprotect_barrier;
+
+}  // namespace cow

@@ -1,0 +1,136 @@
+// Layer 5: windows of pages become one mapping. See consolidate.hpp, and copy_on_write.hpp for the rules of the house.
+#include "consolidate.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "barrier.hpp"
+#include "copy_on_write.hpp"
+#include "make_private.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t smallest_window = 16, largest_crowded_window = 1024;
+constexpr std::uint64_t enough_edges = 4;  // a window keeps two at most: its ends
+
+Pages window_around(const ArenaBooks& books, Page p, std::uint64_t size) noexcept {
+  const std::uint64_t first = p.value / size * size;
+  return {{first}, std::min(size, books.pages - first)};
+}
+
+bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept { return books.frame_of(p) == plane.frame_of(p); }
+
+/// Whether each page of the window can be on the plane: it is, and may be written there, or its frame there is free.
+bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
+  for (Page p = window.first; p < window.end(); ++p) {
+    if (on_plane(books, plane, p)) {
+      if (claim_of(books, p) == Claim::move) return false;
+    } else {
+      FaultLockHeld held(books.family.file.lock());
+      if (plane.used.contains(p)) return false;
+    }
+  }
+  return true;
+}
+
+os::Result<Plane*> plane_for(ArenaBooks& books, Pages window) noexcept {
+  if (plane_fits(books, *books.home, window)) return {books.home, {}};
+  for (Plane* plane : books.planes) {
+    if (plane_fits(books, *plane, window)) return {plane, {}};
+  }
+  return plane_with_room(books, window);
+}
+
+/// Calls f(run) for each run of the window's pages that are (or are not) on the plane, until it fails.
+template <class F>
+os::Error for_each_run(ArenaBooks& books, const Plane& plane, Pages window, bool on, F&& f) noexcept {
+  for (Page p = window.first; p < window.end();) {
+    Page end = p;
+    while (end < window.end() && on_plane(books, plane, end) == on) ++end;
+    if (end == p) {
+      ++p;
+      continue;
+    }
+    if (const os::Error error = f(Pages{p, end - p})) return error;
+    p = end;
+  }
+  return {};
+}
+
+os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = claim_of(books, p);
+    Page end = p + 1;
+    while (end < run.end() && claim_of(books, end) == claim) ++end;
+    if (const os::Error error = make_private_in_place(books, {p, end - p}, claim)) return error;
+    p = end;
+  }
+  return {};
+}
+
+/// Copies what is elsewhere to the plane; takes it all back if that fails.
+os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noexcept {
+  Page filled = window.first;
+  const os::Error error = for_each_run(books, plane, window, false, [&](Pages run) {
+    const os::Error failed = fill_frames(books, plane, run, Content::copied);
+    if (!failed) filled = run.end();
+    return failed;
+  });
+  if (!error) return {};
+  (void)for_each_run(books, plane, {window.first, filled - window.first}, false, [&](Pages run) {
+    return free_frames(books, plane, run), os::Error{};
+  });
+  return error;
+}
+
+}  // namespace
+
+Pages crowded_window(const ArenaBooks& books, Page p) noexcept {
+  for (std::uint64_t size = smallest_window; size <= largest_crowded_window; size *= 2) {
+    const Pages window = window_around(books, p, size);
+    if (books.edges(window) >= enough_edges) return window;
+  }
+  return {p, 0};
+}
+
+os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
+  if (books.newest != nullptr) {
+    if (const os::Error error = UndoLog::make_room(books.log_memory, window.count)) return error;
+  }
+  // Other threads may be writing some of the pages: they must wait until the pages are where they stay.
+  const std::uint64_t before = books.edges(window);
+  if (const os::Error error = books.barrier->protect(books, window)) return error;
+  books.writable.erase(window);
+
+  os::Result<Plane*> plane = plane_for(books, window);
+  os::Error error = plane.error;
+  if (!error) error = for_each_run(books, *plane.value, window, true, [&](Pages run) { return keep_in_place(books, run); });
+  if (!error) error = fill_from_elsewhere(books, *plane.value, window);
+  if (!error) {
+    error = books.barrier->show(books, window, plane.value->frame_of(window.first));
+    if (error) {
+      (void)for_each_run(books, *plane.value, window, false, [&](Pages run) {
+        return free_frames(books, *plane.value, run), os::Error{};
+      });
+    } else {
+      (void)for_each_run(books, *plane.value, window, false, [&](Pages run) {
+        return enter_moved(books, *plane.value, run), os::Error{};
+      });
+      books.writable.insert(window);
+    }
+  }
+  books.count_mappings(books.edges(window) - before);
+  return error;
+}
+
+os::Error consolidate_until_it_fits(ArenaBooks& books, Page p, os::Error error) noexcept {
+  for (std::uint64_t size = smallest_window; error.code == ENOMEM; size *= 4) {
+    const Pages window = window_around(books, p, size);
+    error = consolidate(books, window);
+    if (window.count == books.pages) break;
+  }
+  return error;
+}
+
+}  // namespace cow

@@ -1,0 +1,127 @@
+// Layer 5: the rule. One function for each part of it; see copy_on_write.hpp for what holds in all of them.
+#include "copy_on_write.hpp"
+
+#include <algorithm>
+
+#include "barrier.hpp"
+#include "consolidate.hpp"
+#include "copy_page.hpp"
+#include "make_private.hpp"
+#include "mutants.hpp"
+
+namespace cow {
+namespace {
+
+/// Below this many mappings left for the process, a fault saves mappings rather than copies.
+constexpr std::uint64_t few_mappings = 16;
+
+/// A first touch costs no copy, so that neighbours come along: they may never be needed, but a fault costs more.
+constexpr std::uint64_t first_touch_block = 16;
+
+Pages clipped_to_claim(const ArenaBooks& books, Page p, Pages block, Claim claim) noexcept {
+  Page first = p, end = p + 1;
+  const auto joins = [&](Page q) { return mutant(Mutant::block_crosses_claims) || claim_of(books, q) == claim; };
+  while (first > block.first && joins(first - 1)) first = first - 1;
+  while (end < block.end() && joins(end)) ++end;
+  return {first, end - first};
+}
+
+Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept {
+  Pages block = books.blocks.block_for(p, books.pages);
+  if (claim == Claim::first_touch) {
+    const std::uint64_t wanted = std::max(first_touch_block, block.count * 4);
+    const std::uint64_t first = p.value / first_touch_block * first_touch_block;
+    block = {{first}, std::min(wanted, books.pages - first)};
+  }
+  return clipped_to_claim(books, p, block, claim);
+}
+
+void count(FaultCounters& counters, Claim claim, std::uint64_t n) noexcept {
+  switch (claim) {
+    case Claim::none: break;
+    case Claim::first_touch: counters.first_touch += n; break;
+    case Claim::sole_owner: counters.sole_owner += n; break;
+    case Claim::move: counters.moved += n; break;
+    case Claim::history: counters.to_history += n; break;
+  }
+}
+
+os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  if (claim == Claim::none) return {};
+  os::Error error;
+  if (claim == Claim::move) {
+    error = move_to_own_frames(books, run, Content::copied);
+  } else {
+    error = make_private_in_place(books, run, claim);
+    if (!error) error = unprotect_private(books, run);
+  }
+  if (!error) count(books.made_writable, claim, run.count);
+  return error;
+}
+
+/// The run of pages from `first` on that share its claim.
+Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept {
+  Page p = first + 1;
+  while (p < end && claim_of(books, p) == claim) ++p;
+  return {first, p - first};
+}
+
+}  // namespace
+
+Claim claim_of(const ArenaBooks& books, Page p) noexcept {
+  if (books.writable.contains(p)) return Claim::none;
+  const Epoch birth = books.birth_of(p);
+  if (birth == never_written) return Claim::first_touch;
+  if (birth == borrowed_birth) return mutant(Mutant::borrowed_page_counts_as_sole) ? Claim::sole_owner : Claim::move;
+  const bool lent = birth.value <= books.lender.lent_epoch.load(std::memory_order_relaxed) && !mutant(Mutant::lent_page_stays_home);
+  if (birth <= books.newest_epoch()) return lent ? Claim::move : Claim::history;
+  if (!lent) return Claim::sole_owner;
+  // No version needs the frame, but clones that started from one may: unless each of them has left it.
+  FaultLockHeld held(books.family.file.lock());
+  return books.family.lending.borrowers_of(p, books.frame_of(p)) == 0 ? Claim::sole_owner : Claim::move;
+}
+
+os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
+  const Claim claim = claim_of(books, p);
+  if (claim == Claim::none) return ++books.faults_already_done, os::Error{};
+  count(books.faults, claim, 1);
+  if (MappingBudget::left() < few_mappings) {
+    const Pages window = crowded_window(books, p);
+    if (window.count != 0 && !consolidate(books, window)) return {};
+  }
+  const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
+  return error ? consolidate_until_it_fits(books, p, error) : error;
+}
+
+os::Error make_writable(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = claim_of(books, p);
+    const Pages part = run_of_claim(books, p, run.end(), claim);
+    if (os::Error error = make_run_writable(books, part, claim)) {
+      error = consolidate_until_it_fits(books, p, error);
+      if (error) return error;
+      continue;  // page p is writable now; its neighbours may be
+    }
+    p = part.end();
+  }
+  return {};
+}
+
+os::Error make_zero(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = claim_of(books, p);
+    const Pages part = run_of_claim(books, p, run.end(), claim);
+    os::Error error;
+    if (claim == Claim::move || claim == Claim::history) {
+      error = move_to_own_frames(books, part, Content::zero);
+    } else if (claim != Claim::first_touch) {
+      error = make_run_writable(books, part, claim);
+      if (!error) error = punch_private(books, part);
+    }
+    if (error) return error;
+    p = part.end();
+  }
+  return {};
+}
+
+}  // namespace cow

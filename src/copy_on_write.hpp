@@ -1,0 +1,39 @@
+// Layer 5: the rule: what a write to a read-only page needs, and nothing else. Runs in the signal handler.
+//
+// The rules of this file, for all that run in the handler:
+//  1. No allocation but by raw system calls, no stdio, no exceptions, no std::mutex, no thread-local created lazily.
+//  2. The arena's fault lock is held throughout; the file's lock is taken inside it, for moments.
+//  3. First make room (frames, log, plane), which may fail and changes nothing; then keep the old content, then log it,
+//     then set births, then make writable. What stops after any of these steps has lost nothing.
+//  4. A page is copied or moved only while it is read-only for every thread.
+#pragma once
+
+#include "arena_books.hpp"
+#include "os.hpp"
+#include "units.hpp"
+
+namespace cow {
+
+/// What a page needs before it can be written.
+enum class Claim {
+  none,         // it can be written already
+  first_touch,  // never written: there is no content to keep
+  sole_owner,   // nobody else needs the frame: no copy
+  move,         // the frame may be mapped elsewhere: the writer moves to a frame of its own
+  history,      // only a snapshot needs the content: the before-image goes to history
+};
+
+/// Decides from the books. The fault lock is held.
+Claim claim_of(const ArenaBooks& books, Page p) noexcept;
+
+/// A caught write: makes page p writable, and with it as much of a block as the pattern of writes and the mapping budget
+/// suggest.
+os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept;
+
+/// Makes a run of any pages writable.
+os::Error make_writable(ArenaBooks& books, Pages run) noexcept;
+
+/// Makes a run of any pages read as zero; it counts as a write. Pages never written stay so.
+os::Error make_zero(ArenaBooks& books, Pages run) noexcept;
+
+}  // namespace cow

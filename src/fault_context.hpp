@@ -1,0 +1,54 @@
+// Layer 6: what a machine says about a fault: was it a write? Reads the signal context, nothing else.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace cow {
+
+enum class FaultAccess { read, write, unknown };
+
+/// x86-64: bit 1 of the page fault's error code is set for writes (6 and 7 are seen for them), also for a lock cmpxchg
+/// that would fail.
+constexpr FaultAccess x86_access(std::uint64_t error_code) noexcept {
+  return (error_code & 2) != 0 ? FaultAccess::write : FaultAccess::read;
+}
+
+/// aarch64: a list of records behind the registers, each with a magic number and its size, ends with magic 0. The
+/// one of the exception syndrome (ESR) has bit 6, WnR, set for writes. Old kernels leave it out. From the kernel's
+/// asm/sigcontext.h and the Arm ARM, D17.2.37.
+inline FaultAccess aarch64_access(const unsigned char* records, std::size_t bytes) noexcept {
+  constexpr std::uint32_t esr_magic = 0x45535201;
+  constexpr std::size_t head_bytes = 8;
+  for (std::size_t at = 0; at + head_bytes <= bytes;) {
+    std::uint32_t magic = 0, size = 0;
+    std::memcpy(&magic, records + at, sizeof magic);
+    std::memcpy(&size, records + at + 4, sizeof size);
+    if (magic == 0 || size < head_bytes || size > bytes - at) break;
+    if (magic == esr_magic && size >= head_bytes + 8) {
+      std::uint64_t esr = 0;
+      std::memcpy(&esr, records + at + head_bytes, sizeof esr);
+      return (esr & (1u << 6)) != 0 ? FaultAccess::write : FaultAccess::read;
+    }
+    at += size;
+  }
+  return FaultAccess::unknown;
+}
+
+inline FaultAccess fault_access(const void* ucontext) noexcept {
+  const ucontext_t* context = static_cast<const ucontext_t*>(ucontext);
+  if (context == nullptr) return FaultAccess::unknown;
+#if defined(__x86_64__)
+  return x86_access(static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_ERR]));
+#elif defined(__aarch64__)
+  return aarch64_access(reinterpret_cast<const unsigned char*>(context->uc_mcontext.__reserved),
+                        sizeof context->uc_mcontext.__reserved);
+#else
+#error "cow knows the fault contexts of x86-64 and aarch64"
+#endif
+}
+
+}  // namespace cow

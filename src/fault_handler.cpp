@@ -1,0 +1,106 @@
+// Layer 6: the path of a fault. Cheapest rejection first: an address that is nobody's costs one walk over the registry.
+#include "fault_handler.hpp"
+
+#include <cstdint>
+
+#include "arena_books.hpp"
+#include "barrier.hpp"
+#include "copy_on_write.hpp"
+#include "fault_context.hpp"
+#include "fault_registry.hpp"
+#include "fault_report.hpp"
+#include "os.hpp"
+
+namespace cow {
+namespace {
+
+PreviousAction previous_segv, previous_bus;
+
+Verdict report(const FaultSlot& slot, const void* address, const char* access, const char* why, int error = 0) noexcept {
+  ReportLine line;
+  line << "cow: " << access << " at " << address;
+  if (slot.books != nullptr) {
+    line << " in arena \"" << slot.books->name << "\", page " << slot.books->page_of(address).value;
+  }
+  line << ": " << why;
+  if (error != 0) line << " (errno " << static_cast<std::uint64_t>(error) << ")";
+  line.write();
+  return Verdict::unresolvable;
+}
+
+/// The slot's lock is held and the address is in its range.
+Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noexcept {
+  if (slot.books == nullptr) return report(slot, address, "write", "a view is read-only; clone the snapshot to write");
+  ArenaBooks& books = *slot.books;
+  if (access == FaultAccess::read) {
+    return report(slot, address, "read", "the page is not readable: something outside the library has changed its protection");
+  }
+  const Page page = books.page_of(address);
+  if (claim_of(books, page) == Claim::none && !os::can_write(address)) {
+    return report(slot, address, "write", "the page is protected by something outside the library");
+  }
+  if (const os::Error error = make_writable_for_fault(books, page)) {
+    return report(slot, address, "write", "no memory for the duplicate of the page; raise the limit or write less", error.code);
+  }
+  return Verdict::resolved;
+}
+
+bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
+
+/// The default action, as if we had not been there: the instruction faults again, and the core dump shows it. A signal
+/// that someone sent does not come again by itself.
+void do_default(int signo, const siginfo_t* info, const struct sigaction& previous) noexcept {
+  if (previous.sa_handler == SIG_IGN && sent_by_someone(info)) return;
+  (void)os::set_action(signo, &previous, nullptr);
+  if (sent_by_someone(info)) os::raise_in_this_thread(signo);
+}
+
+/// As the kernel would have called it: with its mask, and once only if it asked for that.
+void call_previous(int signo, siginfo_t* info, void* ucontext, PreviousAction& previous) noexcept {
+  const struct sigaction action = previous.action;
+  if ((action.sa_flags & SA_RESETHAND) != 0) previous.action.sa_handler = SIG_DFL, previous.action.sa_flags = 0;
+  sigset_t mask = action.sa_mask, old;
+  if ((action.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signo);
+  os::block_signals(mask, old);
+  if ((action.sa_flags & SA_SIGINFO) != 0) {
+    action.sa_sigaction(signo, info, ucontext);
+  } else {
+    action.sa_handler(signo);
+  }
+  os::restore_signals(old);
+}
+
+void pass_on(int signo, siginfo_t* info, void* ucontext) noexcept {
+  PreviousAction& previous = previous_action(signo);
+  const bool has_handler = (previous.action.sa_flags & SA_SIGINFO) != 0 ||
+                           (previous.action.sa_handler != SIG_DFL && previous.action.sa_handler != SIG_IGN);
+  if (has_handler) {
+    call_previous(signo, info, ucontext, previous);
+  } else {
+    do_default(signo, info, previous.action);
+  }
+}
+
+}  // namespace
+
+PreviousAction& previous_action(int signo) noexcept { return signo == SIGBUS ? previous_bus : previous_segv; }
+
+Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
+  if (sent_by_someone(info)) return Verdict::not_ours;
+  void* const address = info->si_addr;
+  FaultSlot* const slot = fault_registry::find(address);
+  if (slot == nullptr || slot->generation != os::process_generation()) return Verdict::not_ours;
+  if (slot->lock.held_by_this_thread()) {
+    return report(*slot, address, "access", "the library itself was at work on this arena");
+  }
+  FaultLockHeld held(slot->lock);
+  if (!slot->contains(reinterpret_cast<std::uintptr_t>(address))) return Verdict::not_ours;
+  return resolve_in_slot(*slot, address, fault_access(ucontext));
+}
+
+void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept {
+  const os::ErrnoKept kept;
+  if (resolve_fault(signo, info, ucontext) != Verdict::resolved) pass_on(signo, info, ucontext);
+}
+
+}  // namespace cow

@@ -1,0 +1,26 @@
+// Layer 6: what runs when SIGSEGV arrives: from the address to the rule, or on to whoever had the signal before. By the
+// rules that copy_on_write.hpp opens with. Who puts it in place is fault_install.*.
+#pragma once
+
+#include <csignal>
+
+namespace cow {
+
+enum class Verdict {
+  not_ours,      // no arena or view of this process: not even looked at further
+  resolved,      // the write can be repeated
+  unresolvable,  // ours, reported in one line; the signal goes on as what it was
+};
+
+Verdict resolve_fault(int signo, siginfo_t* info, void* ucontext) noexcept;
+
+/// The signal handler itself.
+void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept;
+
+/// Who had the signal before us. Set by fault_install before our handler can run.
+struct PreviousAction {
+  struct sigaction action;
+};
+PreviousAction& previous_action(int signo) noexcept;
+
+}  // namespace cow

@@ -1,0 +1,96 @@
+// Layer 6: installing. See fault_install.hpp; the public functions are those of cow/faults.hpp.
+#include "fault_install.hpp"
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <mutex>
+#include <stdexcept>
+#include <system_error>
+
+#include "arena_books.hpp"
+#include "fault_handler.hpp"
+#include "fault_registry.hpp"
+#include "os.hpp"
+
+namespace cow {
+namespace {
+
+std::mutex installing;
+
+bool in_place(int signo) noexcept {
+  struct sigaction current {};
+  return !os::set_action(signo, nullptr, &current) && (current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == handle_signal;
+}
+
+/// Ours, as well-behaved runtimes install theirs: on the alternate stack where a thread has one (Go and the JVM need it),
+/// restarting system calls, open to a fault inside the handler, which is a bug to be seen; no other signal in between.
+struct sigaction our_action() noexcept {
+  struct sigaction action {};
+  action.sa_sigaction = handle_signal;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+  sigfillset(&action.sa_mask);
+  for (const int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&action.sa_mask, synchronous);
+  return action;
+}
+
+void install_for(int signo) {
+  if (in_place(signo)) return;
+  struct sigaction previous {};
+  os::Error error = os::set_action(signo, nullptr, &previous);
+  if (!error) {
+    previous_action(signo).action = previous;  // before ours can run
+    const struct sigaction ours = our_action();
+    error = os::set_action(signo, &ours, nullptr);
+  }
+  if (error) throw std::system_error(error.code, std::generic_category(), "cow: sigaction for the fault handler");
+  if (!in_place(signo)) {
+    throw std::runtime_error("cow: a sanitizer keeps SIGSEGV to itself; run with ASAN_OPTIONS=handle_segv=1 (not 2)");
+  }
+}
+
+/// In the child of a fork(): the parent's ranges become inaccessible. They are shared memory, which the child must not
+/// write. Runs before fork() returns, so that no code of the child's own comes first.
+void shut_out_child() noexcept {
+  fault_registry::for_each_published([](FaultSlot& slot) {
+    const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed);
+    os::seal_off(reinterpret_cast<void*>(begin), slot.end.load(std::memory_order_relaxed) - begin);
+  });
+  fault_registry::unlock_after_fork();
+}
+
+void watch_forks_once() {
+  static bool watching = false;
+  if (watching) return;
+  os::Error error = os::watch_for_forks();
+  if (!error) error = {::pthread_atfork(fault_registry::lock_for_fork, fault_registry::unlock_after_fork, shut_out_child)};
+  if (error) throw std::system_error(error.code, std::generic_category(), "cow: preparing for fork()");
+  watching = true;
+}
+
+}  // namespace
+
+void prepare_process() {
+  const std::lock_guard guard(installing);
+  static bool prepared = false;
+  if (prepared) return;
+  watch_forks_once();
+  install_for(SIGSEGV);
+  MappingBudget::set_limit(os::mapping_limit() / 4 * 3);
+  prepared = true;
+}
+
+bool fault_handler_installed() noexcept { return in_place(SIGSEGV); }
+
+void install_fault_handler() {
+  const std::lock_guard guard(installing);
+  watch_forks_once();
+  install_for(SIGSEGV);
+}
+
+bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept {
+  const os::ErrnoKept kept;
+  return resolve_fault(signo, info, ucontext) == Verdict::resolved;
+}
+
+}  // namespace cow

@@ -1,0 +1,102 @@
+// Layer 6: the registry. find() runs in the signal handler; the rest in operations.
+#include "fault_registry.hpp"
+
+#include <bit>
+#include <new>
+
+namespace cow::fault_registry {
+namespace {
+
+// Blocks of slots, each twice as long as the one before: a slot never moves.
+constexpr std::uint32_t first_block = 64;
+constexpr int most_blocks = 26;
+std::atomic<FaultSlot*> blocks[most_blocks];
+std::atomic<std::uint32_t> slot_count{0};   // slots ever handed out
+std::atomic<FaultSlot*> last_found{nullptr};  // most faults are where the one before was
+
+FaultLock changes;  // covers what is below; not taken by find()
+FaultSlot* free_slots = nullptr;
+
+int block_of(std::uint32_t index) noexcept { return static_cast<int>(std::bit_width(index / first_block + 1)) - 1; }
+std::uint32_t block_start(int block) noexcept { return first_block * ((1u << block) - 1); }
+std::uint32_t block_slots(int block) noexcept { return first_block << block; }
+
+}  // namespace
+
+FaultSlot* find(const void* pointer) noexcept {
+  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(pointer);
+  FaultSlot* const last = last_found.load(std::memory_order_acquire);
+  if (last != nullptr && last->contains(address)) return last;
+  std::uint32_t left = slot_count.load(std::memory_order_acquire);
+  for (int block = 0; left != 0; ++block) {
+    FaultSlot* const slots = blocks[block].load(std::memory_order_acquire);
+    const std::uint32_t here = left < block_slots(block) ? left : block_slots(block);
+    for (std::uint32_t i = 0; i < here; ++i) {
+      if (!slots[i].contains(address)) continue;
+      last_found.store(&slots[i], std::memory_order_release);
+      return &slots[i];
+    }
+    left -= here;
+  }
+  return nullptr;
+}
+
+os::Result<FaultSlot*> take() noexcept {
+  FaultLockGuard guard(changes);
+  if (free_slots != nullptr) {
+    FaultSlot* slot = free_slots;
+    free_slots = slot->next_free;
+    return {slot, {}};
+  }
+  const std::uint32_t index = slot_count.load(std::memory_order_relaxed);
+  const int block = block_of(index);
+  if (block == most_blocks) return {nullptr, {ENOMEM}};
+  if (index == block_start(block)) {
+    const os::Result<void*> memory = os::reserve_books(block_slots(block) * sizeof(FaultSlot));
+    if (!memory) return {nullptr, memory.error};
+    FaultSlot* const slots = static_cast<FaultSlot*>(memory.value);
+    for (std::uint32_t i = 0; i < block_slots(block); ++i) ::new (&slots[i]) FaultSlot;
+    blocks[block].store(slots, std::memory_order_release);
+  }
+  slot_count.store(index + 1, std::memory_order_release);
+  return {&blocks[block].load(std::memory_order_relaxed)[index - block_start(block)], {}};
+}
+
+void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books) noexcept {
+  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
+  FaultLockGuard guard(slot.lock);
+  slot.books = books;
+  slot.generation = os::process_generation();
+  slot.end.store(address + bytes, std::memory_order_relaxed);
+  slot.begin.store(address, std::memory_order_relaxed);
+}
+
+void withdraw(FaultSlot& slot) noexcept {
+  FaultLockHeld held(slot.lock);
+  slot.begin.store(0, std::memory_order_relaxed);
+  slot.end.store(0, std::memory_order_relaxed);
+  slot.books = nullptr;
+}
+
+void give_back(FaultSlot& slot) noexcept {
+  FaultLockGuard guard(changes);
+  slot.next_free = free_slots;
+  free_slots = &slot;
+}
+
+void for_each_published(void (*f)(FaultSlot&)) noexcept {
+  std::uint32_t left = slot_count.load(std::memory_order_acquire);
+  for (int block = 0; left != 0; ++block) {
+    const std::uint32_t here = left < block_slots(block) ? left : block_slots(block);
+    for (std::uint32_t i = 0; i < here; ++i) {
+      FaultSlot& slot = blocks[block].load(std::memory_order_relaxed)[i];
+      if (slot.end.load(std::memory_order_relaxed) != 0) f(slot);
+    }
+    left -= here;
+  }
+}
+
+void lock_for_fork() noexcept { changes.lock(); }
+void unlock_after_fork() noexcept { changes.unlock(); }
+
+}  // namespace cow::fault_registry

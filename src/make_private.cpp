@@ -1,0 +1,179 @@
+// Layer 5: making pages private. See make_private.hpp.
+#include "make_private.hpp"
+
+#include <algorithm>
+
+#include "barrier.hpp"
+#include "copy_on_write.hpp"
+#include "copy_page.hpp"
+#include "mutants.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t batch = 64;  // pages whose frames are taken under one hold of the file's lock
+
+os::Error make_log_room(ArenaBooks& books, std::uint64_t entries) noexcept {
+  return books.newest == nullptr ? os::Error{} : UndoLog::make_room(books.log_memory, entries);
+}
+
+void set_birth(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end(); ++p) {
+    PageTable::Entry entry = books.table.get(p);
+    if (entry.birth == never_written) entry.plane = books.home->index;
+    if (!mutant(Mutant::birth_not_advanced) || entry.birth == never_written) entry.birth = books.epoch;
+    books.table.set(p, entry);
+  }
+}
+
+void log_as_zero(ArenaBooks& books, Pages run) noexcept {
+  if (books.newest == nullptr || mutant(Mutant::zero_page_not_logged)) return;
+  for (Page p = run.first; p < run.end(); ++p) books.newest->log.append(books.log_memory, p, zero_frame, never_written, false);
+}
+
+void touch_first(ArenaBooks& books, Pages run) noexcept {
+  log_as_zero(books, run);
+  books.own.insert(run);
+  {
+    FaultLockHeld held(books.family.file.lock());
+    books.home->used.insert(run);
+  }
+  set_birth(books, run);
+}
+
+/// Copies before-images to history and logs them. At most `batch` pages.
+os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
+  History& history = books.family.file.history();
+  Frame frames[batch];
+  {
+    FaultLockHeld held(books.family.file.lock());
+    if (const os::Error error = history.make_room(run.count)) return error;
+    for (std::uint64_t i = 0; i < run.count; ++i) frames[i] = history.take();
+  }
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    const Page p = run.first + i;
+    copy_bytes(history.address(frames[i]), books.address_of(p), books.bytes(1));
+    books.newest->log.append(books.log_memory, p, frames[i], books.table.get(p).birth, true);
+  }
+  set_birth(books, run);
+  return {};
+}
+
+bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {
+  FaultLockHeld held(books.family.file.lock());
+  return !plane.used.intersects(run);
+}
+
+/// What a page showed before it moved: kept for the newest snapshot if that needs it, else given up.
+void hand_over(ArenaBooks& books, Page p, FrameRelease& freed) noexcept {
+  const Epoch birth = books.birth_of(p);
+  const Frame frame = birth == never_written ? zero_frame : books.frame_of(p);
+  if (birth <= books.newest_epoch() && books.newest != nullptr) {
+    books.newest->log.append(books.log_memory, p, frame, birth, birth >= first_epoch);
+  } else if (birth == borrowed_birth) {
+    books.family.lending.end_borrowing(books.borrower, {p, 1}, freed);
+  } else if (birth != never_written) {
+    books.family.lending.release({p, 1, frame}, freed);
+  }
+}
+
+}  // namespace
+
+os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  if (claim == Claim::sole_owner) return set_birth(books, run), os::Error{};
+  if (const os::Error error = make_log_room(books, run.count)) return error;
+  if (claim == Claim::first_touch) return touch_first(books, run), os::Error{};
+  for (Page p = run.first; p < run.end(); p = p + batch) {
+    if (const os::Error error = keep_in_history(books, {p, std::min(batch, run.end() - p)})) return error;
+  }
+  return {};
+}
+
+os::Error unprotect_private(ArenaBooks& books, Pages run) noexcept {
+  // Inside the run nothing becomes a mapping of its own; what can change are its two ends.
+  const Pages at_first{run.first, 0}, at_end{run.end(), 0};
+  const std::uint64_t before = books.edges(at_first) + books.edges(at_end);
+  if (const os::Error error = books.barrier->unprotect(books, run)) return error;
+  books.writable.insert(run);
+  books.count_mappings(books.edges(at_first) + books.edges(at_end) - before);
+  return {};
+}
+
+os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
+  if (has_room(books, *books.home, run)) return {books.home, {}};
+  if (run.first.value != 0) {
+    const PageTable::Entry neighbour = books.table.get(run.first - 1);
+    Plane* const near = neighbour.birth == never_written ? books.home : &books.family.file.plane(neighbour.plane);
+    if (has_room(books, *near, run)) return {near, {}};
+  }
+  for (Plane* plane : books.planes) {
+    if (has_room(books, *plane, run)) return {plane, {}};
+  }
+  if (const os::Error error = books.planes.make_room(1)) return {nullptr, error};
+  FaultLockHeld held(books.family.file.lock());
+  const os::Result<Plane*> added = books.family.file.add_plane();
+  if (added) books.planes.append(added.value);
+  return added;
+}
+
+os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run, Content content) noexcept {
+  FrameFile& file = books.family.file;
+  {
+    FaultLockHeld held(file.lock());
+    plane.used.insert(run);
+  }
+  const Frame frame = plane.frame_of(run.first);
+  const os::Error error = content == Content::zero
+                              ? file.punch(frame, run.count)
+                              : os::write_at(file.fd(frame), books.address_of(run.first), books.bytes(run.count), file.offset(frame));
+  if (error) free_frames(books, plane, run);
+  return error;
+}
+
+void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept {
+  FrameRelease freed(books.family.file);
+  freed.add(plane.frame_of(run.first), run.count);
+}
+
+void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
+  FrameRelease freed(books.family.file);
+  for (Page p = run.first; p < run.end(); ++p) {
+    hand_over(books, p, freed);
+    books.own.insert({p, 1});
+    if (&plane == books.home) {
+      books.away.erase({p, 1});
+    } else {
+      books.away.insert({p, 1});
+    }
+    books.table.set(p, {books.epoch, plane.index});
+  }
+}
+
+os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noexcept {
+  if (const os::Error error = make_log_room(books, run.count)) return error;
+  const os::Result<Plane*> plane = plane_with_room(books, run);
+  if (!plane) return plane.error;
+  if (const os::Error error = fill_frames(books, *plane.value, run, content)) return error;
+  const std::uint64_t before = books.edges(run);
+  if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
+    free_frames(books, *plane.value, run);
+    return error;
+  }
+  enter_moved(books, *plane.value, run);
+  books.writable.insert(run);
+  books.count_mappings(books.edges(run) - before);
+  return {};
+}
+
+os::Error punch_private(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Frame first = books.frame_of(p);
+    std::uint64_t count = 1;
+    while (p + count < run.end() && books.frame_of(p + count) == first + count) ++count;
+    if (const os::Error error = books.family.file.punch(first, count)) return error;
+    p = p + count;
+  }
+  return {};
+}
+
+}  // namespace cow

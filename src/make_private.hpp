@@ -1,0 +1,38 @@
+// Layer 5: the steps of the rule: making pages an arena's own, in place or by moving. Runs in the signal handler, by the rules
+// that copy_on_write.hpp opens with.
+#pragma once
+
+#include "arena_books.hpp"
+#include "os.hpp"
+#include "units.hpp"
+
+namespace cow {
+
+enum class Claim;
+enum class Content { copied, zero };
+
+/// Parts 0, 1 and 3 of the rule for a run of one such claim: afterwards each page has the current epoch for its birth
+/// and is still read-only.
+os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept;
+
+/// Makes private pages writable where they are.
+os::Error unprotect_private(ArenaBooks& books, Pages run) noexcept;
+
+/// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
+os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noexcept;
+
+/// Takes the content of writable pages away: they read as zero.
+os::Error punch_private(ArenaBooks& books, Pages run) noexcept;
+
+// -- What consolidate.cpp shares ------------------------------------------------------------------------------------
+
+/// Copies the pages' content into frames of a plane that are free for it. A failure leaves the frames free.
+os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run, Content content) noexcept;
+void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
+/// Enters that the run is shown by a plane now, and hands the frames shown before to whoever needs them.
+/// After UndoLog::make_room().
+void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept;
+/// A plane on which all frames of the run are free: home where possible, else where its neighbours are, else any, else new.
+os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept;
+
+}  // namespace cow

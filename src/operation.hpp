@@ -1,0 +1,88 @@
+// Layer 7: what every public operation begins with, and how errors become exceptions.
+#pragma once
+
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "arena_books.hpp"
+#include "cow/arena.hpp"
+#include "cow/snapshot.hpp"
+#include "cow/view.hpp"
+#include "os.hpp"
+
+namespace cow {
+
+namespace detail {
+
+/// What lies behind the public objects.
+struct Access {
+  static ArenaBooks* books(const Arena& arena) noexcept { return arena.books_; }
+  static Arena arena(ArenaBooks* books) noexcept { return Arena(books); }
+  static Version* version(const Snapshot& snapshot) noexcept { return snapshot.version_; }
+  static Snapshot snapshot(Version* counted) noexcept { return Snapshot(counted); }
+  static View view(MappedView* mapped) noexcept { return View(mapped); }
+};
+
+}  // namespace detail
+
+using detail::Access;
+
+inline bool of_this_process(const ArenaBooks& books) noexcept { return books.generation == os::process_generation(); }
+
+/// The books behind an object; throws std::logic_error for an empty one, or in a fork() child.
+inline ArenaBooks& usable(ArenaBooks* books, const char* operation) {
+  if (books == nullptr) {
+    throw std::logic_error(std::string("cow: ") + operation + " on an empty or moved-from object");
+  }
+  if (!of_this_process(*books)) {
+    throw std::logic_error(std::string("cow: ") + operation + " in a child process: the arena belongs to its parent");
+  }
+  return *books;
+}
+
+inline Version& usable(Version* version, const char* operation) {
+  usable(version == nullptr ? nullptr : &version->books, operation);
+  return *version;
+}
+
+inline void throw_if(os::Error error, const std::string& what) {
+  if (error) throw std::system_error(error.code, std::generic_category(), "cow: " + what);
+}
+
+inline std::string in_bytes(std::size_t bytes) { return std::to_string(bytes) + " bytes"; }
+
+/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it.
+class Operation {
+ public:
+  explicit Operation(ArenaBooks& books) : lock_(books.operation) {}
+
+ private:
+  os::AsyncSignalsBlocked blocked_;
+  std::lock_guard<std::mutex> lock_;
+};
+
+/// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex.
+class Cut {
+ public:
+  explicit Cut(ArenaBooks& books) : books_(books) {
+    {
+      const std::lock_guard lock(books.operation);
+      hook_ = books.hook;
+    }
+    if (hook_ != nullptr) hook_->before_cut();
+  }
+  ~Cut() {
+    books_.cuts.fetch_add(1, std::memory_order_release);
+    if (hook_ != nullptr) hook_->after_cut();
+  }
+  Cut(const Cut&) = delete;
+  Cut& operator=(const Cut&) = delete;
+
+ private:
+  ArenaBooks& books_;
+  std::shared_ptr<CutHook> hook_;
+};
+
+}  // namespace cow

@@ -1,0 +1,210 @@
+// Layer 1: the system calls themselves. libc's wrappers are left aside on purpose: ThreadSanitizer takes libc's mmap
+// in a signal handler for a race with the program, while a raw call is clean; and wrappers may be interposed.
+#include "os.hpp"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <limits>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  // Linux 5.14
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+namespace cow::os {
+namespace {
+
+std::atomic<std::int64_t> calls{0};
+std::atomic<std::int64_t> failing_call{0};  // the number in `calls` that fails; 0: none
+
+bool made_to_fail() noexcept {
+  const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  return now == failing_call.load(std::memory_order_relaxed);
+}
+
+template <class... A>
+long ask(long number, A... arguments) noexcept {
+  if (made_to_fail()) return errno = ENOMEM, -1;
+  return ::syscall(number, arguments...);
+}
+
+Error failed_if(bool failed) noexcept { return {failed ? errno : 0}; }
+
+Result<void*> mapped(long address) noexcept {
+  if (address == -1) return {nullptr, {errno}};
+  return {reinterpret_cast<void*>(address), {}};
+}
+
+int protection(Access access) noexcept {
+  switch (access) {
+    case Access::none: return PROT_NONE;
+    case Access::read: return PROT_READ;
+    case Access::read_write: return PROT_READ | PROT_WRITE;
+  }
+  return PROT_NONE;
+}
+
+}  // namespace
+
+void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls + nth; }
+std::int64_t calls_made() noexcept { return calls; }
+
+Result<void*> reserve_books(std::size_t bytes) noexcept {
+  return mapped(ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+
+Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
+  return mapped(ask(SYS_mremap, at, old_bytes, new_bytes, MREMAP_MAYMOVE));
+}
+
+Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
+  const int exact = at != nullptr ? MAP_FIXED_NOREPLACE : 0;
+  Result<void*> got = mapped(ask(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | exact, -1, 0));
+  if (got && at != nullptr && got.value != at) {  // a kernel before 4.17 takes the address for a hint
+    unmap(got.value, bytes);
+    return {nullptr, {EEXIST}};
+  }
+  return got;
+}
+
+Error map_zero(void* at, std::size_t bytes) noexcept {
+  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == -1);
+}
+
+Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept {
+  return failed_if(ask(SYS_mmap, at, bytes, protection(access), MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == -1);
+}
+
+Error protect(void* at, std::size_t bytes, Access access) noexcept {
+  return failed_if(ask(SYS_mprotect, at, bytes, protection(access)) == -1);
+}
+
+Error populate_for_writing(void* at, std::size_t bytes) noexcept {
+  return failed_if(ask(SYS_madvise, at, bytes, MADV_POPULATE_WRITE) == -1);
+}
+
+void unmap(void* at, std::size_t bytes) noexcept { (void)::syscall(SYS_munmap, at, bytes); }
+
+void seal_off(void* at, std::size_t bytes) noexcept {
+  (void)::syscall(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+void forget(void* at, std::size_t bytes) noexcept { (void)::syscall(SYS_madvise, at, bytes, MADV_DONTNEED); }
+
+void name_mapping(void* at, std::size_t bytes, const char* name) noexcept {
+  (void)::syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, bytes, name);
+}
+
+void hide_from_core_dumps(void* at, std::size_t bytes) noexcept {
+  (void)::syscall(SYS_madvise, at, bytes, MADV_DONTDUMP);
+}
+
+Result<int> create_memory_file(const char* name) noexcept {
+  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  long fd = ask(SYS_memfd_create, name, flags | MFD_NOEXEC_SEAL);
+  if (fd == -1 && errno == EINVAL) fd = ask(SYS_memfd_create, name, flags);
+  if (fd == -1) return {-1, {errno}};
+  const std::uint64_t page = std::uint64_t{1} << 16;  // the largest page size of any kernel
+  const std::uint64_t largest = std::numeric_limits<std::int64_t>::max() / page * page;
+  if (ask(SYS_ftruncate, fd, largest) == -1 || ask(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == -1) {
+    const Error error{errno};
+    close_file(static_cast<int>(fd));
+    return {-1, error};
+  }
+  return {static_cast<int>(fd), {}};
+}
+
+void close_file(int fd) noexcept { (void)::syscall(SYS_close, fd); }
+
+Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  return failed_if(ask(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes) == -1);
+}
+
+Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
+  while (bytes != 0) {
+    const long done = ask(SYS_pwrite64, fd, from, bytes, offset);
+    if (done == -1 && errno == EINTR) continue;
+    if (done <= 0) return {done == 0 ? ENOSPC : errno};
+    from = static_cast<const std::byte*>(from) + done;
+    bytes -= static_cast<std::size_t>(done);
+    offset += static_cast<std::uint64_t>(done);
+  }
+  return {};
+}
+
+Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
+  while (bytes != 0) {
+    const long done = ask(SYS_pread64, fd, into, bytes, offset);
+    if (done == -1 && errno == EINTR) continue;
+    if (done <= 0) return {done == 0 ? EIO : errno};
+    into = static_cast<std::byte*>(into) + done;
+    bytes -= static_cast<std::size_t>(done);
+    offset += static_cast<std::uint64_t>(done);
+  }
+  return {};
+}
+
+Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept {
+  if (action != nullptr && made_to_fail()) return {ENOMEM};
+  return failed_if(::sigaction(signo, action, old) == -1);  // libc's: it adds the restorer that the kernel wants
+}
+
+void block_signals(const sigset_t& mask, sigset_t& old) noexcept {
+  (void)::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &old, sizeof(std::uint64_t));
+}
+
+void restore_signals(const sigset_t& old) noexcept {
+  (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof(std::uint64_t));
+}
+
+void raise_in_this_thread(int signo) noexcept {
+  (void)::syscall(SYS_tgkill, ::syscall(SYS_getpid), ::syscall(SYS_gettid), signo);
+}
+
+void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
+  (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+}
+
+void wake_all(std::uint32_t* word) noexcept {
+  (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
+}
+
+bool can_write(void* word) noexcept {
+  // FUTEX_WAKE_OP adds 0 to the second word in one atomic step, and answers EFAULT where that cannot be written.
+  std::uint32_t nobody = 0;
+  const std::uintptr_t aligned = reinterpret_cast<std::uintptr_t>(word) & ~std::uintptr_t{3};
+  return ::syscall(SYS_futex, &nobody, FUTEX_WAKE_OP_PRIVATE, 0, 0, aligned,
+                   FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0)) != -1;
+}
+
+void report(const char* text, std::size_t bytes) noexcept { (void)::syscall(SYS_write, 2, text, bytes); }
+
+ErrnoKept::ErrnoKept() noexcept : saved_(errno) {}
+ErrnoKept::~ErrnoKept() { errno = saved_; }
+
+AsyncSignalsBlocked::AsyncSignalsBlocked() noexcept {
+  constexpr auto bit = [](int signo) { return std::uint64_t{1} << (signo - 1); };
+  const std::uint64_t all_but_faults = ~(bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS));
+  (void)::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all_but_faults, &old_mask_, sizeof old_mask_);
+}
+
+AsyncSignalsBlocked::~AsyncSignalsBlocked() {
+  (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
+}
+
+}  // namespace cow::os

@@ -1,0 +1,116 @@
+// Layer 1: the only place that asks the kernel for anything. Raw system calls, errno as a value, so that all
+// of it may run in the signal handler; a seam where tests make the nth call fail. Knows nothing of arenas.
+#pragma once
+
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+
+namespace cow::os {
+
+/// The outcome of a kernel call: 0, or an errno.
+struct [[nodiscard]] Error {
+  int code = 0;
+  explicit operator bool() const noexcept { return code != 0; }
+  friend bool operator==(Error, Error) noexcept = default;
+};
+
+/// A value, or the errno that kept us from it.
+template <class T>
+struct [[nodiscard]] Result {
+  T value{};
+  Error error;
+  explicit operator bool() const noexcept { return !error; }
+};
+
+enum class Access { none, read, read_write };
+
+std::size_t page_size() noexcept;
+
+// -- The seam ---------------------------------------------------------------------------------------------------
+
+/// Makes the nth failing-capable kernel call from now fail with ENOMEM, once; 0 switches that off. For tests.
+void fail_after(std::int64_t nth) noexcept;
+/// How many failing-capable kernel calls were made so far.
+std::int64_t calls_made() noexcept;
+
+// -- Memory -----------------------------------------------------------------------------------------------------
+
+/// Zero-filled private memory that costs nothing until touched.
+Result<void*> reserve_books(std::size_t bytes) noexcept;
+Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept;
+/// An address range that nothing else takes; `at` is exact and never replaces a mapping, nullptr is anywhere.
+Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept;
+/// Zero memory, read-only, over an address range of ours.
+Error map_zero(void* at, std::size_t bytes) noexcept;
+/// A file's range shared over an address range of ours.
+Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept;
+Error protect(void* at, std::size_t bytes, Access access) noexcept;
+Error populate_for_writing(void* at, std::size_t bytes) noexcept;
+void unmap(void* at, std::size_t bytes) noexcept;
+/// Puts inaccessible addresses in place of what is there.
+void seal_off(void* at, std::size_t bytes) noexcept;
+void forget(void* at, std::size_t bytes) noexcept;      ///< private memory reads as zero again; a hint elsewhere
+/// How much of a range of books has memory behind it.
+std::size_t resident_bytes(void* at, std::size_t bytes) noexcept;
+void name_mapping(void* at, std::size_t bytes, const char* name) noexcept;
+/// Leaves a range out of core dumps.
+void hide_from_core_dumps(void* at, std::size_t bytes) noexcept;
+
+// -- The memory file --------------------------------------------------------------------------------------------
+
+/// A sealed, sparse memory file of the largest size there is.
+Result<int> create_memory_file(const char* name) noexcept;
+void close_file(int fd) noexcept;
+Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
+Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
+
+// -- Signals, threads, processes --------------------------------------------------------------------------------
+
+Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept;
+/// Blocks the signals of `mask`, then puts the mask from before back.
+void block_signals(const sigset_t& mask, sigset_t& old) noexcept;
+void restore_signals(const sigset_t& old) noexcept;
+void raise_in_this_thread(int signo) noexcept;
+void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
+void wake_all(std::uint32_t* word) noexcept;
+/// Whether a word of our own memory can be written just now; changes nothing.
+bool can_write(void* word) noexcept;
+/// Bytes to standard error, as far as they go.
+void report(const char* text, std::size_t bytes) noexcept;
+
+/// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
+/// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.
+class AsyncSignalsBlocked {
+ public:
+  AsyncSignalsBlocked() noexcept;
+  ~AsyncSignalsBlocked();
+  AsyncSignalsBlocked(const AsyncSignalsBlocked&) = delete;
+  AsyncSignalsBlocked& operator=(const AsyncSignalsBlocked&) = delete;
+
+ private:
+  std::uint64_t old_mask_ = 0;
+};
+
+/// Saves errno and puts it back.
+class ErrnoKept {
+ public:
+  ErrnoKept() noexcept;
+  ~ErrnoKept();
+  ErrnoKept(const ErrnoKept&) = delete;
+  ErrnoKept& operator=(const ErrnoKept&) = delete;
+
+ private:
+  int saved_;
+};
+
+/// Which process this is: a number that differs between a process and its fork() children. Needs
+/// watch_for_forks() once; async-signal-safe.
+std::uint64_t process_generation() noexcept;
+Error watch_for_forks() noexcept;
+
+/// Kernel mappings that a process may have (vm.max_map_count); read once.
+std::size_t mapping_limit() noexcept;
+
+}  // namespace cow::os

@@ -1,0 +1,111 @@
+// Layer 7: cow::Snapshot: the handle, and reading without a mapping.
+#include "cow/snapshot.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "arena_lifetime.hpp"
+#include "cow/arena.hpp"
+#include "mapped_view.hpp"
+#include "operation.hpp"
+#include "versions.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::size_t bounce_bytes = 4096;  // the smallest page there is
+
+/// Where a version's content of a page is. A live frame holds it only for as long as the page's entry stays what it was.
+struct Source {
+  Frame frame;
+  bool live = false;
+  PageTable::Entry entry;
+};
+
+os::Result<Source> find_logged(Version& version, Page p) noexcept {
+  const os::AsyncSignalsBlocked blocked;
+  const std::lock_guard lock(version.books.operation);
+  const KeptPage* kept = find_kept(version, p);
+  if (kept == nullptr) {
+    LogEnd end;
+    {
+      FaultLockHeld held(*version.books.fault_lock);
+      end = log_end(version.books);
+    }
+    if (const os::Error error = sweep_logs(version, end)) return {{}, error};
+    kept = find_kept(version, p);
+  }
+  return {{kept != nullptr ? kept->frame : zero_frame, false, {}}, {}};
+}
+
+os::Result<Source> find_source(Version& version, Page p) noexcept {
+  const ArenaBooks& books = version.books;
+  const PageTable::Entry entry = books.table.get(p);
+  if (entry.birth == never_written) return {{books.borrower.base.find(p), false, entry}, {}};  // never changes while borrowed
+  if (entry.birth <= version.epoch) return {{{entry.plane * books.pages + p.value}, true, entry}, {}};
+  return find_logged(version, p);
+}
+
+/// Part of a page into a buffer of ours. Whoever writes the page meanwhile logs it before the entry changes (release), and
+/// changes the entry before the content: an entry that is still the same (acquire) vouches for what was read.
+os::Error read_part(Version& version, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
+  const ArenaBooks& books = version.books;
+  const FrameFile& file = books.family.file;
+  for (;;) {
+    const os::Result<Source> source = find_source(version, p);
+    if (!source) return source.error;
+    const Frame frame = source.value.frame;
+    if (frame == zero_frame) return std::memset(out.data(), 0, out.size()), os::Error{};
+    if (const os::Error error = os::read_at(file.fd(frame), out.data(), out.size(), file.offset(frame) + offset)) return error;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (!source.value.live || books.table.get(p) == source.value.entry) return {};
+  }
+}
+
+}  // namespace
+
+Snapshot::Snapshot(const Snapshot& other) noexcept : version_(other.version_) {
+  if (version_ != nullptr) version_->handles.fetch_add(1, std::memory_order_relaxed);
+}
+
+Snapshot::Snapshot(Snapshot&& other) noexcept : version_(std::exchange(other.version_, nullptr)) {}
+
+Snapshot& Snapshot::operator=(Snapshot other) noexcept {
+  swap(*this, other);
+  return *this;
+}
+
+Snapshot::~Snapshot() { release_version(version_); }
+
+std::size_t Snapshot::capacity() const noexcept {
+  return version_ == nullptr ? 0 : version_->books.bytes(version_->books.pages);
+}
+
+Arena Snapshot::clone() const { return Access::arena(create_clone(usable(version_, "clone"))); }
+
+View Snapshot::view() const { return Access::view(map_view(usable(version_, "view"))); }
+
+void Snapshot::read(std::size_t offset, std::span<std::byte> out) const {
+  Version& version = usable(version_, "read");
+  if (offset > capacity() || out.size() > capacity() - offset) {
+    throw std::invalid_argument("cow: reading " + in_bytes(out.size()) + " at " + std::to_string(offset) + " of a snapshot of " +
+                                in_bytes(capacity()));
+  }
+  const std::size_t page = os::page_size();
+  std::byte bounce[bounce_bytes];  // `out` may lie in an arena, where the kernel answers EFAULT: the last step is a plain copy
+  while (!out.empty()) {
+    const std::size_t in_page = offset % page;
+    const std::size_t bytes = std::min({out.size(), page - in_page, bounce_bytes});
+    if (const os::Error error = read_part(version, {offset / page}, in_page, {bounce, bytes})) {
+      throw_if(error, "reading " + in_bytes(bytes) + " of a snapshot");
+    }
+    std::memcpy(out.data(), bounce, bytes);
+    out = out.subspan(bytes);
+    offset += bytes;
+  }
+}
+
+}  // namespace cow

@@ -1,0 +1,135 @@
+// Layer 7: versions are taken, lent and released. See arena_lifetime.hpp.
+#include <algorithm>
+
+#include "arena_lifetime.hpp"
+#include "barrier.hpp"
+#include "mutants.hpp"
+#include "operation.hpp"
+#include "versions.hpp"
+
+namespace cow {
+
+namespace {
+
+constexpr std::uint64_t fewest_runs = 8;
+constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at most this part of the mappings that are left
+
+bool unwritten_since_newest(const ArenaBooks& books) noexcept {
+  if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
+  return books.writable.empty() || mutant(Mutant::unwritten_shared_version);
+}
+
+/// Mappings that writable runs have made and that merge again when they are protected.
+std::uint64_t edges_of_writable_runs(const ArenaBooks& books) noexcept {
+  if (!books.barrier->splits_mappings) return 0;
+  std::uint64_t count = 0;
+  const auto merges_at = [&](Page p) {
+    return p.value != 0 && p.value < books.pages && books.frame_of(p) == books.frame_of(p - 1) + 1;
+  };
+  for (Pages run = books.writable.next_run({0}); run.count != 0; run = books.writable.next_run(run.end())) {
+    count += (merges_at(run.first) ? 1 : 0) + (merges_at(run.end()) ? 1 : 0);
+  }
+  return count;
+}
+
+/// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
+os::Error begin_epoch(ArenaBooks& books, Version& version) noexcept {
+  if (const os::Error error = books.barrier->protect_all(books)) return error;  // private pages, protected early: no harm
+  books.count_mappings(0 - edges_of_writable_runs(books));
+  books.writable.clear();
+  ++books.epoch;
+  books.versions.push_back(version);
+  books.newest = &version;
+  return {};
+}
+
+}  // namespace
+
+Version* take_version(ArenaBooks& books) {
+  throw_if(books.version_memory.make_room(1), "memory for the books of a snapshot");
+  os::Error error;
+  Version* version = nullptr;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    if (unwritten_since_newest(books)) {
+      books.newest->handles.fetch_add(1, std::memory_order_relaxed);
+      return books.newest;
+    }
+    const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
+    version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
+    error = begin_epoch(books, *version);
+  }
+  if (error) {
+    version->~Version();
+    books.version_memory.give_back(version);
+  }
+  throw_if(error, "snapshot of an arena of " + in_bytes(books.bytes(books.pages)));
+  return version;
+}
+
+void release_version(Version* version) noexcept {
+  if (version == nullptr) return;
+  ArenaBooks& books = version->books;
+  if (!of_this_process(books)) return;
+  std::uint64_t handles = version->handles.load(std::memory_order_relaxed);
+  while (handles > 1) {
+    if (version->handles.compare_exchange_weak(handles, handles - 1, std::memory_order_acq_rel)) return;
+  }
+  const os::AsyncSignalsBlocked blocked;
+  FrameFile* file = nullptr;
+  bool last = false;
+  {
+    const Operation operation(books);
+    if (version->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
+    drop_version(*version);
+    last = books.base == nullptr && books.versions.empty();
+    file = &books.family.file;
+    if (!last && file->history().overfull()) file->trim();
+  }
+  if (last) destroy_books(&books);
+}
+
+Loan* lend_version(Version& version, const char* operation) {
+  ArenaBooks& books = version.books;
+  Family& family = books.family;
+  const bool living = books.base != nullptr;
+  LogEnd end;
+  bool listed = false;
+  os::Error error;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    end = log_end(books);
+  }
+  error = sweep_logs(version, end);  // most of it, without keeping writers waiting
+  throw_if(error, operation);
+  Loan* loan = nullptr;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    {
+      FaultLockHeld file_held(family.file.lock());
+      listed = !version.runs.empty() && (!living || Lending::lent(books.lender, version.epoch));
+      error = family.lending.make_room_for_loan();
+      if (!error) loan = family.lending.lend(living ? &books.lender : nullptr, version.epoch, books.loan);
+    }
+    // The frames stay from here on: writers of lent pages move.
+    if (!error && !listed) {
+      version.runs = RunList{};
+      error = sweep_logs(version, log_end(books));
+      if (!error) error = list_runs(version, version.runs);
+    }
+  }
+  if (!error) error = flatten(version, std::max(fewest_runs, MappingBudget::left() / share_of_budget));
+  if (error) {
+    version.runs = RunList{};
+    if (loan != nullptr) give_back_loan(family, loan);
+  }
+  throw_if(error, operation);
+  return loan;
+}
+
+void give_back_loan(Family& family, Loan* loan) noexcept {
+  FaultLockHeld held(family.file.lock());
+  family.lending.give_back(loan);
+}
+
+}  // namespace cow

@@ -1,0 +1,132 @@
+// Layer 3: sweeping the logs, and dropping. See versions.hpp.
+#include "versions.hpp"
+
+#include <algorithm>
+
+#include "mutants.hpp"
+
+namespace cow {
+namespace {
+
+struct Found {
+  KeptPage page;
+  std::uint64_t order;  // among all entries found: the first log wins
+};
+
+/// Collects what was logged since the version was swept last, in the order of the logs, and remembers how far it got.
+os::Error collect_new_entries(Version& version, const LogEnd& end, BookVector<Found>& found) noexcept {
+  ArenaBooks& books = version.books;
+  if (version.swept_drops != books.dropped_versions) version.swept_to = version.epoch, version.swept_mark = {};
+  std::uint64_t order = 0;
+  os::Error error;
+  for (auto at = books.versions.iterator_to(version); at != books.versions.end(); ++at) {
+    if (at->epoch < version.swept_to) continue;
+    const UndoLog::Mark from = at->epoch == version.swept_to ? version.swept_mark : UndoLog::Mark{};
+    at->log.for_each_between(from, &*at == end.newest ? end.mark : at->log.mark(), [&](const LogEntry& entry) {
+      if (!error) error = found.push_back({{entry.page, entry.frame}, order++});
+    });
+    if (error) return error;
+  }
+  version.swept_to = end.newest->epoch;
+  version.swept_mark = end.mark;
+  version.swept_drops = books.dropped_versions;
+  return {};
+}
+
+void keep_first_of_each(BookVector<Found>& found) noexcept {
+  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+    if (a.page.page != b.page.page) return a.page.page < b.page.page;
+    return mutant(Mutant::last_log_wins) ? a.order > b.order : a.order < b.order;
+  });
+  const Found* last = std::unique(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.page.page == b.page.page; });
+  found.shrink_to(static_cast<std::size_t>(last - found.begin()));
+}
+
+/// Where a page is in both, what was known before wins: it came from an earlier log.
+os::Error merge_into(BookVector<KeptPage>& kept, const BookVector<Found>& found) noexcept {
+  BookVector<KeptPage> merged;
+  if (const os::Error error = merged.make_room(kept.size() + found.size())) return error;
+  const KeptPage* old = kept.begin();
+  for (const Found& candidate : found) {
+    while (old != kept.end() && old->page < candidate.page.page) merged.append(*old++);
+    if (old == kept.end() || old->page != candidate.page.page) merged.append(candidate.page);
+  }
+  while (old != kept.end()) merged.append(*old++);
+  kept = std::move(merged);
+  return {};
+}
+
+}  // namespace
+
+os::Error sweep_logs(Version& version, const LogEnd& end) noexcept {
+  BookVector<Found> found;
+  const Epoch swept_to = version.swept_to;
+  const UndoLog::Mark swept_mark = version.swept_mark;
+  os::Error error = collect_new_entries(version, end, found);
+  if (!error && !found.empty()) {
+    keep_first_of_each(found);
+    error = merge_into(version.kept, found);
+  }
+  if (error) version.swept_to = swept_to, version.swept_mark = swept_mark;
+  return error;
+}
+
+const KeptPage* find_kept(const Version& version, Page p) noexcept {
+  const KeptPage* at = std::lower_bound(version.kept.begin(), version.kept.end(), p,
+                                        [](const KeptPage& kept, Page page) { return kept.page < page; });
+  return at != version.kept.end() && at->page == p ? at : nullptr;
+}
+
+void release_flattened(Version& version) noexcept {
+  FrameRelease freed(version.books.family.file);
+  for (const Run& run : version.flattened) version.books.family.lending.release(run, freed);
+  version.flattened = RunList{};
+}
+
+void drop_version(Version& version) noexcept {
+  ArenaBooks& books = version.books;
+  Lending& lending = books.family.lending;
+  const auto place = books.versions.iterator_to(version);
+  Version* const older = place == books.versions.begin() ? nullptr : &*std::prev(place);
+  {
+    FaultLockHeld held(*books.fault_lock);
+    books.versions.erase(place);
+    if (books.newest == &version) books.newest = older;
+  }
+  ++books.dropped_versions;
+  FrameRelease freed(books.family.file);
+  UndoLog::Chunks emptied;
+  const auto older_lacks_it = [&](const LogEntry& entry) {
+    if (older == nullptr || mutant(Mutant::drop_frees_all)) return false;
+    return entry.birth() <= older->epoch || mutant(Mutant::drop_keeps_all);
+  };
+  const auto give_up = [&](const LogEntry& entry) {
+    if (entry.owned()) {
+      lending.release({entry.page, 1, entry.frame}, freed);
+    } else if (entry.birth() == borrowed_birth) {
+      lending.end_borrowing(books.borrower, {entry.page, 1}, freed);
+    }
+  };
+  version.log.filter(older_lacks_it, give_up, emptied);
+  {
+    FaultLockHeld held(*books.fault_lock);
+    if (older != nullptr) older->log.splice_front(version.log);
+    emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
+  }
+  release_flattened(version);
+  version.~Version();
+  books.version_memory.give_back(&version);
+  if (books.base == nullptr) release_unshown_frames(books);
+}
+
+void release_unshown_frames(ArenaBooks& books) noexcept {
+  FrameRelease freed(books.family.file);
+  const Epoch newest = books.newest_epoch();
+  for (Page p = books.own.next({0}); p != books.own.end(); p = books.own.next(p + 1)) {
+    if (books.table.get(p).birth <= newest) continue;
+    books.family.lending.release({p, 1, books.frame_of(p)}, freed);
+    books.own.erase({p, 1});
+  }
+}
+
+}  // namespace cow
