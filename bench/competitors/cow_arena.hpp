@@ -1,0 +1,96 @@
+// Competitor: this library, by its public interface only. As snapshots, as clones and as views.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <deque>
+#include <string>
+
+#include "competitors/competitor.hpp"
+#include "cow/cow.hpp"
+
+namespace bench {
+
+inline cow::Arena make_arena(std::size_t bytes, cow::Barrier barrier) {
+  return cow::Arena({.capacity = bytes, .name = "bench", .barrier = barrier});
+}
+
+inline std::string barrier_note(const cow::Arena& arena) {
+  return arena.barrier() == cow::Barrier::userfaultfd ? "barrier: userfaultfd" : "barrier: mprotect";
+}
+
+template <cow::Barrier kind>
+class CowSnapshots {
+ public:
+  static constexpr std::string_view label = kind == cow::Barrier::mprotect ? "cow, mprotect" : "cow, automatic";
+  static constexpr bool drop_counts = true, many = true;
+
+  explicit CowSnapshots(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
+
+  std::byte* data() noexcept { return arena_.data(); }
+  void drop() { snapshots_.pop_front(); }
+  void settle() {}
+  void snapshot(std::span<const Page>) { snapshots_.push_back(arena_.snapshot()); }
+  std::uint64_t old_word(Page page) const {
+    std::array<std::byte, sizeof(std::uint64_t)> bytes{};
+    snapshots_.back().read(word_offset(page), bytes);
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    return word;
+  }
+  std::string note() const { return barrier_note(arena_); }
+
+ private:
+  cow::Arena arena_;
+  std::deque<cow::Snapshot> snapshots_;
+};
+
+/// The "snapshot" is a clone: writes go to pages that are lent.
+template <cow::Barrier kind>
+class CowClones {
+ public:
+  static constexpr std::string_view label =
+      kind == cow::Barrier::mprotect ? "cow clones, mprotect" : "cow clones, automatic";
+  static constexpr bool drop_counts = true, many = true;
+
+  explicit CowClones(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
+
+  std::byte* data() noexcept { return arena_.data(); }
+  void drop() { clones_.pop_front(); }
+  void settle() {}
+  void snapshot(std::span<const Page>) { clones_.push_back(arena_.clone()); }
+  std::uint64_t old_word(Page page) const { return load_word(clones_.back().data(), page); }
+  std::string note() const { return barrier_note(arena_); }
+
+ private:
+  cow::Arena arena_;
+  std::deque<cow::Arena> clones_;
+};
+
+/// The "snapshot" is one with a view open on it.
+template <cow::Barrier kind>
+class CowViews {
+ public:
+  static constexpr std::string_view label =
+      kind == cow::Barrier::mprotect ? "cow views, mprotect" : "cow views, automatic";
+  static constexpr bool drop_counts = true, many = true;
+
+  explicit CowViews(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
+
+  std::byte* data() noexcept { return arena_.data(); }
+  void drop() { views_.pop_front(); }
+  void settle() {}
+  void snapshot(std::span<const Page>) { views_.push_back(arena_.snapshot().view()); }
+  std::uint64_t old_word(Page page) const { return load_word(views_.back().data(), page); }
+  std::string note() const { return barrier_note(arena_); }
+
+ private:
+  cow::Arena arena_;
+  std::deque<cow::View> views_;
+};
+
+static_assert(Competitor<CowSnapshots<cow::Barrier::mprotect>>);
+static_assert(Competitor<CowClones<cow::Barrier::mprotect>>);
+static_assert(Competitor<CowViews<cow::Barrier::mprotect>>);
+
+}  // namespace bench

@@ -1,0 +1,146 @@
+// Each bar as a ratio of two medians, or as an amount.
+#include "figures.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include "catalogue.hpp"
+#include "cow/units.hpp"
+#include "plan.hpp"
+
+namespace bench {
+namespace {
+
+std::string number(double value) {
+  std::array<char, 32> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), value < 10 ? "%.2f" : "%.0f", value);
+  return buffer.data();
+}
+
+/// One side of a comparison.
+struct Side {
+  std::string_view competitor;
+  Setting setting;
+  Part part = Part::total;
+  Part per = Part::total;  // another part to divide by; total: none
+};
+
+class Judge {
+ public:
+  explicit Judge(const Results& results) : results_(results) {}
+
+  void at_most(std::string what, double limit, const Side& ours, std::string_view than, const Side& theirs) {
+    const double a = value(ours), b = value(theirs);
+    figures_.push_back({std::move(what), "at most " + number(limit) + " of " + std::string(than),
+                        time_text(a) + " : " + time_text(b), a / b, limit, false});
+  }
+
+  void faster(std::string what, double times, const Side& ours, const Side& theirs) {
+    const double a = value(ours), b = value(theirs);
+    figures_.push_back({std::move(what), "at least " + number(times) + " times faster than fork",
+                        time_text(a) + " : " + time_text(b), b / a, times, true});
+  }
+
+  void time_at_most(std::string what, double limit_ns, const Side& ours) {
+    const double a = value(ours);
+    figures_.push_back({std::move(what), "at most " + time_text(limit_ns), time_text(a), a, limit_ns, false});
+  }
+
+  void percent_at_most(std::string what, double limit, const Side& ours) {
+    const double a = value(ours);
+    figures_.push_back({std::move(what), "at most " + number(limit) + " %", number(a) + " %", a, limit, false});
+  }
+
+  void rate_at_least(std::string what, double times, const Side& slower, const Side& faster) {
+    const double a = value(slower), b = value(faster);
+    figures_.push_back({std::move(what), "at least " + number(times) + " times the rate",
+                        time_text(a) + " : " + time_text(b) + " a write", a / b, times, true});
+  }
+
+  std::vector<Figure> take() { return std::move(figures_); }
+
+ private:
+  double value(const Side& side) const {
+    const double value = results_.median(side.competitor, side.setting, side.part);
+    if (side.per == Part::total) return value;
+    return value / results_.median(side.competitor, side.setting, side.per);
+  }
+
+  const Results& results_;
+  std::vector<Figure> figures_;
+};
+
+Side a_write(std::string_view competitor, const Setting& setting) {
+  return {competitor, setting, Part::writes, Part::first_writes};
+}
+
+void judge_cycles(Judge& judge) {
+  const auto against_fork = [&](std::string_view ours, std::size_t writes, Pattern pattern, double limit,
+                                std::string_view fork = name::fork) {
+    const Setting setting = settings::cycle(gib, writes, pattern);
+    const std::string what = "cycle, " + count_text(writes) + " " + text(pattern) + " writes, " +
+                             std::string(ours.substr(ours.find(' ') + 1));
+    judge.at_most(what, limit, {ours, setting}, fork == name::fork ? "fork" : "fork, huge pages", {fork, setting});
+  };
+  against_fork(name::cow, 10'000, Pattern::sequential, 0.5);
+  against_fork(name::cow, 1'000, Pattern::zipf, 0.7);
+  against_fork(name::cow, 1'000, Pattern::uniform, 0.7);
+  against_fork(name::cow_auto, 1'000, Pattern::uniform, 0.4);
+  against_fork(name::cow_auto, 10'000, Pattern::zipf, 1.0);
+  against_fork(name::cow_auto, 10'000, Pattern::uniform, 1.0);
+  against_fork(name::cow_auto, 100, Pattern::uniform, 0.35, name::fork_huge);
+  against_fork(name::cow_auto, 1'000, Pattern::uniform, 0.8, name::fork_huge);
+}
+
+void judge_snapshots(Judge& judge, std::string_view ours) {
+  const std::string barrier = ", " + std::string(ours.substr(ours.find(' ') + 1));
+  const auto against_fork = [&](std::string what, const Setting& setting, double times) {
+    judge.faster(what + barrier, times, {ours, setting, Part::snapshot}, {name::fork, setting, Part::snapshot});
+  };
+  const Setting few = settings::cycle(gib, 100, Pattern::uniform);
+  const Setting few_of_many = settings::cycle(8 * gib, 100, Pattern::uniform);
+  against_fork("snapshot(), 1,000 scattered pages written", settings::cycle(gib, 1'000, Pattern::uniform), 12);
+  against_fork("snapshot(), 100 scattered pages written", few, 60);
+  against_fork("snapshot(), nothing written", settings::cycle(gib, 0, Pattern::uniform), 1'000);
+  against_fork("snapshot(), 8 GiB, 100 written", few_of_many, 400);
+  judge.at_most("snapshot(), 8 GiB, 100 written" + barrier, 1.5, {ours, few_of_many, Part::snapshot}, "the same at 1 GiB",
+                {ours, few, Part::snapshot});
+}
+
+void judge_costs(Judge& judge, std::string_view ours) {
+  const std::string barrier = ", " + std::string(ours.substr(ours.find(' ') + 1));
+  const bool automatic = ours == name::cow_auto;
+  const Setting scattered = settings::cycle(gib, 10'000, Pattern::uniform);
+  judge.at_most("a random first write" + barrier, 2.5, a_write(ours, scattered), "fork's", a_write(name::fork, scattered));
+  judge.time_at_most("clone() of 1 GiB at home" + barrier, 100'000,
+                     {automatic ? name::clones_auto : name::clones, settings::clone(0), Part::snapshot});
+  judge.time_at_most("rollback() to the newest, a dirty page" + barrier, 1'000,
+                     {ours, settings::rollback(1'000), Part::restore, Part::first_writes});
+  judge.at_most("rollback loop, 44 runs of 4 pages" + barrier, 2, {ours, settings::rollback_loop()},
+                "memcpy of the pages", {name::restore_copy, settings::rollback_loop()});
+  judge.percent_at_most("bookkeeping, all of 1 GiB touched" + barrier, 0.5,
+                        {ours, settings::books(gib / cow::page_size()), Part::level});
+  judge.at_most("ordered map, 1,000 updates and old reads" + barrier, 0.5,
+                {automatic ? name::map_cow_auto : name::map_cow, settings::map()}, "std::map, fork",
+                {name::map_fork, settings::map()});
+  judge.rate_at_least("four threads, first writes" + barrier, 2, a_write(ours, settings::threads(1)),
+                      a_write(ours, settings::threads(4)));
+  judge.at_most("1,000 snapshots alive: snapshot()" + barrier, 1.3, {ours, settings::alive(1'000), Part::snapshot},
+                "with one alive", {ours, settings::alive(1), Part::snapshot});
+  judge.at_most("1,000 snapshots alive: a first write" + barrier, 1.3, a_write(ours, settings::alive(1'000)),
+                "with one alive", a_write(ours, settings::alive(1)));
+  judge.at_most("a million scattered writes, a write" + barrier, 2, a_write(ours, settings::million(1'000'000)),
+                "10,000 writes'", a_write(ours, settings::million(10'000)));
+}
+
+}  // namespace
+
+std::vector<Figure> figures(const Results& results) {
+  Judge judge(results);
+  judge_cycles(judge);
+  for (const auto ours : {name::cow, name::cow_auto}) judge_snapshots(judge, ours);
+  for (const auto ours : {name::cow, name::cow_auto}) judge_costs(judge, ours);
+  return judge.take();
+}
+
+}  // namespace bench
