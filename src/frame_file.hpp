@@ -48,7 +48,8 @@ class FrameFile {
   void remove_if_unused(Plane& plane) noexcept;
 
   Plane& plane(std::uint32_t index) const noexcept { return *planes_[index]; }
-  Plane& plane_of(Frame frame) const noexcept { return *planes_[frame.value / pages_]; }
+  Plane* find_plane(Frame frame) const noexcept { return planes_[frame.value / pages_]; }
+  Plane& plane_of(Frame frame) const noexcept { return *find_plane(frame); }
   Page page_of(Frame frame) const noexcept { return {frame.value % pages_}; }
   History& history() noexcept { return history_; }
   std::uint64_t frames_used() const noexcept;

@@ -109,7 +109,9 @@ bool Lending::return_loose(Frame frame) noexcept {
 }
 
 bool Lending::any_loose(const Run& run) noexcept {
-  return History::owns(run.frame) ? file_.loose_frames() != 0 : file_.plane_of(run.frame).loose != 0;
+  if (History::owns(run.frame)) return file_.loose_frames() != 0;
+  const Plane* plane = file_.find_plane(run.frame);
+  return plane != nullptr && plane->loose != 0;  // it is gone when all that was borrowed of it has ended
 }
 
 void Lending::end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept {

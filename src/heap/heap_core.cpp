@@ -65,9 +65,10 @@ void HeapCore::attach(const Arena& arena) {
     if (header.version == heap_version && header.capacity == context_.capacity) return;
     throw std::invalid_argument("cow::Heap: the arena holds a heap of another version or size");
   }
-  if (!reads_as_zero(context_.books.base, unit_bytes) || !was_never_written(arena)) {
+  if (!reads_as_zero(context_.books.base, unit_bytes) || !(made_before_ || was_never_written(arena))) {
     throw std::invalid_argument("cow::Heap: the arena was written to and holds no heap");
   }
+  made_before_ = true;  // should a rollback take the heap away, the arena's past is not another's
   runs_.format();
   header.version = heap_version;
   header.capacity = context_.capacity;

@@ -56,6 +56,7 @@ class HeapCore final : public CutHook, private RegistryEntry {
   HeapContext context_;
   Runs runs_{context_};
   Slabs slabs_{context_, runs_};
+  bool made_before_ = false;  // guarded by the page lock
 };
 
 /// The usable size of a block of `bytes`.

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "size_class.hpp"
+#include "heap/size_class.hpp"
 
 namespace cow::detail {
 
