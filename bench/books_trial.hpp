@@ -32,7 +32,6 @@ class BooksTrial : public Trial {
     Sample sample;
     sample[Part::first_writes] = static_cast<double>(workload_.distinct());
     sample[Part::level] = 100 * books / (sample[Part::first_writes] * static_cast<double>(cow::page_size()));
-    sample[Part::total] = 0;
     return sample;
   }
 

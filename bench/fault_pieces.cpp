@@ -17,10 +17,10 @@ namespace {
 
 constexpr std::size_t operations = 1000;  // in one cycle
 
-constexpr std::array names = {piece::segv_delivery,    piece::segv_return,        piece::bus_delivery,
-                              piece::bus_return,       piece::lookup_mprotect,    piece::lookup_automatic,
-                              piece::copy,             piece::unprotect_split,    piece::unprotect_extend,
-                              piece::remap,            piece::remap_fault,        piece::unprotect_userfault};
+constexpr std::array names = {
+    piece::segv_delivery,   piece::segv_return,      piece::bus_delivery, piece::bus_return,  piece::lookup,
+    piece::copy,            piece::unprotect_split,  piece::remap,        piece::remap_fault, piece::unprotect_extend,
+    piece::unprotect_userfault, piece::resolve,      piece::resolve_auto};
 
 /// What reading the clock costs, to be taken off where it is read inside an operation.
 double clock_ns() {
@@ -122,26 +122,53 @@ std::unique_ptr<Trial> bus_round_trip(const Setting& setting, std::uint64_t seed
   });
 }
 
-/// The library's way from a signal to a decision and back, by its public entry, on pages that need nothing.
-std::unique_ptr<Trial> look_up(const Setting& setting, std::uint64_t seed, cow::Barrier barrier) {
+/// A write fault as the kernel would report it, for calls of the library's public entry.
+struct WriteFault {
+  explicit WriteFault(cow::Barrier barrier) {
+    const bool bus = barrier == cow::Barrier::userfaultfd;
+    info.si_signo = bus ? SIGBUS : SIGSEGV;
+    info.si_code = bus ? int{BUS_ADRERR} : int{SEGV_ACCERR};
+#if defined(__x86_64__)
+    context.uc_mcontext.gregs[REG_ERR] = 0x7;  // user mode, write, page present
+#endif
+  }
+  bool handled_at(std::byte* address) {
+    info.si_addr = address;
+    return cow::try_handle(info.si_signo, &info, &context);
+  }
+
+  siginfo_t info{};
+  ucontext_t context{};
+};
+
+/// What a fault elsewhere in the program pays for the library's being there.
+std::unique_ptr<Trial> look_up(const Setting& setting, std::uint64_t seed) {
+  auto arena = std::make_shared<cow::Arena>(make_arena(setting.bytes, cow::Barrier::mprotect));
+  auto elsewhere = std::make_shared<Ground>(operations * cow::page_size());
+  return std::make_unique<Piece>(Pattern::uniform, operations, seed, [=](auto pages) {
+    WriteFault fault(arena->barrier());
+    Stopwatch watch;
+    for (const Page page : pages) {
+      if (fault.handled_at(elsewhere->at(page))) throw WrongAnswer("a fault elsewhere was taken for the arena's");
+    }
+    return watch.lap_ns() / static_cast<double>(pages.size());
+  });
+}
+
+/// The library's whole work for a first write, without the signal: look-up, books, copy, unprotect.
+std::unique_ptr<Trial> resolve(const Setting& setting, std::uint64_t seed, cow::Barrier barrier) {
   auto arena = std::make_shared<cow::Arena>(make_arena(setting.bytes, barrier));
   if (barrier == cow::Barrier::automatic && arena->barrier() == cow::Barrier::mprotect) {
     throw NotAvailable("automatic is mprotect here");
   }
-  arena->prepare_write(arena->data(), arena->capacity());
-  return std::make_unique<Piece>(setting.pattern, setting.bytes / cow::page_size(), seed, [=](auto pages) {
-    const bool bus = arena->barrier() == cow::Barrier::userfaultfd;
-    ucontext_t context{};
-#if defined(__x86_64__)
-    context.uc_mcontext.gregs[REG_ERR] = 0x7;  // user mode, write, page present
-#endif
-    siginfo_t info{};
-    info.si_signo = bus ? SIGBUS : SIGSEGV;
-    info.si_code = bus ? int{BUS_ADRERR} : int{SEGV_ACCERR};
+  const std::size_t count = setting.bytes / cow::page_size();
+  for (Page page = 0; page < count; ++page) store_word(arena->data(), page, page);
+  return std::make_unique<Piece>(setting.pattern, count, seed, [=](auto pages) {
+    const cow::Snapshot snapshot = arena->snapshot();
+    WriteFault fault(arena->barrier());
     Stopwatch watch;
     for (const Page page : pages) {
-      info.si_addr = arena->data() + page * cow::page_size();
-      if (!cow::try_handle(info.si_signo, &info, &context)) throw NotAvailable("this fault is not taken for a write");
+      if (!fault.handled_at(arena->data() + page * cow::page_size())) throw WrongAnswer("a write was not handled");
     }
     return watch.lap_ns() / static_cast<double>(pages.size());
   });
@@ -212,8 +239,9 @@ std::unique_ptr<Trial> make_fault_piece(std::string_view name, const Setting& se
   if (name == piece::segv_return) return segv_round_trip(setting, seed, false);
   if (name == piece::bus_delivery) return bus_round_trip(setting, seed, true);
   if (name == piece::bus_return) return bus_round_trip(setting, seed, false);
-  if (name == piece::lookup_mprotect) return look_up(setting, seed, cow::Barrier::mprotect);
-  if (name == piece::lookup_automatic) return look_up(setting, seed, cow::Barrier::automatic);
+  if (name == piece::lookup) return look_up(setting, seed);
+  if (name == piece::resolve) return resolve(setting, seed, cow::Barrier::mprotect);
+  if (name == piece::resolve_auto) return resolve(setting, seed, cow::Barrier::automatic);
   if (name == piece::copy) return copy_page(setting, seed);
   if (name == piece::unprotect_split) return unprotect(setting, seed, Pattern::uniform);
   if (name == piece::unprotect_extend) return unprotect(setting, seed, Pattern::sequential);

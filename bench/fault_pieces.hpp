@@ -1,4 +1,5 @@
-// The pieces a fault is made of, each measured alone: what the kernel charges, and the library's look-up.
+// The pieces a fault is made of, each measured alone: what the kernel charges, and the library's handler
+// called as a plain function.
 #pragma once
 
 #include <memory>
@@ -16,8 +17,9 @@ inline constexpr std::string_view segv_delivery = "SIGSEGV: store to handler";
 inline constexpr std::string_view segv_return = "SIGSEGV: handler to store";
 inline constexpr std::string_view bus_delivery = "SIGBUS: store to handler";
 inline constexpr std::string_view bus_return = "SIGBUS: handler to store";
-inline constexpr std::string_view lookup_mprotect = "look-up, mprotect";
-inline constexpr std::string_view lookup_automatic = "look-up, automatic";
+inline constexpr std::string_view lookup = "look-up, an address not ours";
+inline constexpr std::string_view resolve = "all of the handler, mprotect";
+inline constexpr std::string_view resolve_auto = "all of the handler, automatic";
 inline constexpr std::string_view copy = "copy of a cold page";
 inline constexpr std::string_view unprotect_split = "mprotect, splits a mapping";
 inline constexpr std::string_view unprotect_extend = "mprotect, extends a neighbour";

@@ -103,15 +103,16 @@ void judge_snapshots(Judge& judge, std::string_view ours) {
   against_fork("snapshot(), 100 scattered pages written", few, 60);
   against_fork("snapshot(), nothing written", settings::cycle(gib, 0, Pattern::uniform), 1'000);
   against_fork("snapshot(), 8 GiB, 100 written", few_of_many, 400);
-  judge.at_most("snapshot(), 8 GiB, 100 written" + barrier, 1.5, {ours, few_of_many, Part::snapshot}, "the same at 1 GiB",
-                {ours, few, Part::snapshot});
+  judge.at_most("snapshot(), 8 GiB, 100 written" + barrier, 1.5, {ours, few_of_many, Part::snapshot},
+                "the same at 1 GiB", {ours, few, Part::snapshot});
 }
 
 void judge_costs(Judge& judge, std::string_view ours) {
   const std::string barrier = ", " + std::string(ours.substr(ours.find(' ') + 1));
   const bool automatic = ours == name::cow_auto;
   const Setting scattered = settings::cycle(gib, 10'000, Pattern::uniform);
-  judge.at_most("a random first write" + barrier, 2.5, a_write(ours, scattered), "fork's", a_write(name::fork, scattered));
+  judge.at_most("a random first write" + barrier, 2.5, a_write(ours, scattered), "fork's",
+                a_write(name::fork, scattered));
   judge.time_at_most("clone() of 1 GiB at home" + barrier, 100'000,
                      {automatic ? name::clones_auto : name::clones, settings::clone(0), Part::snapshot});
   judge.time_at_most("rollback() to the newest, a dirty page" + barrier, 1'000,

@@ -56,7 +56,14 @@ void initialize_google_benchmark(char* program) {
   benchmark::Initialize(&count, arguments);
 }
 
-void report(const bench::Results& results, const Options& options) {
+/// Others' work on the machine just before: at one a core and more, expect every figure to be too high.
+double load() {
+  double average = 0;
+  ::getloadavg(&average, 1);
+  return average;
+}
+
+void report(const bench::Results& results, const Options& options, double load_before) {
   const bench::Machine machine = bench::this_machine();
   bench::print_stages(std::cout, results);
   bench::print_anatomy(std::cout, results);
@@ -66,6 +73,7 @@ void report(const bench::Results& results, const Options& options) {
   const unsigned plots = bench::draw_plots(options.folder, results, machine);
   std::cout << "Medians; a round is the median of its cycles. Seed " << options.seed << ".\n"
             << machine.text() << "\n"
+            << "Load before the run: " << load_before << (load_before < 0.5 ? "\n" : "; the machine was not quiet\n")
             << "results.csv and " << plots << " plots in " << options.folder.string() << std::endl;
 }
 
@@ -81,8 +89,9 @@ int main(int argc, char** argv) {
   initialize_google_benchmark(argv[0]);
   auto plan = bench::make_plan(options.mode);
   std::erase_if(plan, [&](const bench::Stage& stage) { return stage.title.find(options.only) == std::string::npos; });
+  const double load_before = load();
   const bench::Results results = bench::run_plan(plan, options.seed);
-  report(results, options);
+  report(results, options, load_before);
   for (const bench::Row& row : results.rows()) {
     if (row.wrong) return 1;
   }

@@ -149,8 +149,8 @@ void plan_small(Planner& plan, std::size_t bytes, std::size_t writes) {
   const Setting alive[] = {cycle, with(cycle, &Setting::alive, 20)};
   plan.compare("snapshots alive, " + size_text(bytes), both_barriers, alive, usual_cycles);
   const Setting clones[] = {cycle, with(cycle, &Setting::alive, 4)};
-  plan.compare("clones alive, " + size_text(bytes), {name::clones, name::clones_auto}, clones, usual_cycles);
-  plan.compare("views alive, " + size_text(bytes), {name::views, name::views_auto}, clones, usual_cycles);
+  plan.compare("clones alive, " + size_text(bytes), {name::clones, name::clones_auto}, clones, 1);
+  plan.compare("views alive, " + size_text(bytes), {name::views, name::views_auto}, clones, 1);
 
   Setting rollback = settings::rollback_loop();
   rollback.bytes = bytes;

@@ -38,7 +38,7 @@ constexpr Axis axes[] = {
 
 constexpr Metric metrics[] = {
     {"snapshot", "snapshot, us", [](const Row& r) { return r.at(Part::snapshot) / 1e3; }},
-    {"write", "a write, us", [](const Row& r) { return r.at(Part::writes) / r.at(Part::first_writes) / 1e3; }},
+    {"write", "a write, us", [](const Row& r) { return r.first_write_ns() / 1e3; }},
     {"cycle", "cycle, us", [](const Row& r) { return r.at(Part::total) / 1e3; }},
 };
 

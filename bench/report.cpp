@@ -12,19 +12,11 @@
 namespace bench {
 namespace {
 
-/// What tells the settings of one stage apart.
-std::string variant(const Setting& setting) {
-  std::string result = count_text(setting.writes) + " " + text(setting.pattern);
-  if (setting.threads > 1) result += ", " + count_text(setting.threads) + " threads";
-  if (setting.alive > 1) result += ", " + count_text(setting.alive) + " alive";
-  return result;
-}
-
 void print_row(std::ostream& out, const Row& row) {
   const auto column = [&](double ns) { out << std::right << std::setw(9) << time_text(ns); };
-  out << "  " << std::left << std::setw(28) << row.competitor << std::setw(30) << variant(row.setting);
+  out << "  " << std::left << std::setw(28) << row.competitor << std::setw(30) << workload_text(row.setting);
   column(row.at(Part::snapshot));
-  column(row.at(Part::writes) / row.at(Part::first_writes));
+  column(row.first_write_ns());
   column(row.at(Part::reads));
   column(row.at(Part::restore));
   column(row.at(Part::drop));
@@ -35,23 +27,35 @@ void print_row(std::ostream& out, const Row& row) {
   out << "\n";
 }
 
-/// One way through a fault: its pieces, and the whole as measured in a cycle.
+/// One way through a fault: the signal, the pieces of the handler, and both as measured whole.
 struct Path {
   std::string_view title;
+  std::string_view delivery;
   std::vector<std::string_view> pieces;
-  std::string_view whole;
+  std::string_view back;
+  std::string_view handler;  // all of it in one; what the pieces leave of it are the books
+  std::string_view whole;    // the competitor whose first writes take this way
 };
 
 const std::vector<Path> paths = {
     {"history moves, mprotect",
-     {piece::segv_delivery, piece::lookup_mprotect, piece::copy, piece::unprotect_split, piece::segv_return},
+     piece::segv_delivery,
+     {piece::lookup, piece::copy, piece::unprotect_split},
+     piece::segv_return,
+     piece::resolve,
      name::cow},
-    {"writer moves, mprotect",
-     {piece::segv_delivery, piece::lookup_mprotect, piece::copy, piece::remap, piece::segv_return, piece::remap_fault},
-     {}},
     {"history moves, userfaultfd",
-     {piece::bus_delivery, piece::lookup_automatic, piece::copy, piece::unprotect_userfault, piece::bus_return},
+     piece::bus_delivery,
+     {piece::lookup, piece::copy, piece::unprotect_userfault},
+     piece::bus_return,
+     piece::resolve_auto,
      name::cow_auto},
+    {"writer moves, mprotect; its books not counted",
+     piece::segv_delivery,
+     {piece::lookup, piece::copy, piece::remap, piece::remap_fault},
+     piece::segv_return,
+     {},
+     {}},
 };
 
 std::map<std::string, const Row*, std::less<>> rows_of_anatomy(const Results& results) {
@@ -67,7 +71,7 @@ std::map<std::string, const Row*, std::less<>> rows_of_anatomy(const Results& re
 void print_stages(std::ostream& out, const Results& results) {
   std::string_view stage;
   for (const Row& row : results.rows()) {
-    if (row.setting.experiment == Experiment::fault_pieces) continue;
+    if (row.setting.experiment == Experiment::fault_pieces) continue;  // in the anatomy
     if (row.stage != stage) {
       stage = row.stage;
       out << "\n" << std::left << std::setw(60) << stage;
@@ -83,27 +87,35 @@ void print_stages(std::ostream& out, const Results& results) {
 void print_anatomy(std::ostream& out, const Results& results) {
   const auto rows = rows_of_anatomy(results);
   if (rows.empty()) return;
+  const auto line = [&](std::string_view what, double ns) {
+    out << "    " << std::left << std::setw(32) << what << std::right << std::setw(10) << time_text(ns) << "\n";
+  };
+  const auto time_of = [&](std::string_view piece) {
+    const auto row = rows.find(piece);
+    return row == rows.end() ? std::numeric_limits<double>::quiet_NaN() : row->second->at(Part::total);
+  };
+  const auto write_of = [&](std::string_view competitor) {
+    const auto row = rows.find(competitor);
+    return row == rows.end() ? std::numeric_limits<double>::quiet_NaN() : row->second->first_write_ns();
+  };
   out << "\nAnatomy of a fault, scattered pages\n";
   for (const Path& path : paths) {
-    double sum = 0;
     out << "  " << path.title << "\n";
+    line(path.delivery, time_of(path.delivery));
+    double pieces_ns = 0;
     for (const auto piece : path.pieces) {
-      const auto row = rows.find(piece);
-      const double ns = row == rows.end() ? NAN : row->second->at(Part::total);
-      out << "    " << std::left << std::setw(30) << piece << std::right << std::setw(10) << time_text(ns) << "\n";
-      sum += ns;
+      line(piece, time_of(piece));
+      pieces_ns += time_of(piece);
     }
-    out << "    " << std::left << std::setw(30) << "sum" << std::right << std::setw(10) << time_text(sum);
-    if (const auto whole = rows.find(path.whole); whole != rows.end()) {
-      const double ns = whole->second->at(Part::writes) / whole->second->at(Part::first_writes);
-      out << "; the whole as measured " << time_text(ns) << ", unaccounted " << time_text(ns - sum);
-    }
-    out << "\n";
+    const double handler_ns = path.handler.empty() ? pieces_ns : time_of(path.handler);
+    if (!path.handler.empty()) line("books (what the handler adds)", handler_ns - pieces_ns);
+    line(path.back, time_of(path.back));
+    const double sum_ns = time_of(path.delivery) + handler_ns + time_of(path.back);
+    line("sum", sum_ns);
+    if (!path.whole.empty()) line("as measured in a cycle", write_of(path.whole));
   }
-  if (const auto fork = rows.find(name::fork); fork != rows.end()) {
-    const double ns = fork->second->at(Part::writes) / fork->second->at(Part::first_writes);
-    out << "  the kernel's own, after fork()    " << time_text(ns) << "\n";
-  }
+  out << "  the kernel's own, after fork()\n";
+  line("as measured in a cycle", write_of(name::fork));
 }
 
 void print_figures(std::ostream& out, const std::vector<Figure>& figures) {
@@ -130,10 +142,11 @@ void write_csv(const std::filesystem::path& path, const Results& results, const 
     for (std::size_t i = 0; i < part_count; ++i) {
       const auto part = static_cast<Part>(i);
       if (std::isnan(row.at(part))) continue;
-      out << '"' << row.stage << "\",\"" << row.competitor << "\"," << row.setting.bytes << ',' << row.setting.writes << ','
-          << text(row.setting.pattern) << ',' << row.setting.threads << ',' << row.setting.alive << ',' << part_names[i]
-          << ',' << row.at(part) << ',' << row.at(part, 0.25) << ',' << row.at(part, 0.75) << ',' << row.samples.size()
-          << ",\"" << row.note << "\"\n";
+      const Setting& setting = row.setting;
+      out << '"' << row.stage << "\",\"" << row.competitor << "\"," << setting.bytes << ',' << setting.writes << ','
+          << text(setting.pattern) << ',' << setting.threads << ',' << setting.alive << ',' << part_names[i] << ','
+          << row.at(part) << ',' << row.at(part, 0.25) << ',' << row.at(part, 0.75) << ',' << row.samples.size() << ",\""
+          << row.note << "\"\n";
     }
   }
 }

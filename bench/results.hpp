@@ -18,12 +18,19 @@ struct Row {
   std::string note{};
   bool wrong = false;
 
+  /// The median, or another quantile, over the rounds; NaN for a part that was not measured.
   double at(Part part, double share = 0.5) const {
     std::vector<double> values;
     for (const Sample& sample : samples) {
       if (!std::isnan(sample[part])) values.push_back(sample[part]);
     }
     return quantile(std::move(values), share);
+  }
+
+  /// What one of the writes cost that were the first to their page, all writes counted into them.
+  double first_write_ns() const {
+    const double count = at(Part::first_writes);
+    return count > 0 ? at(Part::writes) / count : std::numeric_limits<double>::quiet_NaN();
   }
 };
 

@@ -26,6 +26,14 @@ std::string text(Pattern pattern) {
   return "?";
 }
 
+std::string workload_text(const Setting& setting) {
+  if (setting.experiment == Experiment::fault_pieces) return {};
+  std::string result = count_text(setting.writes) + " " + text(setting.pattern);
+  if (setting.threads > 1) result += ", " + count_text(setting.threads) + " threads";
+  if (setting.alive > 1) result += ", " + count_text(setting.alive) + " alive";
+  return result;
+}
+
 std::string size_text(std::size_t bytes) {
   if (bytes >= gib && bytes % gib == 0) return std::to_string(bytes / gib) + " GiB";
   if (bytes >= mib) return std::to_string(bytes / mib) + " MiB";

@@ -37,6 +37,8 @@ struct Setting {
 inline constexpr std::size_t kib = 1024, mib = kib * 1024, gib = mib * 1024;
 
 std::string text(Pattern pattern);
+/// What tells settings of one heap apart: "1,000 uniform, 4 threads".
+std::string workload_text(const Setting& setting);
 /// "1 GiB", "64 MiB".
 std::string size_text(std::size_t bytes);
 /// "10,000".

@@ -52,8 +52,8 @@ std::size_t Zipf::operator()(std::mt19937_64& random) const {
 }
 
 Workload::Workload(Pattern pattern, std::size_t pages, std::size_t writes, std::uint64_t seed)
-    : pattern_(pattern), pages_(pages), random_(seed), scatter_(pages, seed), zipf_(pattern == Pattern::zipf ? pages : 2),
-      list_(pattern == Pattern::zipf ? writes : std::min(writes, pages)),
+    : pattern_(pattern), pages_(pages), random_(seed), scatter_(pages, seed),
+      zipf_(pattern == Pattern::zipf ? pages : 2), list_(pattern == Pattern::zipf ? writes : std::min(writes, pages)),
       last_seen_(pattern == Pattern::zipf ? pages : 0), distinct_(list_.size()) {
   if (pattern != Pattern::runs) return;
   const Permutation places(pages_ / run_length, seed);

@@ -19,7 +19,8 @@ namespace bench {
 template <cow::Barrier kind>
 class MapCow {
  public:
-  static constexpr std::string_view label = kind == cow::Barrier::mprotect ? "cow heap, mprotect" : "cow heap, automatic";
+  static constexpr std::string_view label =
+      kind == cow::Barrier::mprotect ? "cow heap, mprotect" : "cow heap, automatic";
   static constexpr bool drop_counts = true;
 
   explicit MapCow(std::span<const Key> keys)

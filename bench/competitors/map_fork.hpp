@@ -1,5 +1,5 @@
-// Map competitor: fork() of a process that holds a std::map. The child reads the old on demand and times itself, so that
-// no waiting between processes is counted; it is reaped when dropped, which is not counted either.
+// Map competitor: fork() of a process that holds a std::map. The child reads the old on demand and times itself, so
+// that no waiting between processes is counted; it is reaped when dropped, which is not counted either.
 #pragma once
 
 #include <signal.h>

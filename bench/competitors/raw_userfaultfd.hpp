@@ -39,7 +39,8 @@ class RawUserfaultfd {
       return;
     }
     for (std::size_t i = 0; i < logged; ++i) {
-      if (!userfault_.protect(heap_.data() + log_[i] * page_bytes, page_bytes, true)) throw_errno("UFFDIO_WRITEPROTECT");
+      const std::byte* const address = heap_.data() + log_[i] * page_bytes;
+      if (!userfault_.protect(address, page_bytes, true)) throw_errno("UFFDIO_WRITEPROTECT");
     }
   }
 
