@@ -124,8 +124,10 @@ class ArenaBooks {
   PageTable table;
   PageSet own;        // pages that show frames of the arena's own
   PageSet away;       // of those, the ones that are not at home
+  PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   Epoch epoch = first_epoch;
+  bool written = false;               // anything, since the newest version was taken
   Version* newest = nullptr;
   Plane* home = nullptr;
   BookVector<Plane*> planes;          // further ones

@@ -16,7 +16,14 @@
 namespace cow {
 namespace {
 
-constexpr std::size_t most_bytes = std::size_t{1} << 46;  // half of what x86-64 gives a process
+struct AddressRange {
+  std::byte* at = nullptr;  // with the guards
+  std::size_t bytes = 0;
+  std::byte* base = nullptr;
+};
+
+constexpr std::size_t longest_name = 31;  // what /proc/self/maps and reports show of it
+constexpr std::size_t most_bytes = std::size_t{1} << 56;  // more than any machine addresses, and far from overflowing
 
 std::uint64_t pages_for(std::size_t capacity) {
   if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0");
@@ -70,35 +77,44 @@ void leave_family(ArenaBooks& books) noexcept {
   if (books.home != nullptr) file.disown(*books.home);
 }
 
-/// The address range, with an inaccessible page on each side where the place is ours to choose, showing the home frames.
-os::Error map_home(ArenaBooks& books, void* address) noexcept {
+constexpr std::uint64_t guard_mappings = 2;
+
+/// The address range, with an inaccessible page on each side where the place is ours to choose.
+os::Result<AddressRange> reserve_range(std::uint64_t pages, void* address) noexcept {
   const std::size_t guard = address == nullptr ? os::page_size() : 0;
-  const std::size_t bytes = books.bytes(books.pages);
-  const os::Result<void*> range = os::reserve_addresses(address, bytes + 2 * guard);
-  if (!range) return range.error;
-  books.reservation = static_cast<std::byte*>(range.value);
-  books.reserved_bytes = bytes + 2 * guard;
-  books.base = books.reservation + guard;
-  const FrameFile& file = books.family.file;
-  const Frame home = books.home->frame_of({0});
-  return os::map_file(books.base, bytes, os::Access::read, file.fd(home), file.offset(home));
+  const std::size_t bytes = pages * os::page_size() + 2 * guard;
+  const os::Result<void*> range = os::reserve_addresses(address, bytes);
+  std::byte* const at = static_cast<std::byte*>(range.value);
+  return {{at, bytes, at == nullptr ? nullptr : at + guard}, range.error};
 }
 
-/// Maps the arena and lets faults find it.
-os::Error open_arena(ArenaBooks& books, void* address) noexcept {
-  if (const os::Error error = map_home(books, address)) return error;
+os::Error map_home(ArenaBooks& books) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  return os::map_file(books.base, books.bytes(books.pages), os::Access::read, file.fd(home), file.offset(home));
+}
+
+/// Maps the arena over its address range and lets faults find it. The books own the range from here on.
+os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
+  books.reservation = range.at;
+  books.reserved_bytes = range.bytes;
+  books.base = range.base;
+  MappingBudget::used.fetch_add(guard_mappings, std::memory_order_relaxed);
+  if (const os::Error error = map_home(books)) return error;
   if (const os::Error error = map_runs(books.family.file, books.base, books.borrower.base)) return error;
   if (const os::Error error = books.barrier->attach(books)) return error;
-  books.count_mappings(books.borrower.base.mappings(books.pages) + 2);
+  books.count_mappings(books.borrower.base.mappings(books.pages));
   fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books);
   return {};
 }
 
-void unmap_arena(ArenaBooks& books) noexcept {
+/// The books let go of the address range, which stays reserved.
+void close_arena(ArenaBooks& books) noexcept {
   if (books.base == nullptr) return;
+  if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
   books.barrier->detach(books);
-  os::unmap(books.reservation, books.reserved_bytes);
   books.count_mappings(0 - books.mappings);
+  MappingBudget::used.fetch_sub(guard_mappings, std::memory_order_relaxed);
   books.base = nullptr;
 }
 
@@ -136,38 +152,48 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
   return {};
 }
 
+namespace {
+
+/// An arena of a new family in an address range, which it takes over once that succeeds.
+os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name, const WriteBarrier& barrier) noexcept {
+  const os::Result<Family*> family = book_new<Family>(pages);
+  if (!family) return {nullptr, family.error};
+  if (const os::Error error = family.value->file.open(name)) return book_delete(family.value), os::Result<ArenaBooks*>{nullptr, error};
+  os::Result<ArenaBooks*> books = create_books(*family.value, pages);
+  if (books.value == nullptr) return book_delete(family.value), books;
+  std::strncpy(books.value->name, name, sizeof books.value->name - 1);
+  books.value->barrier = &barrier;
+  if (books) books.error = open_arena(*books.value, range);
+  if (books) return books;
+  const os::Error error = books.error;
+  close_arena(*books.value);
+  destroy_books(books.value);
+  return {nullptr, error};
+}
+
+}  // namespace
+
 ArenaBooks* create_arena(const ArenaOptions& options) {
   const std::uint64_t pages = pages_for(options.capacity);
   check_address(options.address);
   const WriteBarrier& barrier = choose_barrier(options.barrier);
+  const std::string name = options.name.substr(0, longest_name);
+  const std::string what = "creating an arena of " + in_bytes(pages * os::page_size());
   prepare_process();
 
-  const os::AsyncSignalsBlocked blocked;
-  const std::string what = "creating an arena of " + in_bytes(pages * os::page_size());
-  char name[sizeof ArenaBooks::name] = {};
-  std::strncpy(name, options.name.c_str(), sizeof name - 1);
-  const os::Result<Family*> family = book_new<Family>(pages);
-  throw_if(family.error, what);
-  os::Error error = family.value->file.open(name);
-  if (error) book_delete(family.value);
-  throw_if(error, what);
-
-  const os::Result<ArenaBooks*> books = create_books(*family.value, pages);
-  if (books.value == nullptr) book_delete(family.value);
-  error = books.error;
-  if (!error) {
-    std::memcpy(books.value->name, name, sizeof name);
-    books.value->barrier = &barrier;
-    error = open_arena(*books.value, options.address);
-  }
-  if (error && books.value != nullptr) {
-    unmap_arena(*books.value);
-    destroy_books(books.value);
-  }
-  if (error == os::Error{EEXIST}) {
+  // The range comes first: nothing else we map can take a fixed address away then.
+  const os::Result<AddressRange> range = reserve_range(pages, options.address);
+  if (range.error == os::Error{EEXIST}) {
     throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + " at a fixed address that is in use");
   }
-  throw_if(error, what);
+  throw_if(range.error, what);
+  os::Result<ArenaBooks*> books;
+  {
+    const os::AsyncSignalsBlocked blocked;
+    books = create_in_range(range.value, pages, name.c_str(), barrier);
+  }
+  if (!books) os::unmap(range.value.at, range.value.bytes);
+  throw_if(books.error, what);
   return books.value;
 }
 
@@ -175,7 +201,6 @@ ArenaBooks* create_clone(Version& version) {
   ArenaBooks& of = version.books;
   Family& family = of.family;
   const std::string what = "cloning an arena of " + in_bytes(of.bytes(of.pages));
-  const os::AsyncSignalsBlocked blocked;
   ArenaBooks* clone = nullptr;
   os::Error error;
   {
@@ -197,7 +222,9 @@ ArenaBooks* create_clone(Version& version) {
     FaultLockHeld held(family.file.lock());
     if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
   }
-  if (!error) error = open_arena(*clone, nullptr);
+  os::Result<AddressRange> range;
+  if (!error) range = reserve_range(of.pages, nullptr), error = range.error;
+  if (!error) error = open_arena(*clone, range.value);
   if (error) destroy_arena(clone);
   throw_if(error, what);
   return clone;
@@ -210,8 +237,9 @@ void destroy_arena(ArenaBooks* books) noexcept {
   std::shared_ptr<CutHook> hook;  // destroyed outside the locks
   {
     const Operation operation(*books);
-    if (books->slot != nullptr) fault_registry::withdraw(*books->slot);
-    unmap_arena(*books);
+    const bool mapped = books->base != nullptr;
+    close_arena(*books);
+    if (mapped) os::unmap(books->reservation, books->reserved_bytes);
     leave_to_versions(*books);
     hook = std::move(books->hook);
     last = books->versions.empty();

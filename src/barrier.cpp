@@ -2,6 +2,7 @@
 #include "barrier.hpp"
 
 #include <cerrno>
+#include <stdexcept>
 #include <system_error>
 
 namespace cow {
@@ -11,6 +12,7 @@ const WriteBarrier& choose_barrier(Barrier asked) {
     throw std::system_error(ENOTSUP, std::generic_category(),
                             "cow: the userfaultfd barrier is not built; use Barrier::mprotect or Barrier::automatic");
   }
+  if (asked != Barrier::mprotect && asked != Barrier::automatic) throw std::invalid_argument("cow: an unknown barrier");
   return mprotect_barrier;
 }
 

@@ -118,6 +118,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
         return enter_moved(books, *plane.value, run), os::Error{};
       });
       books.writable.insert(window);
+      books.written = true;
     }
   }
   books.count_mappings(books.edges(window) - before);

@@ -71,7 +71,7 @@ Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) n
 Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   if (books.writable.contains(p)) return Claim::none;
   const Epoch birth = books.birth_of(p);
-  if (birth == never_written) return Claim::first_touch;
+  if (birth == never_written || books.blank.contains(p)) return Claim::first_touch;
   if (birth == borrowed_birth) return mutant(Mutant::borrowed_page_counts_as_sole) ? Claim::sole_owner : Claim::move;
   const bool lent = birth.value <= books.lender.lent_epoch.load(std::memory_order_relaxed) && !mutant(Mutant::lent_page_stays_home);
   if (birth <= books.newest_epoch()) return lent ? Claim::move : Claim::history;
@@ -111,13 +111,11 @@ os::Error make_zero(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
     const Claim claim = claim_of(books, p);
     const Pages part = run_of_claim(books, p, run.end(), claim);
+    // What others need stays where it is; what is left behind here is ours alone, and goes.
     os::Error error;
-    if (claim == Claim::move || claim == Claim::history) {
-      error = move_to_own_frames(books, part, Content::zero);
-    } else if (claim != Claim::first_touch) {
-      error = make_run_writable(books, part, claim);
-      if (!error) error = punch_private(books, part);
-    }
+    if (claim == Claim::move || claim == Claim::history) error = move_to_own_frames(books, part, Content::zero);
+    if (claim == Claim::sole_owner) error = make_private_in_place(books, part, claim);
+    if (!error && claim != Claim::first_touch) error = make_private_blank(books, part);
     if (error) return error;
     p = part.end();
   }

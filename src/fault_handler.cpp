@@ -58,7 +58,7 @@ void do_default(int signo, const siginfo_t* info, const struct sigaction& previo
 /// As the kernel would have called it: with its mask, and once only if it asked for that.
 void call_previous(int signo, siginfo_t* info, void* ucontext, PreviousAction& previous) noexcept {
   const struct sigaction action = previous.action;
-  if ((action.sa_flags & SA_RESETHAND) != 0) previous.action.sa_handler = SIG_DFL, previous.action.sa_flags = 0;
+  if ((static_cast<unsigned>(action.sa_flags) & SA_RESETHAND) != 0) previous.action.sa_handler = SIG_DFL, previous.action.sa_flags = 0;
   sigset_t mask = action.sa_mask, old;
   if ((action.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signo);
   os::block_signals(mask, old);

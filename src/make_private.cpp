@@ -28,17 +28,25 @@ void set_birth(ArenaBooks& books, Pages run) noexcept {
 
 void log_as_zero(ArenaBooks& books, Pages run) noexcept {
   if (books.newest == nullptr || mutant(Mutant::zero_page_not_logged)) return;
-  for (Page p = run.first; p < run.end(); ++p) books.newest->log.append(books.log_memory, p, zero_frame, never_written, false);
+  for (Page p = run.first; p < run.end(); ++p) {
+    const Epoch birth = books.table.get(p).birth;  // not never_written where the page was discarded
+    if (birth <= books.newest->epoch) books.newest->log.append(books.log_memory, p, zero_frame, birth, false);
+  }
 }
 
 void touch_first(ArenaBooks& books, Pages run) noexcept {
   log_as_zero(books, run);
   books.own.insert(run);
-  {
-    FaultLockHeld held(books.family.file.lock());
-    books.home->used.insert(run);
-  }
   set_birth(books, run);
+  FaultLockHeld held(books.family.file.lock());
+  for (Page p = run.first; p < run.end();) {
+    const std::uint32_t index = books.table.get(p).plane;
+    Page end = p + 1;
+    while (end < run.end() && books.table.get(end).plane == index) ++end;
+    books.family.file.plane(index).used.insert({p, end - p});
+    p = end;
+  }
+  books.blank.erase(run);
 }
 
 /// Copies before-images to history and logs them. At most `batch` pages.
@@ -67,12 +75,13 @@ bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {
 /// What a page showed before it moved: kept for the newest snapshot if that needs it, else given up.
 void hand_over(ArenaBooks& books, Page p, FrameRelease& freed) noexcept {
   const Epoch birth = books.birth_of(p);
-  const Frame frame = birth == never_written ? zero_frame : books.frame_of(p);
+  const bool empty = birth == never_written || books.blank.contains(p);
+  const Frame frame = empty ? zero_frame : books.frame_of(p);
   if (birth <= books.newest_epoch() && books.newest != nullptr) {
-    books.newest->log.append(books.log_memory, p, frame, birth, birth >= first_epoch);
+    books.newest->log.append(books.log_memory, p, frame, birth, !empty && birth >= first_epoch);
   } else if (birth == borrowed_birth) {
     books.family.lending.end_borrowing(books.borrower, {p, 1}, freed);
-  } else if (birth != never_written) {
+  } else if (!empty) {
     books.family.lending.release({p, 1, frame}, freed);
   }
 }
@@ -95,6 +104,7 @@ os::Error unprotect_private(ArenaBooks& books, Pages run) noexcept {
   const std::uint64_t before = books.edges(at_first) + books.edges(at_end);
   if (const os::Error error = books.barrier->unprotect(books, run)) return error;
   books.writable.insert(run);
+  books.written = true;
   books.count_mappings(books.edges(at_first) + books.edges(at_end) - before);
   return {};
 }
@@ -139,6 +149,7 @@ void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   FrameRelease freed(books.family.file);
   for (Page p = run.first; p < run.end(); ++p) {
     hand_over(books, p, freed);
+    books.blank.erase({p, 1});
     books.own.insert({p, 1});
     if (&plane == books.home) {
       books.away.erase({p, 1});
@@ -161,18 +172,28 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noex
   }
   enter_moved(books, *plane.value, run);
   books.writable.insert(run);
+  books.written = true;
   books.count_mappings(books.edges(run) - before);
   return {};
 }
 
-os::Error punch_private(ArenaBooks& books, Pages run) noexcept {
+os::Error make_private_blank(ArenaBooks& books, Pages run) noexcept {
+  FrameFile& file = books.family.file;
+  const std::uint64_t before = books.edges(run);
+  if (const os::Error error = books.barrier->protect(books, run)) return error;
+  books.writable.erase(run);
+  books.count_mappings(books.edges(run) - before);
   for (Page p = run.first; p < run.end();) {
     const Frame first = books.frame_of(p);
     std::uint64_t count = 1;
     while (p + count < run.end() && books.frame_of(p + count) == first + count) ++count;
-    if (const os::Error error = books.family.file.punch(first, count)) return error;
+    if (const os::Error error = file.punch(first, count)) return error;
+    books.blank.insert({p, count});
+    FaultLockHeld held(file.lock());
+    file.plane_of(first).used.erase({p, count});
     p = p + count;
   }
+  books.written = true;
   return {};
 }
 

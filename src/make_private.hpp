@@ -21,8 +21,8 @@ os::Error unprotect_private(ArenaBooks& books, Pages run) noexcept;
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
 os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noexcept;
 
-/// Takes the content of writable pages away: they read as zero.
-os::Error punch_private(ArenaBooks& books, Pages run) noexcept;
+/// Takes the content of private pages away: they read as zero, cost nothing, and wait for a first touch.
+os::Error make_private_blank(ArenaBooks& books, Pages run) noexcept;
 
 // -- What consolidate.cpp shares ------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,6 +30,12 @@
 namespace cow::os {
 namespace {
 
+// One word of memory that the kernel zeroes in a fork() child (MADV_WIPEONFORK, Linux 4.14), and the last
+// generation handed out, which a child inherits: a child finds 0 in the word and takes the next number.
+std::atomic<std::uint64_t>* generation_word = nullptr;
+std::atomic<std::uint64_t> last_generation{0};
+
+std::atomic<std::size_t> known_page_size{0};
 std::atomic<std::int64_t> calls{0};
 std::atomic<std::int64_t> failing_call{0};  // the number in `calls` that fails; 0: none
 
@@ -205,6 +212,35 @@ AsyncSignalsBlocked::AsyncSignalsBlocked() noexcept {
 
 AsyncSignalsBlocked::~AsyncSignalsBlocked() {
   (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
+}
+
+std::size_t page_size() noexcept {
+  std::size_t size = known_page_size.load(std::memory_order_relaxed);
+  if (size == 0) known_page_size.store(size = ::getauxval(AT_PAGESZ), std::memory_order_relaxed);
+  return size;
+}
+
+Error watch_for_forks() noexcept {
+  if (generation_word != nullptr) return {};
+  Result<void*> memory = reserve_books(page_size());
+  if (!memory) return memory.error;
+  if (ask(SYS_madvise, memory.value, page_size(), MADV_WIPEONFORK) == -1) {
+    const Error error{errno};
+    unmap(memory.value, page_size());
+    return error;
+  }
+  generation_word = static_cast<std::atomic<std::uint64_t>*>(memory.value);
+  return {};
+}
+
+std::uint64_t process_generation() noexcept {
+  if (generation_word == nullptr) return 0;
+  std::uint64_t mine = generation_word->load(std::memory_order_relaxed);
+  if (mine == 0) {
+    const std::uint64_t next = last_generation.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (generation_word->compare_exchange_strong(mine, next)) mine = next;
+  }
+  return mine;
 }
 
 }  // namespace cow::os

@@ -1,4 +1,4 @@
-// Layer 3: the bitmap and its summaries. Runs in the signal handler: no allocation, no locks.
+// Layer 1: the bitmap and its summaries. Runs in the signal handler: no allocation, no locks.
 #include "page_set.hpp"
 
 #include <bit>

@@ -1,4 +1,4 @@
-// Layer 3: a set of pages as a bitmap with summaries above it, so that looking for the next member costs what the
+// Layer 1: a set of pages as a bitmap with summaries above it, so that looking for the next member costs what the
 // set holds and not what the arena spans. One bit a page, memory only where touched. Not locked, but for contains().
 #pragma once
 

@@ -43,7 +43,7 @@ std::uint64_t bookkeeping_bytes(const ArenaBooks& books) noexcept {
 
 void add_levels(const ArenaBooks& books, ArenaStats& stats) noexcept {
   stats.epoch = books.epoch.value;
-  stats.pages_private = books.own.count();
+  stats.pages_private = books.own.count() - books.blank.count();
   stats.pages_writable = books.writable.count();
   stats.pages_borrowed = books.borrower.base.pages() - borrowed_and_own(books);
   stats.mappings = books.mappings;

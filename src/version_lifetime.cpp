@@ -16,7 +16,7 @@ constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at mos
 
 bool unwritten_since_newest(const ArenaBooks& books) noexcept {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
-  return books.writable.empty() || mutant(Mutant::unwritten_shared_version);
+  return !books.written || mutant(Mutant::unwritten_shared_version);
 }
 
 /// Mappings that writable runs have made and that merge again when they are protected.
@@ -37,6 +37,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version) noexcept {
   if (const os::Error error = books.barrier->protect_all(books)) return error;  // private pages, protected early: no harm
   books.count_mappings(0 - edges_of_writable_runs(books));
   books.writable.clear();
+  books.written = false;
   ++books.epoch;
   books.versions.push_back(version);
   books.newest = &version;

@@ -50,9 +50,10 @@ void add_borrowed(const ArenaBooks& books, Page from, Page to, RunMerger& merger
 
 void add_own(const ArenaBooks& books, Pages run, RunMerger& merger) noexcept {
   for (Page p = run.first; p < run.end();) {
-    const Page away = std::min(books.away.next(p), run.end());
-    if (p < away) merger.add({p, away - p, books.home->frame_of(p)});
-    for (p = away; p < run.end() && books.away.contains(p); ++p) merger.add({p, 1, books.frame_of(p)});
+    const Page special = std::min({books.away.next(p), books.blank.next(p), run.end()});
+    if (p < special) merger.add({p, special - p, books.home->frame_of(p)});
+    if (special < run.end() && !books.blank.contains(special)) merger.add({special, 1, books.frame_of(special)});
+    p = special + 1;
   }
 }
 

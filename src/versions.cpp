@@ -124,7 +124,7 @@ void release_unshown_frames(ArenaBooks& books) noexcept {
   const Epoch newest = books.newest_epoch();
   for (Page p = books.own.next({0}); p != books.own.end(); p = books.own.next(p + 1)) {
     if (books.table.get(p).birth <= newest) continue;
-    books.family.lending.release({p, 1, books.frame_of(p)}, freed);
+    if (!books.blank.contains(p)) books.family.lending.release({p, 1, books.frame_of(p)}, freed);
     books.own.erase({p, 1});
   }
 }

@@ -106,7 +106,7 @@ TEST_P(Snapshots, hand_their_before_images_down_to_older_ones_that_need_them) {
   const Snapshot first = painted.arena().snapshot();
   painted.paint(0, 2);
   Snapshot second = painted.arena().snapshot();
-  painted.paint_run(0, 4, 3);
+  for (const std::size_t page : {0, 2, 4, 6}) painted.paint(page, 3);  // scattered: no page comes along in a block
   second = Snapshot();
   EXPECT_TRUE(shows(first, first_picture));
   EXPECT_EQ(painted.arena().stats().history_frames_used, 4U);  // page 0 of the second one went with it
