@@ -14,6 +14,7 @@
 #include <list>
 #include <map>
 #include <unordered_map>
+#include <vector>
 #endif
 
 #include "cow/heap.hpp"
@@ -118,11 +119,17 @@ class Allocator {
 }  // namespace cow
 
 #ifdef __GLIBCXX__
-// libstdc++'s string takes the allocator's pointers for raw ones in places; this says so in one line.
+// These two never ask for an allocator of a node, so they are refused by name.
 template <class Char, class Traits, class T>
 class std::basic_string<Char, Traits, cow::Allocator<T>> {
   static_assert(cow::detail::never<Char>,
                 "std::string does not work with cow::Allocator: use boost::container::string's template, "
                 "boost::container::basic_string<char, std::char_traits<char>, cow::Allocator<char>>");
+};
+template <class T>
+class std::vector<bool, cow::Allocator<T>> {
+  static_assert(cow::detail::never<T>,
+                "std::vector<bool> keeps raw pointers, which are wrong in clones: with cow::Allocator use "
+                "boost::container::vector<bool>");
 };
 #endif

@@ -10,7 +10,7 @@ namespace cow::detail {
 namespace {
 
 constexpr std::size_t least_units_kept = 64;     // 256 KiB
-constexpr std::size_t kept_share = 32;           // of the units in use
+constexpr std::size_t kept_share = 64;           // of the units in use
 constexpr std::size_t most_units_prepared = 16;  // ahead of their use, when units are opened one after the other
 
 struct LengthAtLeast {

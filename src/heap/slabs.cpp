@@ -9,8 +9,8 @@ namespace cow::detail {
 namespace {
 
 constexpr std::uint64_t hollow_share = 4;   // of a span's blocks: with this share free, a copy of the page is worth it
-constexpr std::uint64_t free_share = 10;    // of a class's blocks: with more than this free, no fresh pages
-constexpr unsigned reopen_candidates = 8;
+constexpr std::uint64_t free_share = 16;    // of a class's blocks: with more than this free, no fresh pages
+constexpr unsigned reopen_candidates = 16;
 
 bool is_hollow(const Unit& head, const SizeClass& cls) noexcept {
   return head.free_blocks * hollow_share >= cls.blocks;
