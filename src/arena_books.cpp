@@ -18,7 +18,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept { mapping_limit.s
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + 5 * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + 6 * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -26,7 +26,7 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   std::byte* at = memory_.data() + header_bytes;
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
-  for (PageSet* set : {&own, &away, &blank, &writable, &borrower.ended}) {
+  for (PageSet* set : {&own, &away, &blank, &opened, &writable, &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }
@@ -43,12 +43,13 @@ std::uint64_t ArenaBooks::edges(Pages run) const noexcept {
   const std::uint64_t first = run.first.value == 0 ? 1 : run.first.value;
   const std::uint64_t last = run.end().value < pages ? run.end().value : pages - 1;
   if (first > last) return 0;
+  const bool splits = writable_pages_split;
   Frame before = frame_of({first - 1});
   bool open_before = writable.contains({first - 1});
   for (Page p{first}; p.value <= last; ++p) {
     const Frame frame = frame_of(p);
     const bool open = writable.contains(p);
-    count += frame != before + 1 || open != open_before ? 1 : 0;
+    count += frame != before + 1 || (splits && open != open_before) ? 1 : 0;
     before = frame;
     open_before = open;
   }

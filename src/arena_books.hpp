@@ -96,6 +96,8 @@ class ArenaBooks {
   }
   std::size_t bytes(std::uint64_t count) const noexcept { return count << page_shift; }
 
+  void use_barrier(const WriteBarrier& chosen, bool splits) noexcept { barrier = &chosen, writable_pages_split = splits; }
+
   /// The newest snapshot's epoch; with none nothing is logged.
   Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
@@ -115,6 +117,7 @@ class ArenaBooks {
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
   const WriteBarrier* barrier = nullptr;
+  bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
 
   // -- The fault lock covers these; it lives in the registry, which foreign faults read ---------------------------
@@ -125,6 +128,8 @@ class ArenaBooks {
   PageSet own;        // pages that show frames of the arena's own
   PageSet away;       // of those, the ones that are not at home
   PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
+  PageSet opened;     // pages that a barrier has made its own; what that means is the barrier's business
+  int barrier_fd = -1;
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   Epoch epoch = first_epoch;
   bool written = false;               // anything, since the newest version was taken

@@ -162,7 +162,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   os::Result<ArenaBooks*> books = create_books(*family.value, pages);
   if (books.value == nullptr) return book_delete(family.value), books;
   std::strncpy(books.value->name, name, sizeof books.value->name - 1);
-  books.value->barrier = &barrier;
+  books.value->use_barrier(barrier, barrier.splits_mappings);
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;
@@ -179,7 +179,7 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   const WriteBarrier& barrier = choose_barrier(options.barrier);
   const std::string name = options.name.substr(0, longest_name);
   const std::string what = "creating an arena of " + in_bytes(pages * os::page_size());
-  prepare_process();
+  prepare_process(barrier.needs_sigbus);
 
   // The range comes first: nothing else we map can take a fixed address away then.
   const os::Result<AddressRange> range = reserve_range(pages, options.address);
@@ -217,7 +217,7 @@ ArenaBooks* create_clone(Version& version) {
     family.members.fetch_add(1, std::memory_order_relaxed);
     clone->loan = loan;
     clone->base_version = version.name;
-    clone->barrier = of.barrier;
+    clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);
     FaultLockHeld held(family.file.lock());
     if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);

@@ -6,14 +6,29 @@
 #include <system_error>
 
 namespace cow {
+namespace {
+
+/// Why userfaultfd cannot be had here: a seccomp profile (Docker's default one), gVisor, or an old kernel.
+os::Error probe() noexcept {
+  const os::Result<int> fd = os::open_userfaultfd();
+  if (fd) os::close_file(fd.value);
+  return fd.error;
+}
+
+}  // namespace
 
 const WriteBarrier& choose_barrier(Barrier asked) {
-  if (asked == Barrier::userfaultfd) {
-    throw std::system_error(ENOTSUP, std::generic_category(),
-                            "cow: the userfaultfd barrier is not built; use Barrier::mprotect or Barrier::automatic");
+  static const os::Error refusal = probe();
+  switch (asked) {
+    case Barrier::mprotect: return mprotect_barrier;
+    case Barrier::automatic: return refusal ? mprotect_barrier : userfaultfd_barrier;
+    case Barrier::userfaultfd:
+      if (!refusal) return userfaultfd_barrier;
+      throw std::system_error(refusal.code, std::generic_category(),
+                              "cow: userfaultfd write-protection of shared memory (Linux 5.19, and a sandbox that allows it); "
+                              "Barrier::automatic falls back to mprotect");
   }
-  if (asked != Barrier::mprotect && asked != Barrier::automatic) throw std::invalid_argument("cow: an unknown barrier");
-  return mprotect_barrier;
+  throw std::invalid_argument("cow: an unknown barrier");
 }
 
 }  // namespace cow

@@ -13,7 +13,7 @@ namespace cow {
 /// protection of some of the pages, never their content.
 struct WriteBarrier {
   Barrier kind;
-  int signal;            // what a caught write raises
+  bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
 
   /// The arena's range is mapped at home, read-only.
@@ -27,9 +27,10 @@ struct WriteBarrier {
   os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
 };
 
-/// The barrier for what was asked; throws std::system_error where it cannot be had.
+/// The barrier for what was asked; throws std::system_error where it cannot be had. `automatic` probes once.
 const WriteBarrier& choose_barrier(Barrier asked);
 
 extern const WriteBarrier mprotect_barrier;
+extern const WriteBarrier userfaultfd_barrier;
 
 }  // namespace cow

@@ -1,6 +1,4 @@
 // Layer 4: mprotect and SIGSEGV. Each scattered writable page splits the mapping it lies in.
-#include <csignal>
-
 #include "barrier.hpp"
 
 namespace cow {
@@ -43,7 +41,7 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 
 }  // namespace
 
-const WriteBarrier mprotect_barrier{Barrier::mprotect, SIGSEGV, true, nothing_to_attach, nothing_to_detach,
+const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, nothing_to_attach, nothing_to_detach,
                                     unprotect, protect, protect_all, show};
 
 }  // namespace cow

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <stdexcept>
@@ -17,6 +18,7 @@ namespace cow {
 namespace {
 
 std::mutex installing;
+std::atomic<bool> sigbus_needed{false};
 
 bool in_place(int signo) noexcept {
   struct sigaction current {};
@@ -70,9 +72,13 @@ void watch_forks_once() {
 
 }  // namespace
 
-void prepare_process() {
+void prepare_process(bool with_sigbus) {
   const std::lock_guard guard(installing);
   static bool prepared = false;
+  if (with_sigbus && !sigbus_needed) {
+    install_for(SIGBUS);
+    sigbus_needed = true;
+  }
   if (prepared) return;
   watch_forks_once();
   install_for(SIGSEGV);
@@ -80,12 +86,13 @@ void prepare_process() {
   prepared = true;
 }
 
-bool fault_handler_installed() noexcept { return in_place(SIGSEGV); }
+bool fault_handler_installed() noexcept { return in_place(SIGSEGV) && (!sigbus_needed || in_place(SIGBUS)); }
 
 void install_fault_handler() {
   const std::lock_guard guard(installing);
   watch_forks_once();
   install_for(SIGSEGV);
+  if (sigbus_needed) install_for(SIGBUS);
 }
 
 bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept {

@@ -6,8 +6,8 @@
 
 namespace cow {
 
-/// What the first arena of a process needs: handlers and fork watch. Cheap when done already. Throws like
+/// What an arena needs of its process: handlers and fork watch. Cheap when done already. Throws like
 /// install_fault_handler().
-void prepare_process();
+void prepare_process(bool with_sigbus);
 
 }  // namespace cow

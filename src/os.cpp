@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/memfd.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -18,6 +20,12 @@
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3
+#endif
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1  // Linux 5.11
+#endif
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)  // Linux 5.19
 #endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
@@ -164,6 +172,37 @@ Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexc
     offset += static_cast<std::uint64_t>(done);
   }
   return {};
+}
+
+Result<int> open_userfaultfd() noexcept {
+  const long fd = ask(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+  if (fd == -1) return {-1, {errno}};
+  uffdio_api api{};
+  api.api = UFFD_API;
+  api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
+  if (ask(SYS_ioctl, fd, UFFDIO_API, &api) == -1) {
+    const Error error{errno};
+    close_file(static_cast<int>(fd));
+    return {-1, error};
+  }
+  return {static_cast<int>(fd), {}};
+}
+
+Error register_for_write_protection(int fd, void* at, std::size_t bytes) noexcept {
+  uffdio_register range{};
+  range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
+  range.mode = UFFDIO_REGISTER_MODE_WP;
+  return failed_if(ask(SYS_ioctl, fd, UFFDIO_REGISTER, &range) == -1);
+}
+
+Error write_protect(int fd, void* at, std::size_t bytes, bool on) noexcept {
+  uffdio_writeprotect range{};
+  range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
+  range.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
+  for (;;) {
+    if (ask(SYS_ioctl, fd, UFFDIO_WRITEPROTECT, &range) != -1) return {};
+    if (errno != EAGAIN && errno != EINTR) return {errno};  // EAGAIN: the mappings were changing just then
+  }
 }
 
 Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept {

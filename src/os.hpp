@@ -66,6 +66,15 @@ Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
 Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
 
+// -- userfaultfd ------------------------------------------------------------------------------------------------
+
+/// A descriptor that can write-protect shared memory and lets the writing thread have SIGBUS: Linux 5.19 and a sandbox that
+/// allows it.
+Result<int> open_userfaultfd() noexcept;
+/// Mappings made later in the range are not covered.
+Error register_for_write_protection(int fd, void* at, std::size_t bytes) noexcept;
+Error write_protect(int fd, void* at, std::size_t bytes, bool on) noexcept;
+
 // -- Signals, threads, processes --------------------------------------------------------------------------------
 
 Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept;

@@ -21,7 +21,7 @@ bool unwritten_since_newest(const ArenaBooks& books) noexcept {
 
 /// Mappings that writable runs have made and that merge again when they are protected.
 std::uint64_t edges_of_writable_runs(const ArenaBooks& books) noexcept {
-  if (!books.barrier->splits_mappings) return 0;
+  if (!books.writable_pages_split) return 0;
   std::uint64_t count = 0;
   const auto merges_at = [&](Page p) {
     return p.value != 0 && p.value < books.pages && books.frame_of(p) == books.frame_of(p - 1) + 1;

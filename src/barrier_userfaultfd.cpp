@@ -1,0 +1,104 @@
+// Layer 4: userfaultfd write-protection and SIGBUS. The protection is a bit of each page, so that no mapping is split and
+// the address space is not locked exclusively.
+//
+// The bits cost page tables, which a vast empty arena must not pay for. So everything begins read-only, as with mprotect, and
+// the first touch of an extent opens it: from then on its mapping is writable and each of its pages has the bit.
+#include <algorithm>
+#include <cerrno>
+
+#include "barrier.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
+
+/// A gap of protected pages between two writable runs that is cheaper to walk over than a system call of its own.
+constexpr std::uint64_t gap_worth_walking = 32;
+
+os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
+  return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
+}
+
+os::Error attach(ArenaBooks& books) {
+  const os::Result<int> fd = os::open_userfaultfd();
+  if (!fd) return fd.error;
+  books.barrier_fd = fd.value;
+  return os::register_for_write_protection(fd.value, books.base, books.bytes(books.pages));
+}
+
+void detach(ArenaBooks& books) {
+  if (books.barrier_fd != -1) os::close_file(books.barrier_fd);
+  books.barrier_fd = -1;
+}
+
+/// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written anyway.
+os::Error open_extents(ArenaBooks& books, Pages run) {
+  for (Page p = books.opened.next_absent(run.first); p < run.end(); p = books.opened.next_absent(p)) {
+    const Page first{p.value / extent_pages * extent_pages};
+    const Pages extent{first, std::min(extent_pages, books.pages - first.value)};
+    const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
+    if (!all_wanted) {
+      if (const os::Error error = protect_range(books, extent, true)) return error;
+      // Pages of the extent that were opened before may be writable: only what is in no one's hands may get the bit.
+      for (Pages open = books.writable.next_run(extent.first); open.count != 0 && open.first < extent.end();
+           open = books.writable.next_run(open.end())) {
+        const Page from = std::max(open.first, extent.first), to = std::min(open.end(), extent.end());
+        if (const os::Error error = protect_range(books, {from, to - from}, false)) return error;
+      }
+    }
+    if (const os::Error error = os::protect(books.address_of(extent.first), books.bytes(extent.count), os::Access::read_write)) {
+      return error;
+    }
+    books.opened.insert(extent);
+  }
+  return {};
+}
+
+os::Error unprotect(ArenaBooks& books, Pages run) {
+  if (const os::Error error = open_extents(books, run)) return error;
+  return protect_range(books, run, false);
+}
+
+os::Error protect(ArenaBooks& books, Pages run) { return protect_range(books, run, true); }
+
+os::Error protect_all(ArenaBooks& books) {
+  for (Pages run = books.writable.next_run({0}); run.count != 0;) {
+    Pages next = books.writable.next_run(run.end());
+    while (next.count != 0 && next.first - run.end() <= gap_worth_walking) {
+      run.count = next.end() - run.first;
+      next = books.writable.next_run(run.end());
+    }
+    if (const os::Error error = protect_range(books, run, true)) return error;
+    run = next;
+  }
+  return {};
+}
+
+os::Error map(ArenaBooks& books, Pages run, Frame frame, os::Access access) {
+  const FrameFile& file = books.family.file;
+  return os::map_file(books.address_of(run.first), books.bytes(run.count), access, file.fd(frame), file.offset(frame));
+}
+
+/// The frames from before, read-only. There is nothing to fall back to if that fails too; the mappings they need were there
+/// a moment ago.
+void show_again(ArenaBooks& books, Pages run) {
+  for (Page p = run.first; p < run.end(); ++p) (void)map(books, {p, 1}, books.frame_of(p), os::Access::read);
+  (void)os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
+  books.opened.erase(run);
+}
+
+os::Error show(ArenaBooks& books, Pages run, Frame frame) {
+  if (const os::Error error = map(books, run, frame, os::Access::read_write)) return error;
+  // A mapping made anew is not watched; one that nobody watches could be written behind our back after the next snapshot.
+  const os::Error error = os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
+  if (error) return show_again(books, run), error;
+  books.opened.insert(run);
+  return {};
+}
+
+}  // namespace
+
+const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_all, show};
+
+}  // namespace cow
