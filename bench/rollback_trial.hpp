@@ -1,4 +1,5 @@
-// The rollback loop: dirty some pages, put them back. The same for each competitor.
+// The rollback loop: dirty some pages, put them back. The same for each competitor. With the same pages each time all
+// iterations go back to one saved content; with others each time, to one saved just before, untimed.
 #pragma once
 
 #include <vector>
@@ -12,7 +13,8 @@ template <class R>
 class RollbackTrial : public Trial {
  public:
   RollbackTrial(const Setting& setting, std::uint64_t seed)
-      : pages_(setting.bytes / cow::page_size()), restorer_(setting.bytes),
+      : pages_(setting.bytes / cow::page_size()), save_each_time_(setting.pattern != Pattern::runs),
+        restorer_(setting.bytes),
         workload_(setting.pattern, pages_, setting.writes, seed) {
     for (Page page = 0; page < pages_; ++page) store_word(restorer_.data(), page, content(page));
     restorer_.save();
@@ -33,6 +35,8 @@ class RollbackTrial : public Trial {
     sample[Part::first_writes] = static_cast<double>(pages.size());
     Stopwatch watch;
     if constexpr (Restorer<R>) {
+      if (save_each_time_) restorer_.save();
+      watch.lap_ns();
       for (const Page page : pages) store_word(restorer_.data(), page, ++stamp_);
       sample[Part::writes] = watch.lap_ns();
       restorer_.restore(pages);
@@ -57,6 +61,7 @@ class RollbackTrial : public Trial {
   static std::uint64_t content(Page page) noexcept { return ~std::uint64_t{page}; }
 
   std::size_t pages_;
+  bool save_each_time_;
   R restorer_;
   Workload workload_;
   std::uint64_t stamp_ = 0;

@@ -1,0 +1,49 @@
+// Heaps of the whole process, which cannot be cloned: their memory is wherever the process has private memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory_resource>
+
+#include "memory.hpp"
+
+namespace cow::bench {
+
+class ProcessHeap {
+ public:
+  static constexpr bool clones = false;
+
+  std::size_t resident_bytes() const { return private_resident_bytes() - resident_before_; }
+
+  class Watch {
+   public:
+    explicit Watch(ProcessHeap&) : before_(private_mappings()) {}
+    std::size_t pages_changed() const { return before_.pages_that_differ(); }
+
+   private:
+    MemoryCopy before_;
+  };
+
+ private:
+  std::size_t resident_before_ = private_resident_bytes();
+};
+
+/// malloc of the C library that this program was linked with.
+class Malloc : public ProcessHeap {
+ public:
+  static constexpr const char* name = "glibc malloc";
+  void* allocate(std::size_t bytes) { return std::malloc(bytes); }
+  void deallocate(void* block, std::size_t) noexcept { std::free(block); }
+};
+
+class PmrPool : public ProcessHeap {
+ public:
+  static constexpr const char* name = "std::pmr pool";
+  void* allocate(std::size_t bytes) { return pool_.allocate(bytes); }
+  void deallocate(void* block, std::size_t bytes) noexcept { pool_.deallocate(block, bytes); }
+
+ private:
+  std::pmr::unsynchronized_pool_resource pool_;
+};
+
+}  // namespace cow::bench
