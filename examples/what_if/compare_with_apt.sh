@@ -89,7 +89,8 @@ if [[ $all == yes ]]; then
   mapfile -t packages < <(awk '$1 == "Package:" { name = $2 } /^Status: [^ ]+ [^ ]+ installed$/ { print name }' "$file")
 elif [[ ${#packages[@]} == 0 ]]; then
   for package in libc6 libgcc-s1 libstdc++6 zlib1g libssl3 libx11-6 libglib2.0-0 debconf perl perl-base python3 \
-                 libpython3.11-stdlib systemd openssl ca-certificates apt dpkg gcc gcc-12-base curl libcurl4 git tzdata; do
+                 libpython3.11-stdlib systemd openssl ca-certificates apt dpkg gcc gcc-12-base curl libcurl4 \
+                 git tzdata; do
     ! grep -qx "Package: $package" "$file" || packages+=("$package")
   done
 fi

@@ -30,7 +30,8 @@ using OffsetLinks = intrusive::void_pointer<Offset<void>>;
 
 /// A base that lets a node be in the list of this tag, one for each list that it can be in at a time.
 template <class Tag>
-using InList = intrusive::slist_base_hook<intrusive::tag<Tag>, OffsetLinks, intrusive::link_mode<intrusive::normal_link>>;
+using InList = intrusive::slist_base_hook<intrusive::tag<Tag>, OffsetLinks,
+                                           intrusive::link_mode<intrusive::normal_link>>;
 
 template <class T, class Tag>
 using List = intrusive::slist<T, intrusive::base_hook<InList<Tag>>, intrusive::constant_time_size<false>,

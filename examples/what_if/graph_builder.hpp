@@ -184,11 +184,14 @@ class GraphBuilder {
         if (allows(relation, package.version.view())) add_holder(clause, relation, package);
       }
       for (Provision& provision : name->provisions) {
-        const bool versioned = provision.version.size != 0;
-        const bool fits = versioned ? allows(relation, provision.version.view()) : relation.comparison == Comparison::any;
-        if (fits) add_holder(clause, relation, *provision.package);
+        if (meets(relation, provision)) add_holder(clause, relation, *provision.package);
       }
     });
+  }
+
+  static bool meets(const Relation& relation, const Provision& provision) noexcept {
+    if (provision.version.size == 0) return relation.comparison == Comparison::any;
+    return allows(relation, provision.version.view());
   }
 
   void add_holder(Clause& clause, const Relation& relation, Package& package) {

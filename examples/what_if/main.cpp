@@ -80,8 +80,9 @@ Graph& load(const Options& options, const std::string& text, cow::Arena& arena) 
   std::printf("%s: %s installed with %s, read in %.1f ms\n", options.file.c_str(),
               counted(graph.package_count, "package", "packages").c_str(),
               counted(graph.clause_count, "dependency", "dependencies").c_str(), milliseconds(parsed - start));
-  std::printf("The graph takes %s in %s of an arena, built in %.1f ms\n", human_size(memory.used().size() / 1024).c_str(),
-              counted(pages_in(memory.used().size()), "page", "pages").c_str(), milliseconds(built - parsed));
+  const std::size_t used = memory.used().size();
+  std::printf("The graph takes %s in %s of an arena, built in %.1f ms\n", human_size(used / 1024).c_str(),
+              counted(pages_in(used), "page", "pages").c_str(), milliseconds(built - parsed));
   if (graph.unmet_clauses != 0) {
     std::printf("Not met to begin with, and set aside: %s\n",
                 counted(graph.unmet_clauses, "dependency", "dependencies").c_str());

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace what_if {
@@ -46,6 +47,10 @@ struct Options {
 
 namespace detail {
 
+[[noreturn]] inline void refuse(const char* why, std::string_view argument) {
+  throw UsageError(why + (": '" + std::string(argument)) + "'");
+}
+
 inline std::size_t positive_number(std::string_view option, std::string_view text) {
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -72,10 +77,10 @@ inline Options parse_options(std::span<const char* const> arguments) {
     else if (argument == "--names") options.names_only = true;
     else if (argument == "--most") options.most = number();
     else if (argument == "--threads") options.threads = number();
-    else if (argument.empty() || argument.starts_with('-')) throw UsageError("no such option: '" + std::string(argument) + "'");
+    else if (argument.empty() || argument.starts_with('-')) detail::refuse("no such option", argument);
     else if (argument.find('/') == argument.npos) options.packages.emplace_back(argument);
-    else if (has_file) throw UsageError("a second file: '" + std::string(argument) + "'");
-    else options.file = argument, has_file = true;
+    else if (std::exchange(has_file, true)) detail::refuse("a second file", argument);
+    else options.file = argument;
   }
   return options;
 }

@@ -34,7 +34,8 @@ TEST(GraphBuilder, counts_only_what_is_installed) {
 
 TEST(GraphBuilder, takes_the_newest_of_an_archives_versions) {
   Database database(std::string("Package: a\nVersion: 1.9\nArchitecture: all\n\nPackage: b\nVersion: 1\n\n"
-                                "Package: a\nVersion: 1.10\nArchitecture: all\n\nPackage: a\nVersion: 1.2\nArchitecture: all\n\n"));
+                                "Package: a\nVersion: 1.10\nArchitecture: all\n\n"
+                                "Package: a\nVersion: 1.2\nArchitecture: all\n\n"));
   EXPECT_EQ(database.graph().package_count, 2u);
   EXPECT_EQ(find_package(database.graph(), "a")->version.view(), "1.10");
 }

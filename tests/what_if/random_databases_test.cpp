@@ -51,7 +51,8 @@ class Maker {
   std::vector<PlainRelation> dependency(std::size_t packages) {
     std::vector<PlainRelation> alternatives;
     for (std::size_t n = 1 + below(3) / 2; n > 0; --n) {
-      const std::string name = below(4) == 0 ? "v" + std::to_string(below(4)) : "p" + std::to_string(below(packages + 1));
+      const bool is_virtual = below(4) == 0;
+      const std::string name = (is_virtual ? "v" : "p") + std::to_string(below(is_virtual ? 4 : packages + 1));
       alternatives.push_back({name, one_of({"", "", "", "", "any", "amd64", "i386"}),
                               one_of({"", "", "<<", "<=", "=", ">=", ">>"}), one_of(versions)});
     }
@@ -98,7 +99,8 @@ bool meets(const std::string& version, const PlainRelation& relation) {
 
 bool meets(const PlainPackage& package, const PlainRelation& relation, const PlainPackage& owner) {
   const auto own = [](const std::string& architecture) { return architecture == "all" ? "amd64" : architecture; };
-  bool fits = own(package.architecture) == own(relation.architecture.empty() ? owner.architecture : relation.architecture);
+  const std::string& wanted = relation.architecture.empty() ? owner.architecture : relation.architecture;
+  bool fits = own(package.architecture) == own(wanted);
   if (relation.architecture == "any") fits = package.multi_arch == "allowed";
   if (relation.architecture.empty() && package.multi_arch == "foreign") fits = true;
   if (!fits) return false;
@@ -130,11 +132,12 @@ std::set<std::string> gone_by_definition(const std::vector<PlainPackage>& packag
       return is_met(alternatives, *package, all) && !is_met(alternatives, *package, present);
     });
   };
-  for (auto found = present.end(); (found = std::find_if(present.begin(), present.end(), cannot_stay)) != present.end();) {
+  for (;;) {
+    const auto found = std::find_if(present.begin(), present.end(), cannot_stay);
+    if (found == present.end()) return gone;
     gone.insert((*found)->full_name());
     present.erase(found);
   }
-  return gone;
 }
 
 TEST(RandomDatabases, are_answered_as_the_definition_says) {

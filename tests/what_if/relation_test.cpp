@@ -52,9 +52,14 @@ TEST(Relation, allows_what_each_comparison_says) {
   const struct {
     const char* relation;
     bool older, same, newer;
-  } cases[] = {{"a", true, true, true},           {"a (<< 1.0)", true, false, false}, {"a (<= 1.0)", true, true, false},
-               {"a (= 1.0)", false, true, false}, {"a (>= 1.0)", false, true, true},  {"a (>> 1.0)", false, false, true},
-               {"a (< 1.0)", true, true, false},  {"a (> 1.0)", false, true, true}};
+  } cases[] = {{"a", true, true, true},
+               {"a (<< 1.0)", true, false, false},
+               {"a (<= 1.0)", true, true, false},
+               {"a (= 1.0)", false, true, false},
+               {"a (>= 1.0)", false, true, true},
+               {"a (>> 1.0)", false, false, true},
+               {"a (< 1.0)", true, true, false},
+               {"a (> 1.0)", false, true, true}};
   for (const auto& expected : cases) {
     const Relation relation = read(expected.relation).front();
     EXPECT_EQ(allows(relation, "1.0~rc1"), expected.older) << expected.relation;

@@ -79,7 +79,8 @@ TEST(Removal, heeds_architectures_as_dpkg_does) {
   Database database(installed("dpkg") + installed("lib", "Multi-Arch: same\n") +
                     installed("lib", i386 + "Multi-Arch: same\n") + installed("tool", "Multi-Arch: foreign\n") +
                     installed("script", "Multi-Arch: allowed\n") + installed("docs", "Architecture: all\n") +
-                    installed("native-user", "Depends: lib\n") + installed("foreign-user", i386 + "Depends: lib, tool\n") +
+                    installed("native-user", "Depends: lib\n") +
+                    installed("foreign-user", i386 + "Depends: lib, tool\n") +
                     installed("explicit", "Depends: lib:i386\n") +
                     installed("any", i386 + "Depends: script:any\n") +
                     installed("strict", i386 + "Depends: script\n") + installed("any-tool", "Depends: tool:any\n") +
@@ -93,7 +94,8 @@ TEST(Removal, heeds_architectures_as_dpkg_does) {
 }
 
 TEST(Removal, adds_up_the_sizes_and_says_why) {
-  Database database(installed("a", "Installed-Size: 100\n") + installed("b", "Installed-Size: 20\nDepends: a (>= 1) | z\n") +
+  Database database(installed("a", "Installed-Size: 100\n") +
+                    installed("b", "Installed-Size: 20\nDepends: a (>= 1) | z\n") +
                     installed("c", "Depends: b\n"));
   World world = removed_in_clone(database.arena().snapshot(), "a");
   EXPECT_EQ(world.removal.packages, 3u);
