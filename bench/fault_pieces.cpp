@@ -18,9 +18,9 @@ namespace {
 constexpr std::size_t operations = 1000;  // in one cycle
 
 constexpr std::array names = {
-    piece::segv_delivery,   piece::segv_return,      piece::bus_delivery, piece::bus_return,  piece::lookup,
-    piece::copy,            piece::unprotect_split,  piece::remap,        piece::remap_fault, piece::unprotect_extend,
-    piece::unprotect_userfault, piece::resolve,      piece::resolve_auto};
+    piece::segv_delivery,   piece::segv_return,     piece::bus_delivery,     piece::bus_return,  piece::lookup,
+    piece::copy,            piece::unprotect_split, piece::unprotect_store,  piece::remap,       piece::remap_store,
+    piece::unprotect_extend, piece::unprotect_userfault, piece::userfault_store, piece::resolve, piece::resolve_auto};
 
 /// What reading the clock costs, to be taken off where it is read inside an operation.
 double clock_ns() {
@@ -184,49 +184,55 @@ std::unique_ptr<Trial> copy_page(const Setting& setting, std::uint64_t seed) {
   });
 }
 
-std::unique_ptr<Trial> unprotect(const Setting& setting, std::uint64_t seed, Pattern pattern) {
+/// Which half of a change of pages counts: the calls, or the stores that follow. A store can still fault, where the
+/// kernel changed the mapping but left the page's entry as it was.
+enum class Half { calls, stores };
+
+/// A call for each page, then a store to each.
+template <class Call>
+double measure_half(Half half, std::span<const Page> pages, const Mapping& memory, Call call) {
+  Stopwatch watch;
+  for (const Page page : pages) call(page);
+  const double calls_ns = watch.lap_ns();
+  for (const Page page : pages) store_word(memory.data(), page, 1);
+  const double stores_ns = watch.lap_ns();
+  return (half == Half::calls ? calls_ns : stores_ns) / static_cast<double>(pages.size());
+}
+
+std::unique_ptr<Trial> unprotect(const Setting& setting, std::uint64_t seed, Pattern pattern, Half half) {
   auto ground = std::make_shared<Ground>(setting.bytes);
   return std::make_unique<Piece>(pattern, setting.bytes / cow::page_size(), seed, [=](auto pages) {
     ground->protect();
-    Stopwatch watch;
-    for (const Page page : pages) {
+    return measure_half(half, pages, ground->memory, [&](Page page) {
       if (::mprotect(ground->at(page), cow::page_size(), PROT_READ | PROT_WRITE) != 0) throw_errno("mprotect");
-    }
-    return watch.lap_ns() / static_cast<double>(pages.size());
+    });
   });
 }
 
 /// The second half of the file holds the frames that pages move to.
-std::unique_ptr<Trial> remap(const Setting& setting, std::uint64_t seed, bool count_mmap) {
+std::unique_ptr<Trial> remap(const Setting& setting, std::uint64_t seed, Half half) {
   auto ground = std::make_shared<Ground>(setting.bytes);
-  const std::size_t half = setting.bytes / cow::page_size() / 2;
-  return std::make_unique<Piece>(setting.pattern, half, seed, [=](auto pages) {
-    const int file = ground->file.descriptor();
-    constexpr int writable = PROT_READ | PROT_WRITE;
-    const auto map = [&](Page page, std::size_t count, std::size_t frame) {
+  const std::size_t count = setting.bytes / cow::page_size() / 2;
+  return std::make_unique<Piece>(setting.pattern, count, seed, [=](auto pages) {
+    const auto map = [&](Page page, std::size_t length, std::size_t frame) {
       const auto offset = static_cast<off_t>(frame * cow::page_size());
-      const int flags = MAP_SHARED | MAP_FIXED;
-      if (::mmap(ground->at(page), count * cow::page_size(), writable, flags, file, offset) == MAP_FAILED) {
+      if (::mmap(ground->at(page), length * cow::page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                 ground->file.descriptor(), offset) == MAP_FAILED) {
         throw_errno("mmap over a page");
       }
     };
-    map(0, half, 0);
-    Stopwatch watch;
-    for (const Page page : pages) map(page, 1, half + page);
-    const double mapped_ns = watch.lap_ns();
-    for (const Page page : pages) store_word(ground->memory.data(), page, 1);
-    const double faulted_ns = watch.lap_ns();
-    return (count_mmap ? mapped_ns : faulted_ns) / static_cast<double>(pages.size());
+    map(0, count, 0);
+    return measure_half(half, pages, ground->memory, [&](Page page) { map(page, 1, count + page); });
   });
 }
 
-std::unique_ptr<Trial> unprotect_by_userfault(const Setting& setting, std::uint64_t seed) {
+std::unique_ptr<Trial> unprotect_by_userfault(const Setting& setting, std::uint64_t seed, Half half) {
   auto ground = std::make_shared<UserfaultGround>(setting.bytes);
   return std::make_unique<Piece>(setting.pattern, setting.bytes / cow::page_size(), seed, [=](auto pages) {
     ground->protect_all();
-    Stopwatch watch;
-    for (const Page page : pages) ground->userfault.protect(ground->at(page), cow::page_size(), false);
-    return watch.lap_ns() / static_cast<double>(pages.size());
+    return measure_half(half, pages, ground->memory, [&](Page page) {
+      if (!ground->userfault.protect(ground->at(page), cow::page_size(), false)) throw_errno("UFFDIO_WRITEPROTECT");
+    });
   });
 }
 
@@ -243,11 +249,13 @@ std::unique_ptr<Trial> make_fault_piece(std::string_view name, const Setting& se
   if (name == piece::resolve) return resolve(setting, seed, cow::Barrier::mprotect);
   if (name == piece::resolve_auto) return resolve(setting, seed, cow::Barrier::automatic);
   if (name == piece::copy) return copy_page(setting, seed);
-  if (name == piece::unprotect_split) return unprotect(setting, seed, Pattern::uniform);
-  if (name == piece::unprotect_extend) return unprotect(setting, seed, Pattern::sequential);
-  if (name == piece::remap) return remap(setting, seed, true);
-  if (name == piece::remap_fault) return remap(setting, seed, false);
-  if (name == piece::unprotect_userfault) return unprotect_by_userfault(setting, seed);
+  if (name == piece::unprotect_split) return unprotect(setting, seed, Pattern::uniform, Half::calls);
+  if (name == piece::unprotect_store) return unprotect(setting, seed, Pattern::uniform, Half::stores);
+  if (name == piece::unprotect_extend) return unprotect(setting, seed, Pattern::sequential, Half::calls);
+  if (name == piece::remap) return remap(setting, seed, Half::calls);
+  if (name == piece::remap_store) return remap(setting, seed, Half::stores);
+  if (name == piece::unprotect_userfault) return unprotect_by_userfault(setting, seed, Half::calls);
+  if (name == piece::userfault_store) return unprotect_by_userfault(setting, seed, Half::stores);
   throw NotAvailable("no such piece");
 }
 

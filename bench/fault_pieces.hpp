@@ -22,10 +22,12 @@ inline constexpr std::string_view resolve = "all of the handler, mprotect";
 inline constexpr std::string_view resolve_auto = "all of the handler, automatic";
 inline constexpr std::string_view copy = "copy of a cold page";
 inline constexpr std::string_view unprotect_split = "mprotect, splits a mapping";
+inline constexpr std::string_view unprotect_store = "the store after mprotect";
 inline constexpr std::string_view unprotect_extend = "mprotect, extends a neighbour";
 inline constexpr std::string_view remap = "mmap over a page";
-inline constexpr std::string_view remap_fault = "the fault after that";
+inline constexpr std::string_view remap_store = "the store after mmap";
 inline constexpr std::string_view unprotect_userfault = "userfaultfd unprotect";
+inline constexpr std::string_view userfault_store = "the store after userfaultfd";
 }  // namespace piece
 
 std::span<const std::string_view> fault_pieces() noexcept;

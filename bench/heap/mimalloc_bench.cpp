@@ -1,0 +1,28 @@
+// mimalloc, measured as the others are, in a program of its own: linking it replaces malloc everywhere.
+#include <mimalloc.h>
+
+#include "allocators/process_heap.hpp"
+#include "measure.hpp"
+#include "report.hpp"
+#include "run.hpp"
+
+namespace cow::bench {
+
+class Mimalloc : public ProcessHeap {
+ public:
+  static constexpr const char* name = "mimalloc";
+  void* allocate(std::size_t bytes) { return mi_malloc(bytes); }
+  void deallocate(void* block, std::size_t) noexcept { mi_free(block); }
+};
+
+}  // namespace cow::bench
+
+int main(int argc, char** argv) {
+  using namespace cow::bench;
+  add_time<Mimalloc>(1);
+  add_time<Mimalloc>(4);
+  add_memory<Mimalloc>();
+  Report report;
+  if (!run(argc, argv, report)) return 1;
+  print_figures(report, {Mimalloc::name});
+}
