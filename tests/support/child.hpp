@@ -156,3 +156,12 @@ ChildResult run_forked(Call&& call) {
   static int name([[maybe_unused]] const std::string& argument);                       \
   static const cow::test::child_detail::Registration name##_registration(#name, name); \
   static int name([[maybe_unused]] const std::string& argument)
+
+/// In such a body: what does not hold ends it, and is told with its line.
+#define CHECK_IN_CHILD(condition)                                                     \
+  do {                                                                                \
+    if (!(condition)) {                                                               \
+      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);        \
+      return 1;                                                                       \
+    }                                                                                 \
+  } while (false)
