@@ -18,7 +18,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept { mapping_limit.s
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + 6 * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + 8 * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -26,7 +26,7 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   std::byte* at = memory_.data() + header_bytes;
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
-  for (PageSet* set : {&own, &away, &blank, &opened, &writable, &borrower.ended}) {
+  for (PageSet* set : {&own, &away, &blank, &opened, &recurring, &staying, &writable, &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }
@@ -38,18 +38,24 @@ void ArenaBooks::count_mappings(std::uint64_t more) noexcept {
   MappingBudget::used.fetch_add(more, std::memory_order_relaxed);
 }
 
-std::uint64_t ArenaBooks::edges(Pages run) const noexcept {
-  std::uint64_t count = 0;
+void ArenaBooks::count_mappings(const Edges& before, const Edges& after) noexcept {
+  writable_edges += after.of_protection - before.of_protection;
+  if (after.all != before.all) count_mappings(after.all - before.all);
+}
+
+Edges ArenaBooks::edges(Pages run) const noexcept {
+  Edges count;
   const std::uint64_t first = run.first.value == 0 ? 1 : run.first.value;
   const std::uint64_t last = run.end().value < pages ? run.end().value : pages - 1;
-  if (first > last) return 0;
-  const bool splits = writable_pages_split;
+  if (first > last) return count;
   Frame before = frame_of({first - 1});
   bool open_before = writable.contains({first - 1});
   for (Page p{first}; p.value <= last; ++p) {
     const Frame frame = frame_of(p);
     const bool open = writable.contains(p);
-    count += frame != before + 1 || (splits && open != open_before) ? 1 : 0;
+    const bool jumps = frame != before + 1, turns = writable_pages_split && open != open_before;
+    count.all += jumps || turns ? 1 : 0;
+    count.of_protection += turns && !jumps ? 1 : 0;
     before = frame;
     open_before = open;
   }

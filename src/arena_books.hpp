@@ -13,6 +13,7 @@
 #include "book_memory.hpp"
 #include "block_policy.hpp"
 #include "cow/arena.hpp"
+#include "cow/stats.hpp"
 #include "fault_lock.hpp"
 #include "frame_file.hpp"
 #include "lending.hpp"
@@ -40,6 +41,8 @@ struct Family {
 /// What the handler counts, under the fault lock; stats() adds the levels.
 struct FaultCounters {
   std::uint64_t first_touch = 0, sole_owner = 0, moved = 0, to_history = 0;
+
+  std::uint64_t copied() const noexcept { return moved + to_history; }
 };
 
 namespace detail {
@@ -69,6 +72,20 @@ class Version : public ListHook {
 
   RunList runs;                           // the whole content; right for as long as loans of this epoch are out
   RunList flattened;                      // frames of its own, for pages that were too scattered to map
+};
+
+/// A page copied ahead, and what it looked like then.
+struct RecurringPage {
+  Page page;
+  std::uint64_t fingerprint;
+};
+
+/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one page can
+/// be written and the next cannot. The latter merge again when they are protected.
+struct Edges {
+  std::uint64_t all = 0, of_protection = 0;
+
+  friend Edges operator+(const Edges& a, const Edges& b) noexcept { return {a.all + b.all, a.of_protection + b.of_protection}; }
 };
 
 class ArenaBooks {
@@ -102,7 +119,8 @@ class ArenaBooks {
   Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
   /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and after.
-  std::uint64_t edges(Pages run) const noexcept;
+  Edges edges(Pages run) const noexcept;
+  void count_mappings(const Edges& before, const Edges& after) noexcept;
   void count_mappings(std::uint64_t more) noexcept;  // modulo 2^64: fewer too
 
   // -- Fixed at birth --------------------------------------------------------------------------------------------
@@ -117,6 +135,7 @@ class ArenaBooks {
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
   const WriteBarrier* barrier = nullptr;
+  bool single_writer = false;         // promised: nobody else writes while a snapshot is taken
   bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
 
@@ -137,10 +156,16 @@ class ArenaBooks {
   Plane* home = nullptr;
   BookVector<Plane*> planes;          // further ones
   LogMemory log_memory;
+  std::uint64_t writable_edges = 0;   // of the mappings, those that merge when everything is protected
   std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
   BlockPolicy blocks;
+  PageSet recurring;                  // pages written in interval after interval
+  PageSet staying;                    // of those, the ones that the newest version has copies of and that stayed writable
+  BookVector<RecurringPage> watched;  // what the staying pages looked like then
   FaultCounters faults, made_writable;
   std::uint64_t faults_already_done = 0;
+  std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
+  DurationHistogram handler_time;
 
   // -- The file's lock covers these -------------------------------------------------------------------------------
 
@@ -161,7 +186,9 @@ class ArenaBooks {
 }  // namespace detail
 
 using detail::ArenaBooks;
+using detail::Edges;
 using detail::KeptPage;
+using detail::RecurringPage;
 using detail::Version;
 
 /// Mappings of all arenas and views of the process, and how many they should keep to, so that the rest of the program

@@ -155,7 +155,8 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
 namespace {
 
 /// An arena of a new family in an address range, which it takes over once that succeeds.
-os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name, const WriteBarrier& barrier) noexcept {
+os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name, const WriteBarrier& barrier,
+                                          bool single_writer) noexcept {
   const os::Result<Family*> family = book_new<Family>(pages);
   if (!family) return {nullptr, family.error};
   if (const os::Error error = family.value->file.open(name)) return book_delete(family.value), os::Result<ArenaBooks*>{nullptr, error};
@@ -163,6 +164,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   if (books.value == nullptr) return book_delete(family.value), books;
   std::strncpy(books.value->name, name, sizeof books.value->name - 1);
   books.value->use_barrier(barrier, barrier.splits_mappings);
+  books.value->single_writer = single_writer;
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;
@@ -190,7 +192,7 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   os::Result<ArenaBooks*> books;
   {
     const os::AsyncSignalsBlocked blocked;
-    books = create_in_range(range.value, pages, name.c_str(), barrier);
+    books = create_in_range(range.value, pages, name.c_str(), barrier, options.single_writer);
   }
   if (!books) os::unmap(range.value.at, range.value.bytes);
   throw_if(books.error, what);
@@ -217,6 +219,7 @@ ArenaBooks* create_clone(Version& version) {
     family.members.fetch_add(1, std::memory_order_relaxed);
     clone->loan = loan;
     clone->base_version = version.name;
+    clone->single_writer = of.single_writer;
     clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);
     FaultLockHeld held(family.file.lock());

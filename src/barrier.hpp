@@ -19,10 +19,11 @@ struct WriteBarrier {
   /// The arena's range is mapped at home, read-only.
   os::Error (*attach)(ArenaBooks& books);
   void (*detach)(ArenaBooks& books);
-  os::Error (*unprotect)(ArenaBooks& books, Pages run);
+  /// `filled`: the pages have content, so that making their page table entries ready costs no memory.
+  os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
   os::Error (*protect)(ArenaBooks& books, Pages run);
-  /// Protects all writable pages of the books, by the cheaper of one wide call and many narrow ones.
-  os::Error (*protect_all)(ArenaBooks& books);
+  /// Protects the writable pages of the books that are not to stay so, by the cheaper of wide calls and narrow ones.
+  os::Error (*protect_written)(ArenaBooks& books, const PageSet& staying);
   /// Shows other frames in place of those that are there, writable at once.
   os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
 };

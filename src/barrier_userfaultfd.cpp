@@ -34,7 +34,7 @@ void detach(ArenaBooks& books) {
 
 /// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written anyway.
 os::Error open_extents(ArenaBooks& books, Pages run) {
-  for (Page p = books.opened.next_absent(run.first); p < run.end(); p = books.opened.next_absent(p)) {
+  for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end(); p = books.opened.next_absent(p, run.end())) {
     const Page first{p.value / extent_pages * extent_pages};
     const Pages extent{first, std::min(extent_pages, books.pages - first.value)};
     const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
@@ -55,24 +55,31 @@ os::Error open_extents(ArenaBooks& books, Pages run) {
   return {};
 }
 
-os::Error unprotect(ArenaBooks& books, Pages run) {
+os::Error unprotect(ArenaBooks& books, Pages run, bool filled) {
   if (const os::Error error = open_extents(books, run)) return error;
-  return protect_range(books, run, false);
+  if (const os::Error error = protect_range(books, run, false)) return error;
+  // The kernel clears the bit but leaves the page table entry read-only where the mapping is shared (seen on 6.18): the
+  // first store would fault once more, silently. For a block one call is cheaper than that; for one page it is not.
+  if (filled && run.count > 1) (void)os::populate_for_writing(books.address_of(run.first), books.bytes(run.count));
+  return {};
 }
 
 os::Error protect(ArenaBooks& books, Pages run) { return protect_range(books, run, true); }
 
-os::Error protect_all(ArenaBooks& books) {
-  for (Pages run = books.writable.next_run({0}); run.count != 0;) {
-    Pages next = books.writable.next_run(run.end());
-    while (next.count != 0 && next.first - run.end() <= gap_worth_walking) {
-      run.count = next.end() - run.first;
-      next = books.writable.next_run(run.end());
+os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
+  Pages wide{};
+  os::Error error;
+  for_each_run_less(books.writable, staying, [&](Pages run) {
+    const bool near = wide.count != 0 && run.first - wide.end() <= gap_worth_walking && !staying.intersects({wide.end(), run.first - wide.end()});
+    if (near) {
+      wide.count = run.end() - wide.first;
+      return;
     }
-    if (const os::Error error = protect_range(books, run, true)) return error;
-    run = next;
-  }
-  return {};
+    if (wide.count != 0 && !error) error = protect_range(books, wide, true);
+    wide = run;
+  });
+  if (wide.count != 0 && !error) error = protect_range(books, wide, true);
+  return error;
 }
 
 os::Error map(ArenaBooks& books, Pages run, Frame frame, os::Access access) {
@@ -99,6 +106,6 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 
 }  // namespace
 
-const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_all, show};
+const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_written, show};
 
 }  // namespace cow

@@ -14,19 +14,22 @@ class BlockPolicy {
  public:
   static constexpr std::uint64_t longest_block = 32;
 
-  /// The block to make writable for a fault on page p; it contains p.
+  /// The block to make writable for a fault on page p; it contains p. Then tell what became of it: granted().
   Pages block_for(Page p, std::uint64_t pages) noexcept {
     for (Stream& stream : streams_) {
       const bool forwards = p == stream.last.end();
       const bool backwards = p + 1 == stream.last.first;
       if (stream.last.count == 0 || (!forwards && !backwards)) continue;
-      stream.length = stream.length < longest_block ? stream.length * 2 : longest_block;
-      return stream.last = forwards ? Pages{p, at_most(stream.length, pages - p.value)} : ending_at(p, stream.length);
+      current_ = &stream;
+      stream.length = at_most(stream.length * 2, longest_block);
+      return forwards ? Pages{p, at_most(stream.length, pages - p.value)} : ending_at(p, stream.length);
     }
-    Stream& oldest = streams_[next_++ % stream_count];
-    oldest = {{p, 1}, 1};
-    return oldest.last;
+    current_ = &streams_[next_++ % stream_count];
+    current_->length = 1;
+    return {p, 1};
   }
+
+  void granted(Pages block) noexcept { current_->last = block; }
 
  private:
   static constexpr std::uint32_t stream_count = 4;
@@ -43,6 +46,7 @@ class BlockPolicy {
   }
 
   Stream streams_[stream_count];
+  Stream* current_ = &streams_[0];
   std::uint32_t next_ = 0;
 };
 

@@ -89,7 +89,7 @@ os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noe
 Pages crowded_window(const ArenaBooks& books, Page p) noexcept {
   for (std::uint64_t size = smallest_window; size <= largest_crowded_window; size *= 2) {
     const Pages window = window_around(books, p, size);
-    if (books.edges(window) >= enough_edges) return window;
+    if (books.edges(window).all >= enough_edges) return window;
   }
   return {p, 0};
 }
@@ -99,7 +99,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
     if (const os::Error error = UndoLog::make_room(books.log_memory, window.count)) return error;
   }
   // Other threads may be writing some of the pages: they must wait until the pages are where they stay.
-  const std::uint64_t before = books.edges(window);
+  const Edges before = books.edges(window);
   if (const os::Error error = books.barrier->protect(books, window)) return error;
   books.writable.erase(window);
 
@@ -121,7 +121,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
       books.written = true;
     }
   }
-  books.count_mappings(books.edges(window) - before);
+  books.count_mappings(before, books.edges(window));
   return error;
 }
 

@@ -26,14 +26,21 @@ Pages clipped_to_claim(const ArenaBooks& books, Page p, Pages block, Claim claim
   return {first, end - first};
 }
 
+/// For a first touch the block is longer, and aligned unless it continues a stream.
+Pages longer_block(Page p, Pages block, std::uint64_t pages) noexcept {
+  const bool stream = block.count > 1;
+  const std::uint64_t count = stream ? block.count * 8 : first_touch_block;
+  const std::uint64_t first = stream ? (block.first < p ? block.end().value - std::min(count, block.end().value) : p.value)
+                                     : p.value / first_touch_block * first_touch_block;
+  return {{first}, std::min(count, pages - first)};
+}
+
 Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept {
   Pages block = books.blocks.block_for(p, books.pages);
-  if (claim == Claim::first_touch) {
-    const std::uint64_t wanted = std::max(first_touch_block, block.count * 4);
-    const std::uint64_t first = p.value / first_touch_block * first_touch_block;
-    block = {{first}, std::min(wanted, books.pages - first)};
-  }
-  return clipped_to_claim(books, p, block, claim);
+  if (claim == Claim::first_touch) block = longer_block(p, block, books.pages);
+  block = clipped_to_claim(books, p, block, claim);
+  books.blocks.granted(block);
+  return block;
 }
 
 void count(FaultCounters& counters, Claim claim, std::uint64_t n) noexcept {
@@ -53,7 +60,7 @@ os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept 
     error = move_to_own_frames(books, run, Content::copied);
   } else {
     error = make_private_in_place(books, run, claim);
-    if (!error) error = unprotect_private(books, run);
+    if (!error) error = unprotect_private(books, run, claim != Claim::first_touch);
   }
   if (!error) count(books.made_writable, claim, run.count);
   return error;

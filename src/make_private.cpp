@@ -61,7 +61,9 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   for (std::uint64_t i = 0; i < run.count; ++i) {
     const Page p = run.first + i;
     copy_bytes(history.address(frames[i]), books.address_of(p), books.bytes(1));
-    books.newest->log.append(books.log_memory, p, frames[i], books.table.get(p).birth, true);
+    const Epoch birth = books.table.get(p).birth;
+    books.newest->log.append(books.log_memory, p, frames[i], birth, true);
+    if (birth + 1 == books.epoch) books.recurring.insert({p, 1});  // it was written in the interval before, too
   }
   set_birth(books, run);
   return {};
@@ -98,14 +100,14 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
   return {};
 }
 
-os::Error unprotect_private(ArenaBooks& books, Pages run) noexcept {
+os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept {
   // Inside the run nothing becomes a mapping of its own; what can change are its two ends.
   const Pages at_first{run.first, 0}, at_end{run.end(), 0};
-  const std::uint64_t before = books.edges(at_first) + books.edges(at_end);
-  if (const os::Error error = books.barrier->unprotect(books, run)) return error;
+  const Edges before = books.edges(at_first) + books.edges(at_end);
+  if (const os::Error error = books.barrier->unprotect(books, run, filled)) return error;
   books.writable.insert(run);
   books.written = true;
-  books.count_mappings(books.edges(at_first) + books.edges(at_end) - before);
+  books.count_mappings(before, books.edges(at_first) + books.edges(at_end));
   return {};
 }
 
@@ -165,7 +167,7 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noex
   const os::Result<Plane*> plane = plane_with_room(books, run);
   if (!plane) return plane.error;
   if (const os::Error error = fill_frames(books, *plane.value, run, content)) return error;
-  const std::uint64_t before = books.edges(run);
+  const Edges before = books.edges(run);
   if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
     free_frames(books, *plane.value, run);
     return error;
@@ -173,16 +175,16 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noex
   enter_moved(books, *plane.value, run);
   books.writable.insert(run);
   books.written = true;
-  books.count_mappings(books.edges(run) - before);
+  books.count_mappings(before, books.edges(run));
   return {};
 }
 
 os::Error make_private_blank(ArenaBooks& books, Pages run) noexcept {
   FrameFile& file = books.family.file;
-  const std::uint64_t before = books.edges(run);
+  const Edges before = books.edges(run);
   if (const os::Error error = books.barrier->protect(books, run)) return error;
   books.writable.erase(run);
-  books.count_mappings(books.edges(run) - before);
+  books.count_mappings(before, books.edges(run));
   for (Page p = run.first; p < run.end();) {
     const Frame first = books.frame_of(p);
     std::uint64_t count = 1;

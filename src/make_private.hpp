@@ -15,8 +15,8 @@ enum class Content { copied, zero };
 /// and is still read-only.
 os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept;
 
-/// Makes private pages writable where they are.
-os::Error unprotect_private(ArenaBooks& books, Pages run) noexcept;
+/// Makes private pages writable where they are. `filled`: they have content.
+os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept;
 
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
 os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noexcept;

@@ -107,18 +107,18 @@ std::uint64_t PageSet::next_bit(int level, std::uint64_t from) const noexcept {
 
 Page PageSet::next(Page from) const noexcept { return {from.value >= pages_ ? pages_ : next_bit(0, from.value)}; }
 
-Page PageSet::next_absent(Page from) const noexcept {
+Page PageSet::next_absent(Page from, Page limit) const noexcept {
   std::uint64_t at = from.value;
-  while (at < pages_) {
+  while (at < limit.value) {
     const std::uint64_t word = at / 64;
     const std::uint64_t absent = ~levels_[0][word] & mask_of(at % 64, 64);
     if (absent != 0) {
       const std::uint64_t found = word * 64 + static_cast<std::uint64_t>(std::countr_zero(absent));
-      return {found < pages_ ? found : pages_};
+      return {found < limit.value ? found : limit.value};
     }
     at = (word + 1) * 64;
   }
-  return {pages_};
+  return limit;
 }
 
 Pages PageSet::next_run(Page from) const noexcept {

@@ -2,6 +2,7 @@
 // set holds and not what the arena spans. One bit a page, memory only where touched. Not locked, but for contains().
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -33,8 +34,10 @@ class PageSet {
 
   /// The first member at or after `from`, or end().
   Page next(Page from) const noexcept;
-  /// The first page at or after `from` that is no member, or end().
-  Page next_absent(Page from) const noexcept;
+  /// The first page at or after `from` that is no member, or end(). Cost: a word for each 64 members passed.
+  Page next_absent(Page from) const noexcept { return next_absent(from, end()); }
+  /// The same before `limit`, or `limit`.
+  Page next_absent(Page from, Page limit) const noexcept;
   /// The first run of members at or after `from`; its count is 0 when there is none.
   Pages next_run(Page from) const noexcept;
   /// Whether any page of the run is a member.
@@ -53,5 +56,17 @@ class PageSet {
   std::uint64_t pages_ = 0;
   std::uint64_t count_ = 0;
 };
+
+/// Calls f(run) for the runs of members of one set that are not members of another.
+template <class F>
+void for_each_run_less(const PageSet& set, const PageSet& less, F&& f) {
+  for (Pages run = set.next_run({0}); run.count != 0; run = set.next_run(run.end())) {
+    for (Page p = run.first; p < run.end();) {
+      const Page end = less.empty() ? run.end() : std::min(less.next(p), run.end());
+      if (p < end) f(Pages{p, end - p});
+      p = end < run.end() ? less.next_absent(end, run.end()) : end;
+    }
+  }
+}
 
 }  // namespace cow

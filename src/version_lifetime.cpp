@@ -3,6 +3,7 @@
 
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
+#include "copy_ahead.hpp"
 #include "mutants.hpp"
 #include "operation.hpp"
 #include "versions.hpp"
@@ -19,28 +20,17 @@ bool unwritten_since_newest(const ArenaBooks& books) noexcept {
   return !books.written || mutant(Mutant::unwritten_shared_version);
 }
 
-/// Mappings that writable runs have made and that merge again when they are protected.
-std::uint64_t edges_of_writable_runs(const ArenaBooks& books) noexcept {
-  if (!books.writable_pages_split) return 0;
-  std::uint64_t count = 0;
-  const auto merges_at = [&](Page p) {
-    return p.value != 0 && p.value < books.pages && books.frame_of(p) == books.frame_of(p - 1) + 1;
-  };
-  for (Pages run = books.writable.next_run({0}); run.count != 0; run = books.writable.next_run(run.end())) {
-    count += (merges_at(run.first) ? 1 : 0) + (merges_at(run.end()) ? 1 : 0);
-  }
-  return count;
-}
-
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
-os::Error begin_epoch(ArenaBooks& books, Version& version) noexcept {
-  if (const os::Error error = books.barrier->protect_all(books)) return error;  // private pages, protected early: no harm
-  books.count_mappings(0 - edges_of_writable_runs(books));
-  books.writable.clear();
+os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept {
+  CopyAhead ahead(books, quiet);
+  if (const os::Error error = ahead.make_room()) return error;
+  if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) return error;  // protected early: no harm
+  ahead.protected_others();
   books.written = false;
   ++books.epoch;
   books.versions.push_back(version);
   books.newest = &version;
+  ahead.copy();
   return {};
 }
 
@@ -58,7 +48,7 @@ Version* take_version(ArenaBooks& books) {
     }
     const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
     version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
-    error = begin_epoch(books, *version);
+    error = begin_epoch(books, *version, nobody_else_writes(books));
   }
   if (error) {
     version->~Version();

@@ -26,6 +26,10 @@ struct ArenaOptions {
   std::string name = "cow";                     ///< shown in /proc/self/maps and in reports
   void* address = nullptr;                      ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
   Barrier barrier = Barrier::mprotect;
+  /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
+  /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
+  /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
+  bool single_writer = false;
 };
 
 namespace detail {

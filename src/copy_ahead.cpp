@@ -1,0 +1,106 @@
+// Layer 5: copying ahead. See copy_ahead.hpp.
+#include "copy_ahead.hpp"
+
+#include <sys/single_threaded.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "copy_page.hpp"
+
+namespace cow {
+namespace {
+
+/// Pages copied ahead split the mapping round them for good, where writable pages are mappings of their own: they get a part
+/// of what the process has left.
+constexpr std::uint64_t share_of_mappings = 8;
+
+/// A fingerprint of a page, to see later whether it has changed: a wrong "unchanged" costs one fault, never content.
+std::uint64_t fingerprint(const std::byte* page, std::size_t bytes) noexcept {
+  std::uint64_t lanes[4] = {1, 2, 3, 4};
+  for (std::size_t at = 0; at < bytes; at += sizeof lanes) {
+    std::uint64_t words[4];
+    std::memcpy(words, page + at, sizeof words);
+    for (int i = 0; i < 4; ++i) lanes[i] = (lanes[i] ^ words[i]) * 0x9e3779b97f4a7c15u;
+  }
+  return (lanes[0] ^ lanes[1] >> 7) + (lanes[2] ^ lanes[3] >> 11);
+}
+
+}  // namespace
+
+bool nobody_else_writes(const ArenaBooks& books) noexcept { return books.single_writer || __libc_single_threaded != 0; }
+
+CopyAhead::CopyAhead(ArenaBooks& books, bool quiet) noexcept : books_(books) {
+  if (quiet) {
+    leave_those_that_stopped_changing();
+    choose();
+  } else {
+    books_.staying.clear();
+  }
+}
+
+void CopyAhead::leave_those_that_stopped_changing() noexcept {
+  for (const RecurringPage& known : books_.watched) {
+    if (!books_.writable.contains(known.page)) continue;
+    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) == known.fingerprint) books_.recurring.erase({known.page, 1});
+  }
+}
+
+void CopyAhead::choose() noexcept {
+  const std::uint64_t most = books_.writable_pages_split ? MappingBudget::left() / share_of_mappings : books_.pages;
+  books_.staying.clear();
+  for (Pages run = books_.recurring.next_run({0}); run.count != 0; run = books_.recurring.next_run(run.end())) {
+    for (Page p = run.first; p < run.end() && books_.staying.count() < most; ++p) {
+      if (books_.writable.contains(p)) {
+        books_.staying.insert({p, 1});
+      } else {
+        books_.recurring.erase({p, 1});  // not written in this interval
+      }
+    }
+  }
+}
+
+os::Error CopyAhead::make_room() noexcept {
+  const std::uint64_t count = books_.staying.count();
+  books_.watched.clear();
+  if (count == 0) return {};
+  if (const os::Error error = UndoLog::make_room(books_.log_memory, count)) return error;
+  if (const os::Error error = books_.watched.make_room(count)) return error;
+  FaultLockHeld held(books_.family.file.lock());
+  return books_.family.file.history().make_room(count);
+}
+
+void CopyAhead::protected_others() noexcept {
+  if (books_.staying.empty()) {
+    books_.writable.clear();
+    books_.count_mappings(0 - books_.writable_edges);
+    books_.writable_edges = 0;
+    return;
+  }
+  for_each_run_less(books_.writable, books_.staying, [this](Pages run) {
+    const Pages at_first{run.first, 0}, at_end{run.end(), 0};
+    const Edges before = books_.edges(at_first) + books_.edges(at_end);
+    books_.writable.erase(run);
+    books_.count_mappings(before, books_.edges(at_first) + books_.edges(at_end));
+  });
+}
+
+void CopyAhead::copy() noexcept {
+  History& history = books_.family.file.history();
+  UndoLog& log = books_.newest->log;
+  for (Page p = books_.staying.next({0}); p != books_.staying.end(); p = books_.staying.next(p + 1)) {
+    const std::byte* const page = books_.address_of(p);
+    Frame frame;
+    {
+      FaultLockHeld held(books_.family.file.lock());
+      frame = history.take();
+    }
+    copy_bytes(history.address(frame), page, books_.bytes(1));
+    books_.watched.append({p, fingerprint(page, books_.bytes(1))});
+    log.append(books_.log_memory, p, frame, books_.table.get(p).birth, true);
+    books_.table.set(p, {books_.epoch, books_.table.get(p).plane});
+    ++books_.made_writable.to_history;
+  }
+}
+
+}  // namespace cow

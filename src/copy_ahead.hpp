@@ -1,0 +1,38 @@
+// Layer 5: recurring pages, written in interval after interval: a snapshot copies them ahead, in bulk, and leaves them
+// writable: no protecting, no fault, no split mapping. Runs in snapshot() only, with the fault lock held.
+//
+// A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other thread
+// can be writing, since the process has none or the program has promised it (ArenaOptions::single_writer).
+#pragma once
+
+#include "arena_books.hpp"
+#include "os.hpp"
+#include "units.hpp"
+
+namespace cow {
+
+/// Whether the calling thread is the only one that can be writing the arena.
+bool nobody_else_writes(const ArenaBooks& books) noexcept;
+
+/// The steps of one snapshot, in the order of its members.
+class CopyAhead {
+ public:
+  CopyAhead(ArenaBooks& books, bool quiet) noexcept;
+
+  /// Frames and log for the copies. Failing changes nothing.
+  os::Error make_room() noexcept;
+  /// The pages that stay writable.
+  const PageSet& pages() const noexcept { return books_.staying; }
+  /// All other pages are protected now.
+  void protected_others() noexcept;
+  /// The new version is the newest: it gets its copies.
+  void copy() noexcept;
+
+ private:
+  void choose() noexcept;
+  void leave_those_that_stopped_changing() noexcept;
+
+  ArenaBooks& books_;
+};
+
+}  // namespace cow
