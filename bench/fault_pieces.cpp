@@ -18,9 +18,10 @@ namespace {
 constexpr std::size_t operations = 1000;  // in one cycle
 
 constexpr std::array names = {
-    piece::segv_delivery,   piece::segv_return,     piece::bus_delivery,     piece::bus_return,  piece::lookup,
-    piece::copy,            piece::unprotect_split, piece::unprotect_store,  piece::remap,       piece::remap_store,
-    piece::unprotect_extend, piece::unprotect_userfault, piece::userfault_store, piece::resolve, piece::resolve_auto};
+    piece::segv_delivery,    piece::segv_return,         piece::bus_delivery,    piece::bus_return,
+    piece::lookup,           piece::copy,                piece::unprotect_split, piece::unprotect_store,
+    piece::unprotect_extend, piece::unprotect_userfault, piece::userfault_store, piece::remap,
+    piece::remap_store,      piece::resolve,             piece::resolve_auto};
 
 /// What reading the clock costs, to be taken off where it is read inside an operation.
 double clock_ns() {

@@ -27,6 +27,8 @@ const Names maps = {name::map_fork, name::map_copy, name::lmdb, name::map_cow, n
 constexpr unsigned usual_cycles = 5;
 constexpr unsigned short_cycles = 200;  // where one takes microseconds
 
+std::vector<std::size_t> sizes(std::initializer_list<std::size_t> values) { return values; }
+
 /// Those that take long for a cycle get fewer in a round.
 unsigned cycles_for(std::string_view competitor, unsigned cycles) {
   if (competitor == name::restore_fork) return std::min(cycles, usual_cycles);
@@ -116,7 +118,7 @@ void plan_many(Planner& plan, std::initializer_list<unsigned> threads, std::init
 }
 
 void plan_million(Planner& plan, unsigned rounds) {
-  for (const std::size_t writes : {10'000, 1'000'000}) {
+  for (const std::size_t writes : sizes({10'000, 1'000'000})) {
     const std::string title = "mapping limit, 8 GiB, " + count_text(writes) + " scattered writes";
     plan.compare(title, both_barriers, settings::million(writes), 1);
     plan.last().rounds = rounds;
@@ -124,15 +126,15 @@ void plan_million(Planner& plan, unsigned rounds) {
 }
 
 void plan_axes(Planner& plan) {
-  for (const std::size_t bytes : {64 * mib, 256 * mib, 4 * gib, 8 * gib}) {
+  for (const std::size_t bytes : sizes({64 * mib, 256 * mib, 4 * gib, 8 * gib})) {
     plan.cycle(one_snapshot, bytes, 100, Pattern::uniform);
     plan.cycle(one_snapshot, bytes, 1'000, Pattern::uniform);
   }
-  for (const std::size_t writes : {0, 1, 10, 100, 1'000, 10'000, 26'214, 100'000}) {
+  for (const std::size_t writes : sizes({0, 1, 10, 100, 1'000, 10'000, 26'214, 100'000})) {
     plan.cycle(one_snapshot, gib, writes, Pattern::uniform);
   }
   for (const Pattern pattern : {Pattern::sequential, Pattern::zipf}) {
-    for (const std::size_t writes : {100, 1'000, 10'000, 26'214}) plan.cycle(one_snapshot, gib, writes, pattern);
+    for (const std::size_t writes : sizes({100, 1'000, 10'000, 26'214})) plan.cycle(one_snapshot, gib, writes, pattern);
   }
   for (const unsigned clones : {1U, 4U, 16U, 64U}) {
     const Setting setting = with(settings::clone(1'000), &Setting::alive, clones);
@@ -179,7 +181,9 @@ std::vector<Stage> make_plan(Mode mode) {
     case Mode::smoke: plan_small(plan, 16 * mib, 200); break;
     case Mode::quick:
       plan_small(plan, 256 * mib, 1'000);
-      for (const std::size_t writes : {10, 100, 6'500}) plan.cycle(bars_only, 256 * mib, writes, Pattern::uniform);
+      for (const std::size_t writes : sizes({10, 100, 6'500})) {
+        plan.cycle(bars_only, 256 * mib, writes, Pattern::uniform);
+      }
       plan.cycle(bars_only, 64 * mib, 1'000, Pattern::uniform);
       break;
     case Mode::figures:

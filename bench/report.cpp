@@ -149,8 +149,8 @@ void write_csv(const std::filesystem::path& path, const Results& results, const 
       const Setting& setting = row.setting;
       out << '"' << row.stage << "\",\"" << row.competitor << "\"," << setting.bytes << ',' << setting.writes << ','
           << text(setting.pattern) << ',' << setting.threads << ',' << setting.alive << ',' << part_names[i] << ','
-          << row.at(part) << ',' << row.at(part, 0.25) << ',' << row.at(part, 0.75) << ',' << row.samples.size() << ",\""
-          << row.note << "\"\n";
+          << row.at(part) << ',' << row.at(part, 0.25) << ',' << row.at(part, 0.75) << ',' << row.samples.size()
+          << ",\"" << row.note << "\"\n";
     }
   }
 }

@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   add_memory<Interprocess>();
   add_memory<PmrPool>();
   benchmark::RegisterBenchmark("resident with snapshots/cow::Heap", resident_ratio_with_snapshots<CowHeap>)
-      ->Iterations(1)->Unit(benchmark::kMillisecond);
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond);
 
   Report report;
   if (!run(argc, argv, report)) return 1;

@@ -86,15 +86,19 @@ std::string title(const char* measurement) {
 
 template <class Allocator>
 void add_time(int threads) {
-  benchmark::RegisterBenchmark(title<Allocator>("mix").c_str(), time_of_mix<Allocator>)->Threads(threads)->UseRealTime();
+  benchmark::RegisterBenchmark(title<Allocator>("mix").c_str(), time_of_mix<Allocator>)
+      ->Threads(threads)
+      ->UseRealTime();
 }
 
 template <class Allocator>
 void add_memory() {
   benchmark::RegisterBenchmark(title<Allocator>("dirtied").c_str(), pages_dirtied<Allocator>)
-      ->Iterations(1)->Unit(benchmark::kMillisecond);
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark(title<Allocator>("resident").c_str(), resident_ratio<Allocator>)
-      ->Iterations(1)->Unit(benchmark::kMillisecond);
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond);
 }
 
 }  // namespace cow::bench

@@ -32,7 +32,10 @@ template <class Allocator>
 class Mix {
  public:
   Mix(Allocator& heap, std::size_t live, std::uint64_t seed)
-      : heap_(heap), live_(live), random_(seed), table_(live * sizeof(Entry)),
+      : heap_(heap),
+        live_(live),
+        random_(seed),
+        table_(live * sizeof(Entry)),
         entries_(reinterpret_cast<Entry*>(table_.data())) {
     for (std::size_t i = 0; i < live_; ++i) fill(entries_[i]);
   }

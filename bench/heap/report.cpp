@@ -52,7 +52,8 @@ double Report::median(const std::string& name) const {
 }
 
 void print_figures(const Report& report, const std::vector<std::string>& heaps) {
-  std::printf("\n%-20s %14s %14s %14s %14s\n", "medians", "ns, 1 thread", "ns, 4 threads", "pages dirtied", "resident/live");
+  std::printf("\n%-20s %14s %14s %14s %14s\n", "medians", "ns, 1 thread", "ns, 4 threads", "pages dirtied",
+              "resident/live");
   for (const std::string& heap : heaps) {
     std::printf("%-20s", heap.c_str());
     const double ns1 = report.median("mix/" + heap + "/real_time/threads:1");

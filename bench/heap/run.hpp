@@ -11,7 +11,8 @@
 namespace cow::bench {
 
 inline bool run(int argc, char** argv, Report& report) {
-  std::vector<std::string> arguments{argv[0], "--benchmark_repetitions=7", "--benchmark_enable_random_interleaving=true",
+  std::vector<std::string> arguments{argv[0], "--benchmark_repetitions=7",
+                                     "--benchmark_enable_random_interleaving=true",
                                      "--benchmark_report_aggregates_only=true", "--benchmark_min_time=0.3"};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
   std::vector<char*> pointers;
