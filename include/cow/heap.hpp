@@ -33,7 +33,7 @@ struct HeapStats {
   std::uint64_t used_bytes = 0;         ///< pages that hold live blocks, whole
   std::uint64_t kept_bytes = 0;         ///< free pages whose memory is kept for the next allocations
   std::uint64_t bookkeeping_bytes = 0;  ///< the part of the heap's own books that is in use
-  std::uint64_t refused_frees = 0;      ///< calls of deallocate() that were no live block's, by any handle of this arena
+  std::uint64_t refused_frees = 0;  ///< calls of deallocate() that were no live block's, by any handle of this arena
 };
 
 /// What check() found.

@@ -12,7 +12,8 @@ Heap::Heap(Arena& arena) : core_(&detail::HeapCore::of(arena.ref())) { core_->at
 
 void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
   if (!std::has_single_bit(alignment)) {
-    throw std::invalid_argument("cow::Heap::allocate: an alignment is a power of two, not " + std::to_string(alignment));
+    throw std::invalid_argument("cow::Heap::allocate: an alignment is a power of two, not " +
+                                std::to_string(alignment));
   }
   if (void* const block = core_->allocate(bytes, alignment)) return block;
   throw std::bad_alloc();

@@ -78,14 +78,18 @@ class Checker {
   /// The number of units that belong to it, 0 if it cannot be known.
   std::size_t check_unit(std::size_t at, const Unit& unit) {
     switch (unit.tag().kind()) {
-      case UnitKind::slab: return check_span(at, unit);
+      case UnitKind::slab:
+        return check_span(at, unit);
       case UnitKind::large:
         ++large_blocks_;
         large_units_ += unit.length;
         return unit.length;
-      case UnitKind::free_clean: return check_run(at, unit, clean_);
-      case UnitKind::free_dirty: return check_run(at, unit, dirty_);
-      default: return 0;
+      case UnitKind::free_clean:
+        return check_run(at, unit, clean_);
+      case UnitKind::free_dirty:
+        return check_run(at, unit, dirty_);
+      default:
+        return 0;
     }
   }
 
@@ -113,8 +117,8 @@ class Checker {
     for (unsigned rest = 1; rest < cls.span_units; ++rest) {
       const UnitTag expected(UnitKind::slab_rest, tag.size_class(), rest);
       const UnitTag actual = books_.units[at + rest].tag();
-      if (actual != expected) found_.add("unit {where} has the tag {found}, not {expected}", at + rest, actual.word(),
-                                         expected.word());
+      if (actual != expected)
+        found_.add("unit {where} has the tag {found}, not {expected}", at + rest, actual.word(), expected.word());
     }
     check_free_bits(at, head, cls);
     ClassCount& count = counts_[tag.shard()][tag.size_class()];
@@ -128,7 +132,8 @@ class Checker {
     unsigned bits = 0;
     for (const std::uint64_t word : head.free_bits) bits += static_cast<unsigned>(std::popcount(word));
     if (bits != head.free_blocks) {
-      found_.add("the span at unit {where} counts {expected} free blocks and marks {found}", at, bits, head.free_blocks);
+      found_.add("the span at unit {where} counts {expected} free blocks and marks {found}", at, bits,
+                 head.free_blocks);
     }
     for (unsigned block = cls.blocks; block < max_span_blocks; ++block) {
       if ((head.free_bits[block / 64] >> block % 64 & 1) != 0) {
@@ -237,13 +242,13 @@ class Checker {
     bool sound = true;
     for (const UnitList* list : {&state.ready, &state.hollow, &state.cold}) {
       sound = sound && walk_list(*list, [&](const Unit& unit) {
-        return ++listed <= count.partial_spans && unit.free_blocks != 0 &&
-               unit.tag() == UnitTag(UnitKind::slab, size_class, shard);
-      });
+                return ++listed <= count.partial_spans && unit.free_blocks != 0 &&
+                       unit.tag() == UnitTag(UnitKind::slab, size_class, shard);
+              });
     }
     if (!sound || listed != count.partial_spans) {
-      found_.add("the lists of spans of blocks of {where} bytes are damaged: {found} of {expected} spans on them", where,
-                 listed, count.partial_spans);
+      found_.add("the lists of spans of blocks of {where} bytes are damaged: {found} of {expected} spans on them",
+                 where, listed, count.partial_spans);
     }
   }
 
@@ -253,7 +258,8 @@ class Checker {
   }
 
   void check_root() {
-    if (header_.root != 0 && !root_is_used_) found_.add("the root, at offset {where}, is not in any block", header_.root);
+    if (header_.root != 0 && !root_is_used_)
+      found_.add("the root, at offset {where}, is not in any block", header_.root);
   }
 
   const Books& books_;

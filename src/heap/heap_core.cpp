@@ -8,7 +8,6 @@
 #include <string>
 
 #include "heap/heap_check.hpp"
-#include "heap/thread_slot.hpp"
 
 namespace cow::detail {
 
@@ -99,25 +98,14 @@ void* HeapCore::allocate_large(std::size_t bytes, std::size_t alignment) {
   return first != 0 ? context_.books.address_of(first) : nullptr;
 }
 
-unsigned HeapCore::home_shard() const noexcept { return thread_slot() & (context_.books.geometry.shard_count - 1); }
-
-/// The first unit of the span or large block that this address may belong to.
-Unit* HeapCore::first_unit_at(const void* block) noexcept {
-  const auto offset = reinterpret_cast<std::uintptr_t>(block) - reinterpret_cast<std::uintptr_t>(context_.books.base);
-  if (offset >= context_.capacity) return nullptr;
-  Unit* const unit = context_.books.units + (offset >> unit_shift);
-  const UnitTag tag = unit->tag();
-  if (tag.kind() != UnitKind::slab_rest) return unit;
-  return tag.distance_to_first() <= offset >> unit_shift ? unit - tag.distance_to_first() : nullptr;
-}
-
 void HeapCore::deallocate(void* block) noexcept {
   if (block == nullptr) return;
   const auto* const at = static_cast<const std::byte*>(block);
   Unit* const head = first_unit_at(block);
   const bool done = head != nullptr && (head->tag().kind() == UnitKind::large ? deallocate_large(*head, at)
                                                                               : slabs_.deallocate(*head, at));
-  if (!done) [[unlikely]] context_.refuse(block);
+  if (!done) [[unlikely]]
+    context_.refuse(block);
 }
 
 bool HeapCore::deallocate_large(Unit& head, const std::byte* block) noexcept {
@@ -171,7 +159,8 @@ void HeapCore::set_root(const void* root, std::uint64_t type) {
   const PageGuard guard(context_.page_lock);
   context_.require_heap();
   Header& header = *context_.books.header;
-  header.root = root == nullptr ? 0 : static_cast<std::uint64_t>(static_cast<const std::byte*>(root) - context_.books.base);
+  header.root =
+      root == nullptr ? 0 : static_cast<std::uint64_t>(static_cast<const std::byte*>(root) - context_.books.base);
   header.root_type = type;
 }
 

@@ -10,6 +10,7 @@
 #include "heap/registry.hpp"
 #include "heap/runs.hpp"
 #include "heap/slabs.hpp"
+#include "heap/thread_slot.hpp"
 
 namespace cow::detail {
 
@@ -50,8 +51,19 @@ class HeapCore final : public CutHook, private RegistryEntry {
   void* allocate_large(std::size_t bytes, std::size_t alignment);
   bool resize_large(Unit& head, std::size_t bytes);
   bool deallocate_large(Unit& head, const std::byte* block) noexcept;
-  Unit* first_unit_at(const void* block) noexcept;
-  unsigned home_shard() const noexcept;
+
+  unsigned home_shard() const noexcept { return thread_slot() & (context_.books.geometry.shard_count - 1); }
+
+  /// The first unit of the span or large block that this address may belong to.
+  Unit* first_unit_at(const void* block) const noexcept {
+    const auto begin = reinterpret_cast<std::uintptr_t>(context_.books.base);
+    const auto offset = reinterpret_cast<std::uintptr_t>(block) - begin;
+    if (offset >= context_.capacity) return nullptr;
+    Unit* const unit = context_.books.units + (offset >> unit_shift);
+    const UnitTag tag = unit->tag();
+    if (tag.kind() != UnitKind::slab_rest) return unit;
+    return tag.distance_to_first() <= offset >> unit_shift ? unit - tag.distance_to_first() : nullptr;
+  }
 
   HeapContext context_;
   Runs runs_{context_};

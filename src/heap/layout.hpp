@@ -42,8 +42,8 @@ class UnitTag {
   constexpr std::uint32_t word() const noexcept { return word_; }
   constexpr UnitKind kind() const noexcept { return static_cast<UnitKind>(word_ & 0xff); }
   constexpr unsigned size_class() const noexcept { return word_ >> 8 & 0xff; }
-  constexpr unsigned shard() const noexcept { return word_ >> 16; }               // of a slab
-  constexpr unsigned distance_to_first() const noexcept { return word_ >> 16; }   // of a slab_rest
+  constexpr unsigned shard() const noexcept { return word_ >> 16; }              // of a slab
+  constexpr unsigned distance_to_first() const noexcept { return word_ >> 16; }  // of a slab_rest
   friend constexpr bool operator==(UnitTag, UnitTag) noexcept = default;
 
  private:
@@ -81,9 +81,9 @@ struct ByLength {
 
 using UnitList = boost::intrusive::list<Unit, boost::intrusive::member_hook<Unit, ListHook, &Unit::link>,
                                         boost::intrusive::constant_time_size<false>>;
-using UnitTree = boost::intrusive::set<Unit, boost::intrusive::member_hook<Unit, TreeHook, &Unit::by_size>,
-                                       boost::intrusive::compare<ByLength>,
-                                       boost::intrusive::constant_time_size<false>>;
+using UnitTree =
+    boost::intrusive::set<Unit, boost::intrusive::member_hook<Unit, TreeHook, &Unit::by_size>,
+                          boost::intrusive::compare<ByLength>, boost::intrusive::constant_time_size<false>>;
 
 /// The spans of one size class in one shard that have free blocks. Full spans are on no list.
 struct ClassState {

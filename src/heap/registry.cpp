@@ -20,12 +20,11 @@ struct ByAddress {
   const void* operator()(const RegistryEntry& entry) const noexcept { return entry.arena_begin; }
 };
 
-using Entries =
-    boost::intrusive::multiset<RegistryEntry,
-                               boost::intrusive::member_hook<RegistryEntry, boost::intrusive::set_member_hook<>,
-                                                             &RegistryEntry::by_address>,
-                               boost::intrusive::key_of_value<ByAddress>, boost::intrusive::compare<std::less<>>,
-                               boost::intrusive::constant_time_size<false>>;
+using Entries = boost::intrusive::multiset<
+    RegistryEntry,
+    boost::intrusive::member_hook<RegistryEntry, boost::intrusive::set_member_hook<>, &RegistryEntry::by_address>,
+    boost::intrusive::key_of_value<ByAddress>, boost::intrusive::compare<std::less<>>,
+    boost::intrusive::constant_time_size<false>>;
 
 struct Registry {
   std::mutex mutex;

@@ -54,7 +54,8 @@ constexpr SizeClass make(Choice choice) {
   made.block_bytes = choice.block_bytes;
   made.span_units = choice.span_units;
   made.blocks = static_cast<std::uint16_t>(choice.span_units * unit_bytes / choice.block_bytes);
-  made.reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + choice.block_bytes - 1) / choice.block_bytes);
+  made.reciprocal =
+      static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + choice.block_bytes - 1) / choice.block_bytes);
   return made;
 }
 

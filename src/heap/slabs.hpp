@@ -47,7 +47,15 @@ class Slabs {
   // These two are true if the runs now keep more memory than is likely to be wanted.
   bool became_empty(Unit& head, ClassState& state, const SizeClass& cls);
   bool release(Unit& head, ClassState& state, const SizeClass& cls);
-  Place place_of(const Unit& head, const std::byte* block) const noexcept;
+
+  Place place_of(const Unit& head, const std::byte* block) const noexcept {
+    const unsigned size_class = head.tag().size_class();
+    if (size_class >= size_class_count) return {0, false};
+    const SizeClass& cls = size_classes[size_class];
+    const auto offset = static_cast<std::size_t>(block - start_of(head));
+    const unsigned index = cls.block_at(offset);
+    return {index, index < cls.blocks && std::size_t{index} * cls.block_bytes == offset};
+  }
   std::byte* start_of(const Unit& head) const noexcept {
     return context_.books.address_of(context_.books.index_of(head));
   }

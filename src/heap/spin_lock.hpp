@@ -11,7 +11,8 @@ namespace cow::detail {
 class SpinLock {
  public:
   void lock() noexcept {
-    if (taken_.exchange(true, std::memory_order_acquire)) [[unlikely]] wait_and_lock();
+    if (taken_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      wait_and_lock();
   }
   void unlock() noexcept { taken_.store(false, std::memory_order_release); }
 

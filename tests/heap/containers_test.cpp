@@ -34,8 +34,12 @@ std::string random_text(Random& random) {
   return text;
 }
 
-String in_arena(const std::string& text, const Heap& heap) { return String(text.data(), text.size(), Allocator<char>(heap)); }
-bool same(const String& a, const std::string& b) { return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin()); }
+String in_arena(const std::string& text, const Heap& heap) {
+  return String(text.data(), text.size(), Allocator<char>(heap));
+}
+bool same(const String& a, const std::string& b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
+}
 
 /// How one kind of container is changed at random, the same way as its reference, and compared with it.
 template <class Map>
@@ -169,13 +173,15 @@ class Containers : public testing::Test {};
 
 using Entry = std::pair<const int, String>;
 using FlatEntry = std::pair<int, String>;
-using Kinds = testing::Types<
-    IntMap<bc::map<int, String, std::less<int>, Allocator<Entry>>>,
-    IntMap<bc::flat_map<int, String, std::less<int>, Allocator<FlatEntry>>>,
-    IntMap<boost::unordered_map<int, String, boost::hash<int>, std::equal_to<int>, Allocator<Entry>>>,
-    Numbers<bc::vector<int, Allocator<int>>, std::vector<int>>, Numbers<bc::deque<int, Allocator<int>>, std::deque<int>>,
-    Numbers<bc::list<int, Allocator<int>>, std::list<int>>, Numbers<std::vector<int, Allocator<int>>, std::vector<int>>,
-    Numbers<std::deque<int, Allocator<int>>, std::deque<int>>, Strings, IntrusiveSet>;
+using Kinds =
+    testing::Types<IntMap<bc::map<int, String, std::less<int>, Allocator<Entry>>>,
+                   IntMap<bc::flat_map<int, String, std::less<int>, Allocator<FlatEntry>>>,
+                   IntMap<boost::unordered_map<int, String, boost::hash<int>, std::equal_to<int>, Allocator<Entry>>>,
+                   Numbers<bc::vector<int, Allocator<int>>, std::vector<int>>,
+                   Numbers<bc::deque<int, Allocator<int>>, std::deque<int>>,
+                   Numbers<bc::list<int, Allocator<int>>, std::list<int>>,
+                   Numbers<std::vector<int, Allocator<int>>, std::vector<int>>,
+                   Numbers<std::deque<int, Allocator<int>>, std::deque<int>>, Strings, IntrusiveSet>;
 TYPED_TEST_SUITE(Containers, Kinds);
 
 template <class Kind>

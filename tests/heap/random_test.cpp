@@ -1,4 +1,5 @@
-// Promise: any sequence of operations, snapshots, rollbacks and clones keeps every block and a sound heap. Replay: COW_SEED.
+// Promise: any sequence of operations, snapshots, rollbacks and clones keeps every block and a sound heap. Replay:
+// COW_SEED.
 #include <algorithm>
 #include <cstdio>
 #include <memory>

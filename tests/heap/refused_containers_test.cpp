@@ -6,11 +6,11 @@
 #include <fstream>
 #include <string>
 
-#include <unistd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#include <boost/version.hpp>
 #include <gtest/gtest.h>
+#include <boost/version.hpp>
 
 namespace cow::test {
 namespace {
@@ -43,8 +43,8 @@ Outcome run(const std::string& command) {
 /// Asks the compiler about a program that fills a container in an arena.
 Outcome compile(const std::string& includes, const std::string& type, const std::string& use) {
   static int programs = 0;
-  const fs::path source = fs::temp_directory_path() / ("cow-refused-" + std::to_string(::getpid()) + "-" +
-                                                       std::to_string(++programs) + ".cpp");
+  const fs::path source = fs::temp_directory_path() /
+                          ("cow-refused-" + std::to_string(::getpid()) + "-" + std::to_string(++programs) + ".cpp");
   std::ofstream(source) << "#include <cow/allocator.hpp>\n"
                         << includes << "\nvoid use(cow::Heap& heap) {\n  " << type
                         << " container{cow::Allocator<int>(heap)};\n  " << use << "\n}\n";
@@ -83,7 +83,8 @@ TEST_P(Container, is_refused_by_name_if_it_hides_raw_pointers) {
 INSTANTIATE_TEST_SUITE_P(
     Standard, Container,
     testing::Values(
-        Case{"vector", "#include <vector>", "std::vector<int, " ALLOCATOR("int") ">", "container.push_back(1);", nullptr},
+        Case{"vector", "#include <vector>", "std::vector<int, " ALLOCATOR("int") ">", "container.push_back(1);",
+             nullptr},
         Case{"deque", "#include <deque>", "std::deque<int, " ALLOCATOR("int") ">", "container.push_back(1);", nullptr},
         Case{"list", "#include <list>", "std::list<int, " ALLOCATOR("int") ">", "container.push_back(1);",
              "boost::container::list"},
@@ -94,11 +95,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"set", "#include <set>", "std::set<int, std::less<int>, " ALLOCATOR("int") ">", "container.insert(1);",
              "flat_set"},
         Case{"unordered_map", "#include <unordered_map>",
-             "std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, " ALLOCATOR("std::pair<const int, int>") ">",
+             "std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, " ALLOCATOR(
+                 "std::pair<const int, int>") ">",
              "container[1] = 1;", "boost::unordered_map"},
         Case{"unordered_set", "#include <unordered_set>",
-             "std::unordered_set<int, std::hash<int>, std::equal_to<int>, " ALLOCATOR("int") ">", "container.insert(1);",
-             "boost::unordered_map"},
+             "std::unordered_set<int, std::hash<int>, std::equal_to<int>, " ALLOCATOR("int") ">",
+             "container.insert(1);", "boost::unordered_map"},
         Case{"vector_of_bool", "#include <vector>", "std::vector<bool, " ALLOCATOR("bool") ">",
              "container.push_back(true);", "boost::container::vector<bool>"},
         Case{"string", "#include <string>", "std::basic_string<char, std::char_traits<char>, " ALLOCATOR("char") ">",

@@ -28,7 +28,8 @@ class Churner {
 
   void step() {
     if (blocks_.size() < 500 && random_.below(5) < 3) {
-      blocks_.push_back(allocate_block(heap_, arena_, 1 + random_.below(std::size_t{1} << random_.below(largest_)), value_));
+      blocks_.push_back(
+          allocate_block(heap_, arena_, 1 + random_.below(std::size_t{1} << random_.below(largest_)), value_));
       return;
     }
     if (blocks_.empty()) return;

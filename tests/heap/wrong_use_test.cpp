@@ -23,9 +23,9 @@ TEST(WrongFree, of_pointers_that_are_no_live_block_is_refused_and_named) {
   auto* const medium = static_cast<std::byte*>(heap.allocate(5'000));
   auto* const large = static_cast<std::byte*>(heap.allocate(mib));
   int foreign = 0;
-  const std::vector<void*> wrong{&foreign,      arena.data(),     small + 1,           small + 112,
-                                 medium + 4096, large + 4096,     large + 16,          arena.data() + 8 * mib,
-                                 small - 4096,  arena.data() - 1, arena.data() + 16 * mib};
+  const std::vector<void*> wrong{
+      &foreign,   arena.data(),           small + 1,    small + 112,      medium + 4096,          large + 4096,
+      large + 16, arena.data() + 8 * mib, small - 4096, arena.data() - 1, arena.data() + 16 * mib};
   for (void* const pointer : wrong) {
     heap.deallocate(pointer);
     EXPECT_EQ(heap.usable_size(pointer), 0u);
@@ -171,9 +171,7 @@ TEST_F(Damage, to_a_spans_books_is_named) {
   expect_named("free blocks and marks", [&] { ++partial_slab().free_blocks; });
   expect_named("marks block", [&] { partial_slab().free_bits[3] |= std::uint64_t{1} << 63; });
   expect_named("has the tag", [&] { unit_of(detail::UnitKind::slab_rest).set_tag(detail::UnitTag()); });
-  expect_named("does not exist", [&] {
-    partial_slab().set_tag(detail::UnitTag(detail::UnitKind::slab, 200, 0));
-  });
+  expect_named("does not exist", [&] { partial_slab().set_tag(detail::UnitTag(detail::UnitKind::slab, 200, 0)); });
   expect_named("leads out", [&] { partial_slab().set_tag(detail::UnitTag(std::uint32_t{77})); });
 }
 
