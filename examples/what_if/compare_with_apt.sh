@@ -39,8 +39,9 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/lists/partial"
 touch "$scratch/extended_states"
-sed -E '/^(Essential|Protected|Important):/d' "$file" > "$scratch/status"
-architecture=$(awk '$1 == "Package:" { name = $2 } $1 == "Architecture:" && name == "dpkg" { print $2; exit }' "$file")
+cp "$file" "$scratch/marked"  # Both are asked about one copy, whatever is installed meanwhile.
+sed -E '/^(Essential|Protected|Important):/d' "$scratch/marked" > "$scratch/status"
+architecture=$(awk '$1 == "Package:" { name = $2 } $1 == "Architecture:" && name == "dpkg" { print $2; exit }' "$scratch/marked")
 
 plain_apt() {
   apt-get --simulate \
@@ -59,7 +60,7 @@ removed_names() { sed -nE 's/^Remv ([^ ]+) .*/\1/p' | sort -u; }
 # The packages that apt keeps unless told otherwise twice: those marked so, and itself.
 marked_names() {
   echo apt
-  awk '$1 == "Package:" { name = $2 } /^(Essential|Protected|Important): yes$/ { print name }' "$file"
+  awk '$1 == "Package:" { name = $2 } /^(Essential|Protected|Important): yes$/ { print name }' "$scratch/marked"
 }
 
 # One line on what apt says when nothing is taken from it. Expects what_if's answer in "$scratch/ours".
@@ -67,7 +68,8 @@ as_this_machine_has_it() {
   local output=$scratch/as-is new newer kept marked
   marked=$(comm -12 "$scratch/ours" <(marked_names | sort -u) | grep -cvxF "$1" || true)
   if ! apt-get --simulate remove "$1" > "$output" 2>&1; then
-    if ((marked > 0)); then echo "refuses: $marked essential ones would have to go"
+    if ((marked > 0)); then echo "refuses: essential packages would have to go ($marked)"
+    elif grep -q '^E: Error, pkgProblemResolver' "$output"; then echo "refuses: its resolver gives up"
     else echo "refuses: $(grep -m1 '^E:' "$output")"; fi
     return
   fi
@@ -79,26 +81,26 @@ as_this_machine_has_it() {
   ((kept == 0)) || printf ', keeps %d' "$kept"
   ((new == 0)) || printf ', installs %d' "$new"
   ((newer == 0)) || printf ', upgrades %d' "$newer"
-  ((marked == 0)) || printf ', warns of %d essential ones' "$marked"
+  ((marked == 0)) || printf ', of which essential %d' "$marked"
   echo
 }
 
 plain_apt check > "$scratch/check" || skip "apt finds $file inconsistent: $(grep -m1 '^E:' "$scratch/check")"
 
 if [[ $all == yes ]]; then
-  mapfile -t packages < <(awk '$1 == "Package:" { name = $2 } /^Status: [^ ]+ [^ ]+ installed$/ { print name }' "$file")
+  mapfile -t packages < <(awk '$1 == "Package:" { name = $2 } /^Status: [^ ]+ [^ ]+ installed$/ { print name }' "$scratch/status")
 elif [[ ${#packages[@]} == 0 ]]; then
   for package in libc6 libgcc-s1 libstdc++6 zlib1g libssl3 libx11-6 libglib2.0-0 debconf perl perl-base python3 \
                  libpython3.11-stdlib systemd openssl ca-certificates apt dpkg gcc gcc-12-base curl libcurl4 \
                  git tzdata; do
-    ! grep -qx "Package: $package" "$file" || packages+=("$package")
+    ! grep -qx "Package: $package" "$scratch/status" || packages+=("$package")
   done
 fi
 
 differing=0
 printf '%-32s %8s %8s  %s\n' package what_if apt ''
 for package in "${packages[@]}"; do
-  "$what_if" --names "$file" "$package" | sort -u > "$scratch/ours"
+  "$what_if" --names "$scratch/status" "$package" | sort -u > "$scratch/ours"
   plain_apt remove "$package" > "$scratch/apt" || true
   removed_names < "$scratch/apt" > "$scratch/theirs"
   verdict=same

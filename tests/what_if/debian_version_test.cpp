@@ -37,6 +37,7 @@ TEST(DebianVersion, finds_versions_the_same_that_are_written_differently) {
 TEST(DebianVersion, takes_the_last_dash_for_the_revision_and_the_first_colon_for_the_epoch) {
   EXPECT_TRUE(compare_versions("1-2-3", "1-2-4") < 0);
   EXPECT_TRUE(compare_versions("1-10-1", "1-9-2") > 0);
+  EXPECT_TRUE(compare_versions("1-a", "1-2-b") < 0);  // 1 and 1-2, not a and 2-b
   EXPECT_TRUE(compare_versions("1:2:3", "1:2:10") < 0);
 }
 
