@@ -1,4 +1,4 @@
-// Promise: prepare_write makes pages writable without faults, so that system calls can fill them; nothing shared changes.
+// Promise: prepare_write makes pages writable without faults, so that system calls can fill them; what is shared stays.
 #include <cerrno>
 #include <string>
 

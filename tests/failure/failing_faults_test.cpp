@@ -8,6 +8,8 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -15,9 +17,11 @@
 #include "os.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
+#include "support/environment.hpp"
 #include "support/family.hpp"
 #include "support/foreign_page.hpp"
 #include "support/pages.hpp"
+#include "support/refuse_memory.hpp"
 
 namespace cow::test {
 namespace {
@@ -76,6 +80,7 @@ Request parsed(const std::string& argument) {
 constexpr int wrote_without_failure = 0;
 constexpr int wrote_in_spite_of_failure = 3;
 constexpr int went_wrong = 1;
+constexpr int cannot_refuse = 77;
 
 COW_CHILD_BODY(write_and_die) {
   ::signal(SIGSEGV, SIG_DFL);
@@ -91,6 +96,7 @@ COW_CHILD_BODY(write_and_die) {
 }
 
 sigjmp_buf way_out;
+volatile int rounds = 0;
 void jump_out(int, siginfo_t*, void*) { siglongjmp(way_out, 1); }
 
 void jump_out_of_both() {
@@ -124,6 +130,35 @@ COW_CHILD_BODY(write_and_jump_out) {
   return injected ? wrote_in_spite_of_failure : wrote_without_failure;
 }
 
+// Not one call fails but all of them: there is no other way left.
+COW_CHILD_BODY(write_without_memory_and_die) {
+  ::signal(SIGSEGV, SIG_DFL);
+  ::signal(SIGBUS, SIG_DFL);
+  const Request request = parsed(argument);
+  Family family(Arena(options_for(request.barrier, Family::pages)));
+  const Target target = request.choose(family);
+  if (!refuse_memory_from_now_on()) return cannot_refuse;
+  put_mark(target.painted->arena(), target.page, 77);
+  return went_wrong;
+}
+
+COW_CHILD_BODY(write_without_memory_and_jump_out) {
+  jump_out_of_both();
+  const Request request = parsed(argument);
+  Family family(Arena(options_for(request.barrier, Family::pages)));
+  const Target target = request.choose(family);
+  family.expect_intact();
+  if (!refuse_memory_from_now_on()) return cannot_refuse;
+  while (rounds < 3) {
+    rounds = rounds + 1;
+    if (sigsetjmp(way_out, 1) != 0) continue;
+    put_mark(target.painted->arena(), target.page, 77);
+    return went_wrong;
+  }
+  family.expect_intact();
+  return testing::Test::HasFailure() ? went_wrong : 0;
+}
+
 class FailingFaults : public testing::TestWithParam<std::tuple<std::string, Barrier>> {
  protected:
   void SetUp() override {
@@ -153,6 +188,23 @@ TEST_P(FailingFaults, leave_everything_to_who_jumps_out_of_them) {
     ASSERT_TRUE(result.exited_with(wrote_in_spite_of_failure)) << "when call " << nth << " fails: " << result.how();
   }
   FAIL() << "the write never completes";
+}
+
+TEST_P(FailingFaults, without_any_memory_left_are_told_in_one_line_and_are_deadly) {
+  if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
+  const ChildResult result = run_child("write_without_memory_and_die", request(1));
+  if (result.exited_with(cannot_refuse)) GTEST_SKIP() << "this sandbox allows no filters";
+  const bool died = result.died_by(SIGSEGV) ||
+                    (std::get<1>(GetParam()) == Barrier::userfaultfd && result.died_by(SIGBUS));
+  ASSERT_TRUE(died) << result.how();
+  ASSERT_EQ(std::count(result.error_text.begin(), result.error_text.end(), '\n'), 1) << result.error_text;
+}
+
+TEST_P(FailingFaults, without_any_memory_left_change_nothing) {
+  if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
+  const ChildResult result = run_child("write_without_memory_and_jump_out", request(1));
+  if (result.exited_with(cannot_refuse)) GTEST_SKIP() << "this sandbox allows no filters";
+  ASSERT_TRUE(result.exited_with(0)) << result.how();
 }
 
 std::vector<std::string> names_of_kinds() {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
@@ -24,7 +25,8 @@ class SharedMark {
   SharedMark() : fd_(::memfd_create("seed", 0)) {
     if (::ftruncate(fd_, static_cast<off_t>(page_size())) == 0) map();
   }
-  SharedMark(SharedMark&& from) noexcept : fd_(std::exchange(from.fd_, -1)), mark_(std::exchange(from.mark_, nullptr)) {}
+  SharedMark(SharedMark&& from) noexcept
+      : fd_(std::exchange(from.fd_, -1)), mark_(std::exchange(from.mark_, nullptr)) {}
   SharedMark& operator=(SharedMark&&) = delete;
   ~SharedMark() {
     if (mark_ != nullptr) ::munmap(mark_, page_size());

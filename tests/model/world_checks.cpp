@@ -97,8 +97,7 @@ void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) con
   for (const PageRange& range : ranges) {
     require(range.count > 0 && range.first >= end && range.count <= pages - range.first, "changed ranges are untidy");
     end = range.first + range.count;
-    std::fill(named.begin() + static_cast<std::ptrdiff_t>(range.first), named.begin() + static_cast<std::ptrdiff_t>(end),
-              true);
+    for (std::size_t page = range.first; page < end; ++page) named[page] = true;
   }
   for (std::size_t page = 0; page < pages; ++page) {
     const bool same = std::memcmp(arena.content.data() + page * page_size(),

@@ -1,0 +1,32 @@
+// A process for which the kernel has no memory any more, from some moment on, for good: a seccomp filter.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+namespace cow::test {
+
+/// From here on each call that asks for memory, mappings or protection fails with ENOMEM. Cannot be undone.
+/// False where the sandbox allows no filters.
+inline bool refuse_memory_from_now_on() {
+  ::mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the C library goes on with brk(), which is left alone
+  constexpr std::uint32_t refused[] = {SYS_mmap, SYS_mprotect, SYS_madvise, SYS_mremap,
+                                       SYS_fallocate, SYS_pwrite64, SYS_ioctl};
+  constexpr std::size_t count = sizeof refused / sizeof refused[0];
+  sock_filter program[count + 3] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  for (std::size_t i = 0; i < count; ++i)
+    program[i + 1] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[i], static_cast<std::uint8_t>(count - i), 0);
+  program[count + 1] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  program[count + 2] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM);
+  const sock_fprog filter = {static_cast<unsigned short>(count + 3), program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+}  // namespace cow::test
