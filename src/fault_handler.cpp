@@ -1,6 +1,7 @@
 // Layer 6: the path of a fault. Cheapest rejection first: an address that is nobody's costs one walk over the registry.
 #include "fault_handler.hpp"
 
+#include <atomic>
 #include <cstdint>
 
 #include "arena_books.hpp"
@@ -10,11 +11,13 @@
 #include "fault_registry.hpp"
 #include "fault_report.hpp"
 #include "os.hpp"
+#include "tick_clock.hpp"
 
 namespace cow {
 namespace {
 
 PreviousAction previous_segv, previous_bus;
+std::atomic<FaultObserver> fault_observer{nullptr};
 
 Verdict report(const FaultSlot& slot, const void* address, const char* access, const char* why, int error = 0) noexcept {
   ReportLine line;
@@ -43,6 +46,14 @@ Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noex
     return report(slot, address, "write", "no memory for the duplicate of the page; raise the limit or write less", error.code);
   }
   return Verdict::resolved;
+}
+
+FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64_t began) noexcept {
+  const std::uint64_t copied = books.made_writable.copied() - copied_before;
+  if (copied > 1) books.copied_along += copied - 1;
+  const std::uint64_t ns = TickClock::nanoseconds(began, TickClock::now());
+  books.handler_time.add(ns);
+  return {&books, copied, ns};
 }
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
@@ -93,10 +104,23 @@ Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
   if (slot->lock.held_by_this_thread()) {
     return report(*slot, address, "access", "the library itself was at work on this arena");
   }
-  FaultLockHeld held(slot->lock);
-  if (!slot->contains(reinterpret_cast<std::uintptr_t>(address))) return Verdict::not_ours;
-  return resolve_in_slot(*slot, address, fault_access(ucontext));
+  const std::uint64_t began = TickClock::now();
+  FaultCost cost{};
+  {
+    FaultLockHeld held(slot->lock);
+    if (!slot->contains(reinterpret_cast<std::uintptr_t>(address))) return Verdict::not_ours;
+    const std::uint64_t copied_before = slot->books == nullptr ? 0 : slot->books->made_writable.copied();
+    const Verdict verdict = resolve_in_slot(*slot, address, fault_access(ucontext));
+    if (verdict != Verdict::resolved) return verdict;
+    cost = enter_cost(*slot->books, copied_before, began);
+  }
+  const FaultObserver observer = fault_observer.load(std::memory_order_acquire);
+  if (observer != nullptr) [[unlikely]]
+    observer(cost, ucontext);
+  return Verdict::resolved;
 }
+
+void set_fault_observer(FaultObserver observer) noexcept { fault_observer.store(observer, std::memory_order_release); }
 
 void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept {
   const os::ErrnoKept kept;

@@ -13,6 +13,7 @@
 #include "fault_handler.hpp"
 #include "fault_registry.hpp"
 #include "os.hpp"
+#include "tick_clock.hpp"
 
 namespace cow {
 namespace {
@@ -82,6 +83,7 @@ void prepare_process(bool with_sigbus) {
   if (prepared) return;
   watch_forks_once();
   install_for(SIGSEGV);
+  TickClock::calibrate();
   MappingBudget::set_limit(os::mapping_limit() / 4 * 3);
   prepared = true;
 }

@@ -21,6 +21,16 @@ int block_of(std::uint32_t index) noexcept { return static_cast<int>(std::bit_wi
 std::uint32_t block_start(int block) noexcept { return first_block * ((1u << block) - 1); }
 std::uint32_t block_slots(int block) noexcept { return first_block << block; }
 
+template <class F>
+void for_each_slot(F&& f) noexcept {
+  std::uint32_t left = slot_count.load(std::memory_order_acquire);
+  for (int block = 0; left != 0; ++block) {
+    const std::uint32_t here = left < block_slots(block) ? left : block_slots(block);
+    for (std::uint32_t i = 0; i < here; ++i) f(blocks[block].load(std::memory_order_acquire)[i]);
+    left -= here;
+  }
+}
+
 }  // namespace
 
 FaultSlot* find(const void* pointer) noexcept {
@@ -85,15 +95,16 @@ void give_back(FaultSlot& slot) noexcept {
 }
 
 void for_each_published(void (*f)(FaultSlot&)) noexcept {
-  std::uint32_t left = slot_count.load(std::memory_order_acquire);
-  for (int block = 0; left != 0; ++block) {
-    const std::uint32_t here = left < block_slots(block) ? left : block_slots(block);
-    for (std::uint32_t i = 0; i < here; ++i) {
-      FaultSlot& slot = blocks[block].load(std::memory_order_relaxed)[i];
-      if (slot.end.load(std::memory_order_relaxed) != 0) f(slot);
-    }
-    left -= here;
-  }
+  for_each_slot([&](FaultSlot& slot) {
+    if (slot.end.load(std::memory_order_relaxed) != 0) f(slot);
+  });
+}
+
+void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) noexcept {
+  for_each_slot([&](FaultSlot& slot) {
+    FaultLockGuard guard(slot.lock);
+    if (slot.books != nullptr && slot.generation == os::process_generation()) f(*slot.books, context);
+  });
 }
 
 void lock_for_fork() noexcept { changes.lock(); }

@@ -40,6 +40,9 @@ void give_back(FaultSlot& slot) noexcept;
 /// Calls f(slot) for each published slot; for the child of a fork(), where nothing else runs.
 void for_each_published(void (*f)(FaultSlot&)) noexcept;
 
+/// Calls f(books, context) for each arena of the process, with its fault lock held: the books stay for that long.
+void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) noexcept;
+
 /// Held over fork(), so that the child finds the registry whole.
 void lock_for_fork() noexcept;
 void unlock_after_fork() noexcept;

@@ -67,6 +67,10 @@ class FrameFile {
   std::uint64_t offset(Frame frame) const noexcept {
     return History::owns(frame) ? history_.offset(frame) : frame.value * page_bytes_;
   }
+  /// Memory behind the file, as the kernel counts it.
+  std::uint64_t allocated_bytes() const noexcept {
+    return os::allocated_bytes(fd_) + os::allocated_bytes(history_.fd());
+  }
   std::size_t page_bytes() const noexcept { return page_bytes_; }
   std::uint64_t pages() const noexcept { return pages_; }
   os::Error punch(Frame first, std::uint64_t count) noexcept {

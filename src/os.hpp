@@ -65,6 +65,11 @@ void close_file(int fd) noexcept;
 Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
 Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
+/// Memory or swap behind a file.
+std::uint64_t allocated_bytes(int fd) noexcept;
+/// The next byte at or after `from` that has memory or swap behind it, or that has none. ENXIO: there is none such.
+Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept;
+Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept;
 
 // -- userfaultfd ------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,9 @@ void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
   stats.pages_sole_owner = books.made_writable.sole_owner;
   stats.pages_moved = books.made_writable.moved;
   stats.pages_to_history = books.made_writable.to_history;
-  stats.bytes_copied = books.bytes(books.made_writable.moved + books.made_writable.to_history);
+  stats.bytes_copied = books.bytes(books.made_writable.copied());
+  stats.pages_copied_along = books.copied_along;
+  stats.handler_time = books.handler_time;
 }
 
 std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
@@ -51,6 +53,19 @@ void add_levels(const ArenaBooks& books, ArenaStats& stats) noexcept {
 
 }  // namespace
 
+ArenaStats ArenaStats::since(const ArenaStats& earlier) const noexcept {
+  ArenaStats difference = *this;
+  for (const auto counter :
+       {&ArenaStats::faults_first_touch, &ArenaStats::faults_sole_owner, &ArenaStats::faults_moved,
+        &ArenaStats::faults_to_history, &ArenaStats::faults_already_done, &ArenaStats::pages_first_touched,
+        &ArenaStats::pages_sole_owner, &ArenaStats::pages_moved, &ArenaStats::pages_to_history,
+        &ArenaStats::bytes_copied, &ArenaStats::pages_copied_along}) {
+    difference.*counter -= earlier.*counter;
+  }
+  difference.handler_time = handler_time.since(earlier.handler_time);
+  return difference;
+}
+
 ArenaStats Arena::stats() const {
   ArenaBooks& books = usable(books_, "stats");
   ArenaStats stats;
@@ -68,6 +83,7 @@ ArenaStats Arena::stats() const {
     stats.history_frames_free = file.history().free_with_memory();
     stats.loose_frames = file.loose_frames();
   }
+  stats.file_bytes = books.family.file.allocated_bytes();
   stats.process_mappings = MappingBudget::used.load(std::memory_order_relaxed);
   stats.process_mapping_budget = MappingBudget::limit();
   return stats;

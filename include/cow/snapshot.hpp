@@ -45,6 +45,11 @@ class Snapshot {
   /// Bytes of address space of the arena it was taken from; 0 when empty.
   std::size_t capacity() const noexcept;
 
+  /// Bytes that no one but this version needs: what dropping all handles on it, and its views, would free for new
+  /// writes. The sum over several snapshots can be less than what dropping all of them frees. Cost: tens of
+  /// nanoseconds for each page written between this snapshot and the next, times the number of clones.
+  std::size_t exclusive_bytes() const;
+
   explicit operator bool() const noexcept { return version_ != nullptr; }
 
   /// Equal when they are handles on the same version. Two snapshots of an arena that was not

@@ -1,0 +1,122 @@
+// Side room: the books' account of the memory file beside the kernel's. Takes one lock at a time.
+#include "cow/memory_account.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "amounts.hpp"
+#include "fault_registry.hpp"
+#include "operation.hpp"
+
+namespace cow {
+namespace {
+
+struct FrameRun {
+  Frame first;
+  std::uint64_t count = 0;
+};
+
+/// The frames of the planes that have memory behind them.
+os::Error list_allocated(const FrameFile& file, BookVector<FrameRun>& runs) noexcept {
+  const int fd = file.fd(Frame{0});
+  for (std::uint64_t at = 0;;) {
+    const os::Result<std::uint64_t> begin = os::next_allocated(fd, at);
+    if (begin.error == os::Error{ENXIO}) return {};
+    if (!begin) return begin.error;
+    const os::Result<std::uint64_t> end = os::next_hole(fd, begin.value);
+    if (!end) return end.error;
+    const std::uint64_t page = file.page_bytes();
+    if (const os::Error error = runs.push_back({{begin.value / page}, (end.value - begin.value) / page})) return error;
+    at = end.value;
+  }
+}
+
+std::uint64_t count_in(const PageSet& set, Pages part) noexcept {
+  std::uint64_t count = 0;
+  for (Pages run = set.next_run(part.first); run.count != 0 && run.first < part.end(); run = set.next_run(run.end())) {
+    count += std::min(run.end(), part.end()) - run.first;
+  }
+  return count;
+}
+
+/// How many frames of a run are in use. The file's lock is held.
+std::uint64_t used_in(const FrameFile& file, const FrameRun& run) noexcept {
+  std::uint64_t used = 0;
+  for (std::uint64_t done = 0; done < run.count;) {
+    const Frame at = run.first + done;
+    const Page page = file.page_of(at);
+    const std::uint64_t count = std::min(run.count - done, file.pages() - page.value);
+    if (const Plane* plane = file.find_plane(at)) used += count_in(plane->used, {page, count});
+    done += count;
+  }
+  return used;
+}
+
+std::uint64_t written_pages(const ArenaBooks& books) noexcept { return books.own.count() - books.blank.count(); }
+
+struct FamilyCount {
+  const Family* family;
+  std::uint64_t pages;
+};
+
+std::uint64_t written_pages_of_all(const Family& family) noexcept {
+  FamilyCount count{&family, 0};
+  fault_registry::for_each_arena(
+      [](ArenaBooks& books, void* context) {
+        FamilyCount& of = *static_cast<FamilyCount*>(context);
+        if (&books.family == of.family) of.pages += written_pages(books);
+      },
+      &count);
+  return count.pages;
+}
+
+}  // namespace
+
+MemoryAccount account_memory(const Arena& arena) {
+  ArenaBooks& books = usable(Access::books(arena), "account_memory");
+  FrameFile& file = books.family.file;
+  BookVector<FrameRun> allocated;
+  throw_if(list_allocated(file, allocated), "listing the memory of an arena");
+  const std::uint64_t all_written = written_pages_of_all(books.family);
+  MemoryAccount account;
+  account.kernel_bytes = file.allocated_bytes();
+  {
+    FaultLockGuard guard(*books.fault_lock);
+    account.live_bytes = books.bytes(written_pages(books));
+  }
+  FaultLockGuard guard(file.lock());
+  std::uint64_t used = 0, with_memory = 0;
+  for (const FrameRun& run : allocated) used += used_in(file, run), with_memory += run.count;
+  account.relatives_bytes = books.bytes(all_written) - account.live_bytes;
+  account.left_behind_bytes = books.bytes(file.frames_used() - all_written);
+  account.history_bytes = books.bytes(file.history().used());
+  account.history_free_bytes = books.bytes(file.history().free_with_memory());
+  account.read_only_bytes = books.bytes(with_memory - used);
+  account.untouched_bytes = books.bytes(file.frames_used() - used);
+  return account;
+}
+
+std::string to_text(const MemoryAccount& account) {
+  std::string text;
+  const auto add = [&](const char* name, std::uint64_t bytes, char sign = ' ') {
+    const std::string amount = readable_bytes(bytes);
+    text.append(1, sign)
+        .append(amount.size() < 10 ? 10 - amount.size() : 1, ' ')
+        .append(amount)
+        .append("  ")
+        .append(name)
+        .append("\n");
+  };
+  add("written by this arena", account.live_bytes);
+  add("written by its relatives", account.relatives_bytes, '+');
+  add("left behind for snapshots, views and clones", account.left_behind_bytes, '+');
+  add("history", account.history_bytes, '+');
+  add("history, free", account.history_free_bytes, '+');
+  add("read, never written", account.read_only_bytes, '+');
+  add("writable, not touched yet", account.untouched_bytes, '-');
+  add("in all", account.total(), '=');
+  add("as the kernel counts", account.kernel_bytes);
+  return text;
+}
+
+}  // namespace cow
