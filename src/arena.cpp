@@ -8,6 +8,7 @@
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
+#include "fork_children.hpp"
 #include "operation.hpp"
 #include "rollback.hpp"
 #include "versions.hpp"
@@ -81,6 +82,7 @@ Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mp
 
 Snapshot Arena::snapshot() {
   ArenaBooks& books = usable(books_, "snapshot");
+  fork_children::release_some_ended();
   const Cut cut(books);
   const Operation operation(books);
   return Access::snapshot(take_version(books));

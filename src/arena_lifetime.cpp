@@ -10,6 +10,7 @@
 #include "barrier.hpp"
 #include "fault_install.hpp"
 #include "fault_registry.hpp"
+#include "fork_cut.hpp"
 #include "operation.hpp"
 #include "versions.hpp"
 
@@ -104,14 +105,18 @@ os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
   if (const os::Error error = map_runs(books.family.file, books.base, books.borrower.base)) return error;
   if (const os::Error error = books.barrier->attach(books)) return error;
   books.count_mappings(books.borrower.base.mappings(books.pages));
-  fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books);
+  fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books, nullptr);
   return {};
+}
+
+/// Faults in it are nobody's any more. No lock is held: see fault_registry::withdraw().
+void withdraw(ArenaBooks& books) noexcept {
+  if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
 }
 
 /// The books let go of the address range, which stays reserved.
 void close_arena(ArenaBooks& books) noexcept {
   if (books.base == nullptr) return;
-  if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
   books.barrier->detach(books);
   books.count_mappings(0 - books.mappings);
   MappingBudget::used.fetch_sub(guard_mappings, std::memory_order_relaxed);
@@ -168,6 +173,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;
+  withdraw(*books.value);
   close_arena(*books.value);
   destroy_books(books.value);
   return {nullptr, error};
@@ -181,6 +187,7 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   const WriteBarrier& barrier = choose_barrier(options.barrier);
   const std::string name = options.name.substr(0, longest_name);
   const std::string what = "creating an arena of " + in_bytes(pages * os::page_size());
+  watch_forks();
   prepare_process(barrier.needs_sigbus);
 
   // The range comes first: nothing else we map can take a fixed address away then.
@@ -238,6 +245,7 @@ void destroy_arena(ArenaBooks* books) noexcept {
   const os::AsyncSignalsBlocked blocked;
   bool last = false;
   std::shared_ptr<CutHook> hook;  // destroyed outside the locks
+  withdraw(*books);
   {
     const Operation operation(*books);
     const bool mapped = books->base != nullptr;

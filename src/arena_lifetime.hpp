@@ -30,6 +30,14 @@ void release_version(Version* version) noexcept;
 Loan* lend_version(Version& version, const char* operation);
 void give_back_loan(Family& family, Loan* loan) noexcept;
 
+struct LentVersion {
+  Version* version = nullptr;  // with a handle; null: there was no memory for it
+  Loan* loan = nullptr;        // null: there was no memory for it, or for the list of runs
+};
+/// Takes the newest version and lends it in one step, unflattened. The operation mutex and the fault lock are held, so that
+/// no write comes in between or after.
+LentVersion take_and_lend(ArenaBooks& books) noexcept;
+
 /// Shows runs read-only over an address range.
 os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept;
 

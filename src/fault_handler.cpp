@@ -102,6 +102,7 @@ Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
   FaultSlot* const slot = fault_registry::find(address);
   if (slot == nullptr || slot->generation != os::process_generation()) return Verdict::not_ours;
   if (slot->lock.held_by_this_thread()) {
+    if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, address, fault_access(ucontext));
     return report(*slot, address, "access", "the library itself was at work on this arena");
   }
   const std::uint64_t began = TickClock::now();

@@ -1,8 +1,6 @@
 // Layer 6: installing. See fault_install.hpp; the public functions are those of cow/faults.hpp.
 #include "fault_install.hpp"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -11,7 +9,6 @@
 
 #include "arena_books.hpp"
 #include "fault_handler.hpp"
-#include "fault_registry.hpp"
 #include "os.hpp"
 #include "tick_clock.hpp"
 
@@ -52,26 +49,9 @@ void install_for(int signo) {
   }
 }
 
-/// In the child of a fork(): the parent's ranges become inaccessible. They are shared memory, which the child must not
-/// write. Runs before fork() returns, so that no code of the child's own comes first.
-void shut_out_child() noexcept {
-  fault_registry::for_each_published([](FaultSlot& slot) {
-    const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed);
-    os::seal_off(reinterpret_cast<void*>(begin), slot.end.load(std::memory_order_relaxed) - begin);
-  });
-  fault_registry::unlock_after_fork();
-}
-
-void watch_forks_once() {
-  static bool watching = false;
-  if (watching) return;
-  os::Error error = os::watch_for_forks();
-  if (!error) error = {::pthread_atfork(fault_registry::lock_for_fork, fault_registry::unlock_after_fork, shut_out_child)};
-  if (error) throw std::system_error(error.code, std::generic_category(), "cow: preparing for fork()");
-  watching = true;
-}
-
 }  // namespace
+
+std::mutex& installation_lock() noexcept { return installing; }
 
 void prepare_process(bool with_sigbus) {
   const std::lock_guard guard(installing);
@@ -81,7 +61,6 @@ void prepare_process(bool with_sigbus) {
     sigbus_needed = true;
   }
   if (prepared) return;
-  watch_forks_once();
   install_for(SIGSEGV);
   TickClock::calibrate();
   MappingBudget::set_limit(os::mapping_limit() / 4 * 3);
@@ -92,7 +71,6 @@ bool fault_handler_installed() noexcept { return in_place(SIGSEGV) && (!sigbus_n
 
 void install_fault_handler() {
   const std::lock_guard guard(installing);
-  watch_forks_once();
   install_for(SIGSEGV);
   if (sigbus_needed) install_for(SIGBUS);
 }

@@ -1,13 +1,17 @@
-// Layer 6: puts the handler in place, chains to what was there, and keeps a fork() child away from its parent's arenas.
-// Never runs in the handler.
+// Layer 6: puts the handler in place and chains to what was there. Never runs in the handler.
 #pragma once
+
+#include <mutex>
 
 #include "cow/faults.hpp"
 
 namespace cow {
 
-/// What an arena needs of its process: handlers and fork watch. Cheap when done already. Throws like
+/// What an arena needs of its process: handlers. Cheap when done already. Throws like
 /// install_fault_handler().
 void prepare_process(bool with_sigbus);
+
+/// Held over fork(), so that a child can install; nothing is waited for while it is held.
+std::mutex& installation_lock() noexcept;
 
 }  // namespace cow

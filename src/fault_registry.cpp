@@ -14,8 +14,10 @@ std::atomic<FaultSlot*> blocks[most_blocks];
 std::atomic<std::uint32_t> slot_count{0};   // slots ever handed out
 std::atomic<FaultSlot*> last_found{nullptr};  // most faults are where the one before was
 
-FaultLock changes;  // covers what is below; not taken by find()
+FaultLock membership;  // covers what is published; held over a fork(). The first lock of all
+FaultLock changes;     // covers what is below; not taken by find(). The last lock of all
 FaultSlot* free_slots = nullptr;
+std::atomic<bool> forking_thread_holds_all{false};
 
 int block_of(std::uint32_t index) noexcept { return static_cast<int>(std::bit_width(index / first_block + 1)) - 1; }
 std::uint32_t block_start(int block) noexcept { return first_block * ((1u << block) - 1); }
@@ -72,32 +74,30 @@ os::Result<FaultSlot*> take() noexcept {
   return {&blocks[block].load(std::memory_order_relaxed)[index - block_start(block)], {}};
 }
 
-void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books) noexcept {
+void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
-  FaultLockGuard guard(slot.lock);
+  FaultLockGuard guard(membership);
+  FaultLockHeld held(slot.lock);
   slot.books = books;
+  slot.view = view;
   slot.generation = os::process_generation();
   slot.end.store(address + bytes, std::memory_order_relaxed);
   slot.begin.store(address, std::memory_order_relaxed);
 }
 
 void withdraw(FaultSlot& slot) noexcept {
+  FaultLockHeld members(membership);
   FaultLockHeld held(slot.lock);
   slot.begin.store(0, std::memory_order_relaxed);
   slot.end.store(0, std::memory_order_relaxed);
   slot.books = nullptr;
+  slot.view = nullptr;
 }
 
 void give_back(FaultSlot& slot) noexcept {
   FaultLockGuard guard(changes);
   slot.next_free = free_slots;
   free_slots = &slot;
-}
-
-void for_each_published(void (*f)(FaultSlot&)) noexcept {
-  for_each_slot([&](FaultSlot& slot) {
-    if (slot.end.load(std::memory_order_relaxed) != 0) f(slot);
-  });
 }
 
 void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) noexcept {
@@ -107,7 +107,17 @@ void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) 
   });
 }
 
-void lock_for_fork() noexcept { changes.lock(); }
-void unlock_after_fork() noexcept { changes.unlock(); }
+void begin_fork() noexcept { membership.lock(); }
+void end_fork() noexcept { membership.unlock(); }
+FaultLock& slots_lock() noexcept { return changes; }
+void hold_all_locks(bool held) noexcept { forking_thread_holds_all.store(held, std::memory_order_relaxed); }
+bool all_locks_held() noexcept { return forking_thread_holds_all.load(std::memory_order_relaxed); }
+
+std::uint32_t slots_used() noexcept { return slot_count.load(std::memory_order_acquire); }
+
+FaultSlot& slot_at(std::uint32_t index) noexcept {
+  const int block = block_of(index);
+  return blocks[block].load(std::memory_order_acquire)[index - block_start(block)];
+}
 
 }  // namespace cow::fault_registry

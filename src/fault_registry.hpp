@@ -11,12 +11,14 @@
 
 namespace cow {
 
-/// One range. Invariant: begin, end and books change only under the lock; a reader checks them again under it.
+/// One range. Invariant: begin, end, books and view change only under the lock; a reader checks them again under it.
 struct FaultSlot {
   FaultLock lock;
   std::atomic<std::uintptr_t> begin{0}, end{0};  // 0, 0: nothing here
   ArenaBooks* books = nullptr;                   // null: a view
+  detail::MappedView* view = nullptr;            // null: an arena
   std::uint64_t generation = 0;                  // the process that made the range
+  bool kept_for_child = false;                   // while a fork() goes on: the child can go on using the range
   FaultSlot* next_free = nullptr;
 
   bool contains(std::uintptr_t address) const noexcept {
@@ -31,21 +33,39 @@ FaultSlot* find(const void* address) noexcept;
 
 /// A slot for a new range, empty. Reserves memory now and then.
 os::Result<FaultSlot*> take() noexcept;
-/// Publishes a range: faults in it are ours from now on.
-void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books) noexcept;
-/// Faults in the range are nobody's from now on. Takes the slot's lock; asynchronous signals are blocked.
+/// Publishes a range of an arena or of a view: faults in it are ours from now on. Waits for a fork() that goes on: no lock
+/// of an arena may be held.
+void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view) noexcept;
+/// Faults in the range are nobody's from now on. Waits like publish(); asynchronous signals are blocked.
 void withdraw(FaultSlot& slot) noexcept;
 void give_back(FaultSlot& slot) noexcept;
 
-/// Calls f(slot) for each published slot; for the child of a fork(), where nothing else runs.
-void for_each_published(void (*f)(FaultSlot&)) noexcept;
+// -- For fork() -------------------------------------------------------------------------------------------------
+
+/// Between these two what is published stays so, and the arenas and views behind it stay alive.
+void begin_fork() noexcept;
+void end_fork() noexcept;
+/// Inside: covers what take() and give_back() change, so that the child finds it whole.
+FaultLock& slots_lock() noexcept;
+/// Inside: the forking thread holds the locks of all arenas, in the middle of nothing: it may resolve a fault all the same.
+void hold_all_locks(bool held) noexcept;
+bool all_locks_held() noexcept;
+
+std::uint32_t slots_used() noexcept;
+FaultSlot& slot_at(std::uint32_t index) noexcept;
+
+/// Calls f(slot) for each published slot of a process.
+template <class F>
+void for_each_published(std::uint64_t generation, F&& f) noexcept {
+  const std::uint32_t count = slots_used();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    FaultSlot& slot = slot_at(i);
+    if (slot.end.load(std::memory_order_relaxed) != 0 && slot.generation == generation) f(slot);
+  }
+}
 
 /// Calls f(books, context) for each arena of the process, with its fault lock held: the books stay for that long.
 void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) noexcept;
-
-/// Held over fork(), so that the child finds the registry whole.
-void lock_for_fork() noexcept;
-void unlock_after_fork() noexcept;
 
 }  // namespace fault_registry
 }  // namespace cow

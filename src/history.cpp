@@ -50,6 +50,7 @@ os::Error History::add_segment() noexcept {
   if (!error) counts = os::reserve_books(frames * sizeof(std::uint32_t)), error = counts.error;
   if (error) return os::unmap(alias.value, bytes), error;
   os::hide_from_core_dumps(alias.value, bytes);  // a dump would fill its holes with memory
+  os::hide_from_children(alias.value, bytes);    // shared and writable: a child must not be able to reach it
   segments_[segment_count_++] = {static_cast<std::byte*>(alias.value), static_cast<std::uint32_t*>(counts.value)};
   return {};
 }

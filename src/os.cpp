@@ -105,6 +105,16 @@ Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t
   return failed_if(ask(SYS_mmap, at, bytes, protection(access), MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == -1);
 }
 
+Error map_file_privately(void* at, std::size_t bytes, int fd, std::uint64_t offset) noexcept {
+  const int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, fd, offset) == -1);
+}
+
+Error map_private_zero(void* at, std::size_t bytes) noexcept {
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == -1);
+}
+
 Error protect(void* at, std::size_t bytes, Access access) noexcept {
   return failed_if(ask(SYS_mprotect, at, bytes, protection(access)) == -1);
 }
@@ -127,6 +137,13 @@ void name_mapping(void* at, std::size_t bytes, const char* name) noexcept {
 
 void hide_from_core_dumps(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_madvise, at, bytes, MADV_DONTDUMP);
+}
+
+void hide_from_children(void* at, std::size_t bytes) noexcept { (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK); }
+
+bool has_shared_mappings(int fd) noexcept {
+  // The kernel refuses to seal a file against writing for as long as a mapping may write to it, in whatever process.
+  return ::syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_WRITE) == -1 && errno == EBUSY;
 }
 
 Result<int> create_memory_file(const char* name) noexcept {

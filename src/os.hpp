@@ -45,6 +45,10 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept;
 Error map_zero(void* at, std::size_t bytes) noexcept;
 /// A file's range shared over an address range of ours.
 Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept;
+/// The same to read and write, with writes kept to the mapping.
+Error map_file_privately(void* at, std::size_t bytes, int fd, std::uint64_t offset) noexcept;
+/// Zero memory to read and write, over an address range of ours.
+Error map_private_zero(void* at, std::size_t bytes) noexcept;
 Error protect(void* at, std::size_t bytes, Access access) noexcept;
 Error populate_for_writing(void* at, std::size_t bytes) noexcept;
 void unmap(void* at, std::size_t bytes) noexcept;
@@ -56,6 +60,8 @@ std::size_t resident_bytes(void* at, std::size_t bytes) noexcept;
 void name_mapping(void* at, std::size_t bytes, const char* name) noexcept;
 /// Leaves a range out of core dumps.
 void hide_from_core_dumps(void* at, std::size_t bytes) noexcept;
+/// Leaves a range out of the address space of fork() children.
+void hide_from_children(void* at, std::size_t bytes) noexcept;
 
 // -- The memory file --------------------------------------------------------------------------------------------
 
@@ -70,6 +76,8 @@ std::uint64_t allocated_bytes(int fd) noexcept;
 /// The next byte at or after `from` that has memory or swap behind it, or that has none. ENXIO: there is none such.
 Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept;
 Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept;
+/// Whether any process still shares a mapping of a memory file of ours. Once it says no, nobody ever can again.
+bool has_shared_mappings(int fd) noexcept;
 
 // -- userfaultfd ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cow/arena.hpp"
+#include "fork_children.hpp"
 #include "operation.hpp"
 
 namespace cow {
@@ -68,6 +69,7 @@ ArenaStats ArenaStats::since(const ArenaStats& earlier) const noexcept {
 
 ArenaStats Arena::stats() const {
   ArenaBooks& books = usable(books_, "stats");
+  fork_children::release_ended();
   ArenaStats stats;
   const Operation operation(books);
   stats.snapshots_alive = books.versions.size();

@@ -17,6 +17,7 @@ constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at mos
 
 bool unwritten_since_newest(const ArenaBooks& books) noexcept {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
+  if (!books.staying.empty()) return false;  // nobody sees whether those are written
   return !books.written || mutant(Mutant::unwritten_shared_version);
 }
 
@@ -34,28 +35,67 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   return {};
 }
 
+/// The fault lock is held.
+os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
+  if (unwritten_since_newest(books)) {
+    books.newest->handles.fetch_add(1, std::memory_order_relaxed);
+    return {books.newest, {}};
+  }
+  if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
+  const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
+  Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
+  const os::Error error = begin_epoch(books, *version, quiet);
+  if (!error) return {version, {}};
+  version->~Version();
+  books.version_memory.give_back(version);
+  return {nullptr, error};
+}
+
+struct Lent {
+  Loan* loan = nullptr;
+  bool listed_now = false;  // else others have the version on loan too, and its list of runs is theirs
+};
+
+/// The fault lock is held. The frames stay from here on: writers of lent pages move.
+os::Result<Lent> lend_locked(Version& version) noexcept {
+  ArenaBooks& books = version.books;
+  Family& family = books.family;
+  const bool living = books.base != nullptr;
+  Lent lent;
+  os::Error error;
+  {
+    FaultLockHeld held(family.file.lock());
+    lent.listed_now = version.runs.empty() || (living && !Lending::lent(books.lender, version.epoch));
+    error = family.lending.make_room_for_loan();
+    if (!error) lent.loan = family.lending.lend(living ? &books.lender : nullptr, version.epoch, books.loan);
+  }
+  if (!error && lent.listed_now) {
+    version.runs = RunList{};
+    error = sweep_logs(version, log_end(books));
+    if (!error) error = list_runs(version, version.runs);
+  }
+  if (error && lent.listed_now) version.runs = RunList{};
+  if (error && lent.loan != nullptr) give_back_loan(family, lent.loan);
+  return {lent, error};
+}
+
 }  // namespace
 
 Version* take_version(ArenaBooks& books) {
-  throw_if(books.version_memory.make_room(1), "memory for the books of a snapshot");
-  os::Error error;
-  Version* version = nullptr;
+  os::Result<Version*> version;
   {
     FaultLockHeld held(*books.fault_lock);
-    if (unwritten_since_newest(books)) {
-      books.newest->handles.fetch_add(1, std::memory_order_relaxed);
-      return books.newest;
-    }
-    const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
-    version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
-    error = begin_epoch(books, *version, nobody_else_writes(books));
+    version = take_version_locked(books, nobody_else_writes(books));
   }
-  if (error) {
-    version->~Version();
-    books.version_memory.give_back(version);
-  }
-  throw_if(error, "snapshot of an arena of " + in_bytes(books.bytes(books.pages)));
-  return version;
+  throw_if(version.error, "snapshot of an arena of " + in_bytes(books.bytes(books.pages)));
+  return version.value;
+}
+
+LentVersion take_and_lend(ArenaBooks& books) noexcept {
+  const os::Result<Version*> version = take_version_locked(books, false);  // no page stays writable
+  if (!version) return {};
+  const os::Result<Lent> lent = lend_locked(*version.value);
+  return {version.value, lent ? lent.value.loan : nullptr};
 }
 
 void release_version(Version* version) noexcept {
@@ -82,40 +122,23 @@ void release_version(Version* version) noexcept {
 
 Loan* lend_version(Version& version, const char* operation) {
   ArenaBooks& books = version.books;
-  Family& family = books.family;
-  const bool living = books.base != nullptr;
   LogEnd end;
-  bool listed = false;
-  os::Error error;
   {
     FaultLockHeld held(*books.fault_lock);
     end = log_end(books);
   }
-  error = sweep_logs(version, end);  // most of it, without keeping writers waiting
-  throw_if(error, operation);
-  Loan* loan = nullptr;
+  throw_if(sweep_logs(version, end), operation);  // most of it, without keeping writers waiting
+  os::Result<Lent> lent;
   {
     FaultLockHeld held(*books.fault_lock);
-    {
-      FaultLockHeld file_held(family.file.lock());
-      listed = !version.runs.empty() && (!living || Lending::lent(books.lender, version.epoch));
-      error = family.lending.make_room_for_loan();
-      if (!error) loan = family.lending.lend(living ? &books.lender : nullptr, version.epoch, books.loan);
-    }
-    // The frames stay from here on: writers of lent pages move.
-    if (!error && !listed) {
-      version.runs = RunList{};
-      error = sweep_logs(version, log_end(books));
-      if (!error) error = list_runs(version, version.runs);
-    }
+    lent = lend_locked(version);
   }
-  if (!error) error = flatten(version, std::max(fewest_runs, MappingBudget::left() / share_of_budget));
-  if (error) {
-    version.runs = RunList{};
-    if (loan != nullptr) give_back_loan(family, loan);
-  }
+  throw_if(lent.error, operation);
+  if (lent.value.listed_now) release_flattened(version);  // nobody shows the copies of earlier loans
+  const os::Error error = flatten(version, std::max(fewest_runs, MappingBudget::left() / share_of_budget));
+  if (error) give_back_loan(books.family, lent.value.loan);
   throw_if(error, operation);
-  return loan;
+  return lent.value.loan;
 }
 
 void give_back_loan(Family& family, Loan* loan) noexcept {

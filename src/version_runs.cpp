@@ -143,6 +143,7 @@ os::Error list_runs(const Version& version, RunList& runs) noexcept {
 os::Error flatten(Version& version, std::uint64_t most) noexcept {
   ArenaBooks& books = version.books;
   if (version.runs.mappings(books.pages) <= most || version.runs.size() < 2) return {};
+  if (!version.flattened.empty()) return {};  // others may show those copies by now
   const std::uint64_t length = length_worth_mapping(version.runs, books.pages, most);
   const os::Result<Plane*> plane = add_plane(books.family.file);
   if (!plane) return plane.error;

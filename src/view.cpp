@@ -27,7 +27,6 @@ os::Error map_range(MappedView& view, const ArenaBooks& books, const RunList& ru
   const os::Result<FaultSlot*> slot = fault_registry::take();
   if (!slot) return slot.error;
   view.slot = slot.value;
-  fault_registry::publish(*view.slot, view.base, view.bytes, nullptr);
   view.mappings = runs.mappings(books.pages) + 2;
   MappingBudget::used.fetch_add(view.mappings, std::memory_order_relaxed);
   return {};
@@ -68,6 +67,7 @@ MappedView* map_view(Version& version) {
     view.value->version = &version;
     error = map_range(*view.value, books, version.runs);
   }
+  if (!error) fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value);
   if (error) close(view.value);
   throw_if(error, what);
   return view.value;

@@ -92,7 +92,10 @@ class ArenaRef {
 /// called from any threads at once, except that rollback() needs writers to be quiet, and moving and
 /// destroying need everything to be.
 ///
-/// fork(): the memory is shared with no child. Using the arena in a child process throws std::logic_error.
+/// fork(): the child has its own copy of the memory, at the same addresses: neither side sees what the other writes later.
+/// It is cut like a snapshot, at the moment of fork(), and kept until the child ends or becomes another program. The
+/// members, and older snapshots, throw std::logic_error in a child; views stay readable. Where memory is too short to
+/// prepare the copy, the child finds the range inaccessible.
 ///
 /// Errors: std::invalid_argument for arguments that cannot be right, std::system_error when the kernel
 /// refuses, naming the operation and its sizes. An operation that throws leaves the content as it was.

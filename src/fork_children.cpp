@@ -1,0 +1,100 @@
+// Layer 7: children of fork(). See fork_children.hpp.
+#include "fork_children.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+
+#include "arena_lifetime.hpp"
+#include "os.hpp"
+
+namespace cow {
+namespace {
+
+using Children = boost::intrusive::slist<ForkChild, boost::intrusive::constant_time_size<false>, boost::intrusive::cache_last<true>>;
+
+constexpr std::uint64_t asked_at_once = 8;
+
+/// Never destroyed: static arenas may end after it would be.
+Children& children() noexcept {
+  alignas(Children) static std::byte place[sizeof(Children)];
+  static Children& made = *::new (place) Children;
+  return made;
+}
+
+FaultLock list_lock;
+std::atomic<std::uint64_t> child_count{0};  // to be asked without the lock
+
+void release(ForkChild& child) noexcept {
+  for (const KeptVersion& kept : child.kept) {
+    if (kept.loan != nullptr) give_back_loan(kept.version->books.family, kept.loan);
+    release_version(kept.version);
+  }
+}
+
+void release_ended_of(std::uint64_t most) noexcept {
+  std::uint64_t left = child_count.load(std::memory_order_relaxed);
+  if (left == 0) return;
+  if (left > most) left = most;
+  const os::AsyncSignalsBlocked blocked;
+  Children ended;
+  {
+    FaultLockHeld held(list_lock);
+    for (Children& all = children(); left != 0 && !all.empty(); --left) {
+      ForkChild& child = all.front();
+      all.pop_front();
+      (child.has_ended() ? ended : all).push_back(child);
+    }
+  }
+  while (!ended.empty()) {
+    ForkChild& child = ended.front();
+    ended.pop_front();
+    child_count.fetch_sub(1, std::memory_order_relaxed);
+    release(child);
+    book_delete(&child);
+  }
+}
+
+}  // namespace
+
+os::Error ForkChild::open() noexcept {
+  const os::Result<int> fd = os::create_memory_file("cow-child");
+  if (!fd) return fd.error;
+  fd_ = fd.value;
+  const os::Result<void*> page = os::reserve_addresses(nullptr, os::page_size());
+  if (!page) return page.error;
+  page_ = page.value;
+  return os::map_file(page_, os::page_size(), os::Access::none, fd_, 0);
+}
+
+void ForkChild::leave_page_to_child() noexcept {
+  os::unmap(page_, os::page_size());
+  page_ = nullptr;
+}
+
+bool ForkChild::has_ended() const noexcept { return !os::has_shared_mappings(fd_); }
+
+ForkChild::~ForkChild() {
+  if (page_ != nullptr) os::unmap(page_, os::page_size());
+  if (fd_ != -1) os::close_file(fd_);
+}
+
+namespace fork_children {
+
+FaultLock& lock() noexcept { return list_lock; }
+
+void add(ForkChild& child) noexcept {
+  children().push_back(child);
+  child_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+void forget_all() noexcept {
+  children().clear_and_dispose([](ForkChild* child) { book_delete(child); });
+  child_count.store(0, std::memory_order_relaxed);
+}
+
+void release_ended() noexcept { release_ended_of(std::numeric_limits<std::uint64_t>::max()); }
+void release_some_ended() noexcept { release_ended_of(asked_at_once); }
+
+}  // namespace fork_children
+}  // namespace cow

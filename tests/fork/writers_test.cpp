@@ -1,0 +1,139 @@
+// Promise: fork() in a program whose other threads write on is one cut through all of its memory, arenas included, and both
+// sides are right afterwards, byte for byte.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "cow/cow.hpp"
+#include "fork/pair.hpp"
+#include "support/barriers.hpp"
+#include "support/environment.hpp"
+#include "support/pages.hpp"
+#include "support/threads.hpp"
+
+namespace cow::test {
+namespace {
+
+/// A thread that fills its pages again and again, each time with the next number, and says outside of the arena when it
+/// begins and when it is done.
+struct Writer {
+  static constexpr std::size_t pages = 24;
+
+  void write_round(std::byte* memory) {
+    const std::uint64_t number = begun.load() + 1;
+    begun.store(number);
+    for (std::size_t page = 0; page < pages; ++page)
+      for (std::size_t word = 0; word < words_in_page(); ++word)
+        store_word(memory + page * page_size() + word * sizeof number, number);
+    done.store(number);
+  }
+
+  /// What memory shows at a cut: a round that was begun, up to some word; the round before it in the rest. None that was
+  /// done is missing; none that was not begun is there. 0 if so, else what is wrong.
+  int check(std::byte* memory) const {
+    std::uint64_t last = load_word(memory);
+    if (last > begun.load()) return 1;
+    bool stepped = false;
+    for (std::size_t word = 0; word < pages * words_in_page(); ++word) {
+      const std::uint64_t found = load_word(memory + word * sizeof found);
+      if (found == last) continue;
+      if (stepped || found + 1 != last) return 2;
+      stepped = true;
+      last = found;
+    }
+    return last < done.load() ? 3 : 0;
+  }
+
+  std::atomic<std::uint64_t> begun{0}, done{0};
+};
+
+/// Writers over two arenas, so that a cut that is not one over both shows.
+struct Writers {
+  static constexpr std::size_t count = 2;
+
+  explicit Writers(Barrier barrier) {
+    for (std::size_t i = 0; i < count; ++i) arenas.emplace_back(options_for(barrier, Writer::pages + 8));
+  }
+  void start(Team& team) {
+    for (std::size_t i = 0; i < count; ++i) team.keep_doing([this, i] { writers[i].write_round(arenas[i].data()); });
+  }
+  int check() const {
+    for (std::size_t i = 0; i < count; ++i)
+      if (const int wrong = writers[i].check(arenas[i].data()); wrong != 0) return wrong;
+    return 0;
+  }
+  int check_child() const {
+    if (const int wrong = check(); wrong != 0) return wrong;
+    std::vector<Bytes> seen;
+    for (const Arena& arena : arenas) seen.emplace_back(arena.data(), arena.data() + arena.capacity());
+    for (int wait = 0; wait < 3; ++wait) std::this_thread::yield();
+    for (std::size_t i = 0; i < count; ++i)
+      if (std::memcmp(seen[i].data(), arenas[i].data(), seen[i].size()) != 0) return 4;
+    for (const Arena& arena : arenas) fill_run(arena, 0, Writer::pages + 8, 77);
+    for (const Arena& arena : arenas)
+      if (!shows(arena, Picture(Writer::pages + 8, 77))) return 5;
+    return 0;
+  }
+
+  std::vector<Arena> arenas;
+  Writer writers[count];
+};
+
+class ForkBesideWriters : public BarrierTest {};
+COW_FOR_EVERY_BARRIER(ForkBesideWriters);
+
+constexpr int forks = under_sanitizer ? 40 : 200;
+
+TEST_P(ForkBesideWriters, is_one_cut_through_all_memory) {
+  Writers all(GetParam());
+  Team team;
+  all.start(team);
+  for (int round = 0; round < forks; ++round) {
+    Pair pair([&] { return all.check_child(); });
+    ASSERT_EQ(pair.finish(), 0) << "fork " << round;
+  }
+  team.stop();
+  EXPECT_EQ(all.check(), 0);
+}
+
+TEST_P(ForkBesideWriters, and_snapshots_and_clones_and_views_is_one_cut_all_the_same) {
+  Writers all(GetParam());
+  Team team;
+  all.start(team);
+  team.keep_doing([&] {
+    const Snapshot passing = all.arenas[0].snapshot();
+    const View view = passing.view();
+  });
+  team.keep_doing([&] { const Arena passing = all.arenas[1].clone(); });
+  for (int round = 0; round < forks / 2; ++round) {
+    Pair pair([&] { return all.check_child(); });
+    ASSERT_EQ(pair.finish(), 0) << "fork " << round;
+  }
+  team.stop();
+  EXPECT_EQ(all.check(), 0);
+}
+
+// Two threads fork at once, and several children live at the same time.
+TEST_P(ForkBesideWriters, may_be_called_by_several_threads) {
+  Writers all(GetParam());
+  Team team;
+  all.start(team);
+  std::atomic<int> wrong{0};
+  Team::all_at_once(2, [&](std::size_t) {
+    for (int round = 0; round < forks / 10; ++round) {
+      std::vector<std::unique_ptr<Pair>> pairs;
+      for (int i = 0; i < 3; ++i) pairs.push_back(std::make_unique<Pair>([&] { return all.check_child(); }));
+      for (const auto& pair : pairs)
+        if (pair->finish() != 0) ++wrong;
+    }
+  });
+  team.stop();
+  EXPECT_EQ(wrong.load(), 0);
+  EXPECT_EQ(all.check(), 0);
+}
+
+}  // namespace
+}  // namespace cow::test
