@@ -8,12 +8,12 @@
 
 int main(int argc, char** argv) {
   using namespace cow::bench;
-  add_time<CowHeap>(1);
-  add_time<CowHeap>(4);
-  add_time<Malloc>(1);
-  add_time<Malloc>(4);
-  add_time<Interprocess>(1);
-  add_time<PmrPool>(1);
+  add_time<CowHeap>();
+  add_time_of_four<CowHeap>();
+  add_time<Malloc>();
+  add_time_of_four<Malloc>();
+  add_time<Interprocess>();
+  add_time<PmrPool>();
   add_memory<CowHeap>();
   add_memory<Malloc>();
   add_memory<Interprocess>();

@@ -11,6 +11,7 @@ namespace cow::bench {
 class Mimalloc : public ProcessHeap {
  public:
   static constexpr const char* name = "mimalloc";
+  Mimalloc() : ProcessHeap([] { mi_collect(true); }) {}
   void* allocate(std::size_t bytes) { return mi_malloc(bytes); }
   void deallocate(void* block, std::size_t) noexcept { mi_free(block); }
 };
@@ -19,8 +20,8 @@ class Mimalloc : public ProcessHeap {
 
 int main(int argc, char** argv) {
   using namespace cow::bench;
-  add_time<Mimalloc>(1);
-  add_time<Mimalloc>(4);
+  add_time<Mimalloc>();
+  add_time_of_four<Mimalloc>();
   add_memory<Mimalloc>();
   Report report;
   if (!run(argc, argv, report)) return 1;

@@ -47,7 +47,7 @@ class Mix {
 
   /// Two operations: frees a random block, allocates one in its place and writes its first word.
   void replace_one() {
-    Entry& entry = entries_[random_() % live_];
+    Entry& entry = random_entry();
     heap_.deallocate(entry.block, entry.bytes);
     entry.bytes = random_size();
     entry.block = heap_.allocate(entry.bytes);
@@ -56,7 +56,7 @@ class Mix {
 
   /// The same, writing the whole block with a value that was not there before.
   void replace_and_write_one() {
-    Entry& entry = entries_[random_() % live_];
+    Entry& entry = random_entry();
     heap_.deallocate(entry.block, entry.bytes);
     fill(entry);
   }
@@ -81,11 +81,12 @@ class Mix {
  private:
   struct Entry {
     void* block;
-    std::size_t bytes;
+    std::uint32_t bytes;
     unsigned char value;
   };
 
-  std::size_t random_size() { return 16 + random_() % 497; }
+  std::uint32_t random_size() { return 16 + random_() % 497; }
+  Entry& random_entry() { return entries_[(std::uint64_t{random_()} * live_) >> 32]; }
 
   void fill(Entry& entry) {
     entry.bytes = random_size();

@@ -135,7 +135,11 @@ template <class T, class... A>
 T* Heap::create(A&&... arguments) {
   void* const place = allocate(sizeof(T), alignof(T));
   try {
-    return ::new (place) T(std::forward<A>(arguments)...);
+    if constexpr (std::is_constructible_v<T, A...>) {
+      return ::new (place) T(std::forward<A>(arguments)...);
+    } else {
+      return ::new (place) T{std::forward<A>(arguments)...};  // an aggregate, which clang 14 makes with braces only
+    }
   } catch (...) {
     deallocate(place);
     throw;

@@ -11,8 +11,6 @@ namespace cow::bench {
 class Interprocess {
  public:
   static constexpr const char* name = "Boost.Interprocess";
-  static constexpr bool clones = true;
-
   void* allocate(std::size_t bytes) { return heap_.allocate(bytes); }
   void deallocate(void* block, std::size_t) noexcept { heap_.deallocate(block); }
   std::size_t resident_bytes() const { return resident_in(buffer_.data(), buffer_.size()); }

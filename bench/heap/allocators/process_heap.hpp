@@ -1,6 +1,8 @@
 // Heaps of the whole process, which cannot be cloned: their memory is wherever the process has private memory.
 #pragma once
 
+#include <malloc.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <memory_resource>
@@ -11,8 +13,11 @@ namespace cow::bench {
 
 class ProcessHeap {
  public:
-  static constexpr bool clones = false;
-
+  /// `give_back` returns to the system what earlier measurements left.
+  explicit ProcessHeap(void (*give_back)()) {
+    give_back();
+    resident_before_ = private_resident_bytes();
+  }
   std::size_t resident_bytes() const { return private_resident_bytes() - resident_before_; }
 
   class Watch {
@@ -25,13 +30,16 @@ class ProcessHeap {
   };
 
  private:
-  std::size_t resident_before_ = private_resident_bytes();
+  std::size_t resident_before_;
 };
+
+inline void trim_malloc() { ::malloc_trim(0); }
 
 /// malloc of the C library that this program was linked with.
 class Malloc : public ProcessHeap {
  public:
   static constexpr const char* name = "glibc malloc";
+  Malloc() : ProcessHeap(trim_malloc) {}
   void* allocate(std::size_t bytes) { return std::malloc(bytes); }
   void deallocate(void* block, std::size_t) noexcept { std::free(block); }
 };
@@ -39,6 +47,7 @@ class Malloc : public ProcessHeap {
 class PmrPool : public ProcessHeap {
  public:
   static constexpr const char* name = "std::pmr pool";
+  PmrPool() : ProcessHeap(trim_malloc) {}
   void* allocate(std::size_t bytes) { return pool_.allocate(bytes); }
   void deallocate(void* block, std::size_t bytes) noexcept { pool_.deallocate(block, bytes); }
 
