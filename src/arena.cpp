@@ -55,7 +55,11 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   const std::size_t offset = static_cast<std::size_t>(static_cast<std::byte*>(p) - books.base);
   const Page first{(offset + books.bytes(1) - 1) >> books.page_shift}, end{(offset + n) >> books.page_shift};
   if (first >= end) return;
-  in_parts(books, {first, end - first}, "discard", [&](Pages part) { return make_zero(books, part); });
+  // First all that can fail, with the content as it is; no snapshot may come in between.
+  const Operation operation(books);
+  const Pages run{first, end - first};
+  in_parts(books, run, "discard", [&](Pages part) { return make_writable(books, part, Untouched::left); });
+  in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
 }
 
 

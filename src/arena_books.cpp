@@ -18,7 +18,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept { mapping_limit.s
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + 8 * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + 9 * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -26,7 +26,7 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   std::byte* at = memory_.data() + header_bytes;
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
-  for (PageSet* set : {&own, &away, &blank, &opened, &recurring, &staying, &writable, &borrower.ended}) {
+  for (PageSet* set : {&own, &away, &blank, &opened, &written_twice, &recurring, &staying, &writable, &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }

@@ -159,7 +159,8 @@ class ArenaBooks {
   std::uint64_t writable_edges = 0;   // of the mappings, those that merge when everything is protected
   std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
   BlockPolicy blocks;
-  PageSet recurring;                  // pages written in interval after interval
+  PageSet written_twice;              // pages written in two intervals running
+  PageSet recurring;                  // and in a third
   PageSet staying;                    // of those, the ones that the newest version has copies of and that stayed writable
   BookVector<RecurringPage> watched;  // what the staying pages looked like then
   FaultCounters faults, made_writable;

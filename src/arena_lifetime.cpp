@@ -214,7 +214,7 @@ ArenaBooks* create_clone(Version& version) {
   os::Error error;
   {
     const Operation operation(of);
-    Loan* const loan = lend_version(version, what.c_str());
+    Loan* const loan = lend_version(version, fair_share_of_mappings(), what.c_str());
     const os::Result<ArenaBooks*> books = create_books(family, of.pages);
     clone = books.value;
     error = books.error;

@@ -73,7 +73,7 @@ os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
 os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noexcept {
   Page filled = window.first;
   const os::Error error = for_each_run(books, plane, window, false, [&](Pages run) {
-    const os::Error failed = fill_frames(books, plane, run, Content::copied);
+    const os::Error failed = fill_frames(books, plane, run);
     if (!failed) filled = run.end();
     return failed;
   });
@@ -123,6 +123,19 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
   }
   books.count_mappings(before, books.edges(window));
   return error;
+}
+
+void defragment(ArenaBooks& books, std::uint64_t most) noexcept {
+  const auto fragments = [&] { return books.mappings - books.writable_edges; };
+  constexpr std::uint64_t first_size = 512, growth = 8;
+  for (std::uint64_t size = first_size; fragments() > most; size *= growth) {
+    for (Page p = books.away.next({0}); p != books.away.end();) {
+      const Pages window = window_around(books, p, size);
+      if (books.edges(window).all >= enough_edges && consolidate(books, window)) return;
+      p = books.away.next(window.end());
+    }
+    if (size >= books.pages) return;
+  }
 }
 
 os::Error consolidate_until_it_fits(ArenaBooks& books, Page p, os::Error error) noexcept {

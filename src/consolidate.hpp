@@ -15,6 +15,10 @@ Pages crowded_window(const ArenaBooks& books, Page p) noexcept;
 /// by moving where they are not.
 os::Error consolidate(ArenaBooks& books, Pages window) noexcept;
 
+/// Where pages that have moved leave more than `most` mappings, consolidates the windows they are in, so that the next version
+/// and all clones and views of it are cheap to map: one copy for all of them. Does what it can. Not in the handler.
+void defragment(ArenaBooks& books, std::uint64_t most) noexcept;
+
 /// The kernel had no mapping left for a small change: tries larger and larger windows, up to the whole arena, which needs none.
 /// `error` is why the small change failed.
 os::Error consolidate_until_it_fits(ArenaBooks& books, Page p, os::Error error) noexcept;

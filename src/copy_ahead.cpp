@@ -30,6 +30,19 @@ std::uint64_t fingerprint(const std::byte* page, std::size_t bytes) noexcept {
 
 bool nobody_else_writes(const ArenaBooks& books) noexcept { return books.single_writer || __libc_single_threaded != 0; }
 
+bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept {
+  return History::owns(kept) && std::memcmp(books.address_of(p), books.family.file.history().address(kept), books.bytes(1)) == 0;
+}
+
+bool staying_pages_unchanged(const ArenaBooks& books) noexcept {
+  std::uint64_t unchanged = 0;
+  const UndoLog& log = books.newest->log;
+  log.for_each_between({}, log.mark(), [&](const LogEntry& entry) {
+    if (books.staying.contains(entry.page) && same_as_kept(books, entry.page, entry.frame)) ++unchanged;
+  });
+  return unchanged == books.staying.count();
+}
+
 CopyAhead::CopyAhead(ArenaBooks& books, bool quiet) noexcept : books_(books) {
   if (quiet) {
     leave_those_that_stopped_changing();

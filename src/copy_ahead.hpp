@@ -14,6 +14,11 @@ namespace cow {
 /// Whether the calling thread is the only one that can be writing the arena.
 bool nobody_else_writes(const ArenaBooks& books) noexcept;
 
+/// Whether a page that stayed writable still has the content that the newest version keeps of it.
+bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept;
+/// Whether all of them have. The newest version is the one whose snapshot left them writable.
+bool staying_pages_unchanged(const ArenaBooks& books) noexcept;
+
 /// The steps of one snapshot, in the order of its members.
 class CopyAhead {
  public:

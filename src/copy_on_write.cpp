@@ -57,7 +57,7 @@ os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept 
   if (claim == Claim::none) return {};
   os::Error error;
   if (claim == Claim::move) {
-    error = move_to_own_frames(books, run, Content::copied);
+    error = move_to_own_frames(books, run);
   } else {
     error = make_private_in_place(books, run, claim);
     if (!error) error = unprotect_private(books, run, claim != Claim::first_touch);
@@ -100,9 +100,13 @@ os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }
 
-os::Error make_writable(ArenaBooks& books, Pages run) noexcept {
+os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
   for (Page p = run.first; p < run.end();) {
     const Claim claim = claim_of(books, p);
+    if (claim == Claim::first_touch && untouched == Untouched::left) {
+      ++p;
+      continue;
+    }
     const Pages part = run_of_claim(books, p, run.end(), claim);
     if (os::Error error = make_run_writable(books, part, claim)) {
       error = consolidate_until_it_fits(books, p, error);
@@ -114,19 +118,13 @@ os::Error make_writable(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
-os::Error make_zero(ArenaBooks& books, Pages run) noexcept {
+void make_blank(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
     const Claim claim = claim_of(books, p);
     const Pages part = run_of_claim(books, p, run.end(), claim);
-    // What others need stays where it is; what is left behind here is ours alone, and goes.
-    os::Error error;
-    if (claim == Claim::move || claim == Claim::history) error = move_to_own_frames(books, part, Content::zero);
-    if (claim == Claim::sole_owner) error = make_private_in_place(books, part, claim);
-    if (!error && claim != Claim::first_touch) error = make_private_blank(books, part);
-    if (error) return error;
+    if (claim == Claim::none) make_private_blank(books, part);  // else it reads as zero already
     p = part.end();
   }
-  return {};
 }
 
 }  // namespace cow

@@ -30,10 +30,11 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept;
 /// suggest.
 os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept;
 
-/// Makes a run of any pages writable.
-os::Error make_writable(ArenaBooks& books, Pages run) noexcept;
+/// Makes a run of any pages writable; those that read as zero only if they are to be included.
+enum class Untouched { included, left };
+os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept;
 
-/// Makes a run of any pages read as zero; it counts as a write. Pages never written stay so.
-os::Error make_zero(ArenaBooks& books, Pages run) noexcept;
+/// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero. Cannot fail.
+void make_blank(ArenaBooks& books, Pages run) noexcept;
 
 }  // namespace cow

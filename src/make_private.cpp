@@ -2,6 +2,7 @@
 #include "make_private.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
@@ -49,6 +50,17 @@ void touch_first(ArenaBooks& books, Pages run) noexcept {
   books.blank.erase(run);
 }
 
+/// Whether this write follows one in the interval before, and that one another.
+void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept {
+  if (birth + 1 != books.epoch) {
+    books.written_twice.erase({p, 1});
+  } else if (books.written_twice.contains(p)) {
+    books.recurring.insert({p, 1});
+  } else {
+    books.written_twice.insert({p, 1});
+  }
+}
+
 /// Copies before-images to history and logs them. At most `batch` pages.
 os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   History& history = books.family.file.history();
@@ -63,7 +75,7 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
     copy_bytes(history.address(frames[i]), books.address_of(p), books.bytes(1));
     const Epoch birth = books.table.get(p).birth;
     books.newest->log.append(books.log_memory, p, frames[i], birth, true);
-    if (birth + 1 == books.epoch) books.recurring.insert({p, 1});  // it was written in the interval before, too
+    note_recurrence(books, p, birth);
   }
   set_birth(books, run);
   return {};
@@ -128,16 +140,15 @@ os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
   return added;
 }
 
-os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run, Content content) noexcept {
+os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   FrameFile& file = books.family.file;
   {
     FaultLockHeld held(file.lock());
     plane.used.insert(run);
   }
   const Frame frame = plane.frame_of(run.first);
-  const os::Error error = content == Content::zero
-                              ? file.punch(frame, run.count)
-                              : os::write_at(file.fd(frame), books.address_of(run.first), books.bytes(run.count), file.offset(frame));
+  const os::Error error =
+      os::write_at(file.fd(frame), books.address_of(run.first), books.bytes(run.count), file.offset(frame));
   if (error) free_frames(books, plane, run);
   return error;
 }
@@ -162,11 +173,11 @@ void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   }
 }
 
-os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noexcept {
+os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
   if (const os::Error error = make_log_room(books, run.count)) return error;
   const os::Result<Plane*> plane = plane_with_room(books, run);
   if (!plane) return plane.error;
-  if (const os::Error error = fill_frames(books, *plane.value, run, content)) return error;
+  if (const os::Error error = fill_frames(books, *plane.value, run)) return error;
   const Edges before = books.edges(run);
   if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
     free_frames(books, *plane.value, run);
@@ -179,24 +190,27 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noex
   return {};
 }
 
-os::Error make_private_blank(ArenaBooks& books, Pages run) noexcept {
+void make_private_blank(ArenaBooks& books, Pages run) noexcept {
   FrameFile& file = books.family.file;
-  const Edges before = books.edges(run);
-  if (const os::Error error = books.barrier->protect(books, run)) return error;
-  books.writable.erase(run);
-  books.count_mappings(before, books.edges(run));
   for (Page p = run.first; p < run.end();) {
     const Frame first = books.frame_of(p);
     std::uint64_t count = 1;
     while (p + count < run.end() && books.frame_of(p + count) == first + count) ++count;
-    if (const os::Error error = file.punch(first, count)) return error;
-    books.blank.insert({p, count});
-    FaultLockHeld held(file.lock());
-    file.plane_of(first).used.erase({p, count});
+    const Pages part{p, count};
     p = p + count;
+    if (file.punch(first, count)) {
+      std::memset(books.address_of(part.first), 0, books.bytes(count));  // it keeps its memory, but reads as zero
+      continue;
+    }
+    const Edges before = books.edges(part);
+    if (books.barrier->protect(books, part)) continue;  // zero, and still writable: it costs what is written
+    books.writable.erase(part);
+    books.blank.insert(part);
+    books.count_mappings(before, books.edges(part));
+    FaultLockHeld held(file.lock());
+    file.plane_of(first).used.erase(part);
   }
   books.written = true;
-  return {};
 }
 
 }  // namespace cow

@@ -9,7 +9,6 @@
 namespace cow {
 
 enum class Claim;
-enum class Content { copied, zero };
 
 /// Parts 0, 1 and 3 of the rule for a run of one such claim: afterwards each page has the current epoch for its birth
 /// and is still read-only.
@@ -19,15 +18,16 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept;
 
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
-os::Error move_to_own_frames(ArenaBooks& books, Pages run, Content content) noexcept;
+os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept;
 
-/// Takes the content of private pages away: they read as zero, cost nothing, and wait for a first touch.
-os::Error make_private_blank(ArenaBooks& books, Pages run) noexcept;
+/// Takes the content of writable pages away: they read as zero, cost nothing, and wait for a first touch. Where the kernel
+/// refuses they are written with zeros instead.
+void make_private_blank(ArenaBooks& books, Pages run) noexcept;
 
 // -- What consolidate.cpp shares ------------------------------------------------------------------------------------
 
 /// Copies the pages' content into frames of a plane that are free for it. A failure leaves the frames free.
-os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run, Content content) noexcept;
+os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
 void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
 /// Enters that the run is shown by a plane now, and hands the frames shown before to whoever needs them.
 /// After UndoLog::make_room().

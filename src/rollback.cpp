@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arena_lifetime.hpp"
+#include "copy_ahead.hpp"
 #include "copy_on_write.hpp"
 #include "copy_page.hpp"
 #include "operation.hpp"
@@ -143,7 +144,7 @@ void roll_back_to_base(ArenaBooks& books, Version& base) {
   os::Error error;
   {
     const Operation operation(base.books);
-    loan = lend_version(base, "rollback to the base of a clone");
+    loan = lend_version(base, base.books.pages, "rollback to the base of a clone");
     error = content.copy(base.runs);
   }
   std::uint64_t pages = 0;
@@ -175,7 +176,10 @@ void roll_back_to_base(ArenaBooks& books, Version& base) {
 os::Error list_changed(Version& version, BookVector<Pages>& changed) {
   const Operation operation(version.books);
   if (const os::Error error = sweep_all(version)) return error;
+  const bool quiet = nobody_else_writes(version.books);
   for (const KeptPage& kept : version.kept) {
+    // A page copied ahead is in the log without having been written.
+    if (quiet && version.books.staying.contains(kept.page) && same_as_kept(version.books, kept.page, kept.frame)) continue;
     if (!changed.empty() && changed.back().end() == kept.page) {
       ++changed.back().count;
     } else if (const os::Error error = changed.push_back({kept.page, 1})) {

@@ -3,6 +3,7 @@
 
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
+#include "consolidate.hpp"
 #include "copy_ahead.hpp"
 #include "mutants.hpp"
 #include "operation.hpp"
@@ -12,13 +13,13 @@ namespace cow {
 
 namespace {
 
-constexpr std::uint64_t fewest_runs = 8;
-constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at most this part of the mappings that are left
+constexpr std::uint64_t fewest_runs = 64;
+constexpr std::uint64_t share_of_budget = 8;  // one clone or view takes at most this part of the mappings that are left
 
 bool unwritten_since_newest(const ArenaBooks& books) noexcept {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
-  if (!books.staying.empty()) return false;  // nobody sees whether those are written
-  return !books.written || mutant(Mutant::unwritten_shared_version);
+  if (books.written && !mutant(Mutant::unwritten_shared_version)) return false;
+  return books.staying.empty() || (nobody_else_writes(books) && staying_pages_unchanged(books));
 }
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
@@ -42,6 +43,7 @@ os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept
     return {books.newest, {}};
   }
   if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
+  defragment(books, fair_share_of_mappings());
   const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
   Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
   const os::Error error = begin_epoch(books, *version, quiet);
@@ -120,7 +122,11 @@ void release_version(Version* version) noexcept {
   if (last) destroy_books(&books);
 }
 
-Loan* lend_version(Version& version, const char* operation) {
+std::uint64_t fair_share_of_mappings() noexcept {
+  return std::max(fewest_runs, MappingBudget::left() / share_of_budget);
+}
+
+Loan* lend_version(Version& version, std::uint64_t most, const char* operation) {
   ArenaBooks& books = version.books;
   LogEnd end;
   {
@@ -135,7 +141,7 @@ Loan* lend_version(Version& version, const char* operation) {
   }
   throw_if(lent.error, operation);
   if (lent.value.listed_now) release_flattened(version);  // nobody shows the copies of earlier loans
-  const os::Error error = flatten(version, std::max(fewest_runs, MappingBudget::left() / share_of_budget));
+  const os::Error error = flatten(version, most);
   if (error) give_back_loan(books.family, lent.value.loan);
   throw_if(error, operation);
   return lent.value.loan;

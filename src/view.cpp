@@ -7,6 +7,7 @@
 #include "fault_registry.hpp"
 #include "mapped_view.hpp"
 #include "operation.hpp"
+#include "versions.hpp"
 
 namespace cow {
 
@@ -14,7 +15,79 @@ using detail::MappedView;
 
 namespace {
 
-os::Error map_range(MappedView& view, const ArenaBooks& books, const RunList& runs) noexcept {
+/// Shorter runs than this are copied into a view, where that joins the longer ones round them to one mapping.
+constexpr std::uint64_t length_worth_mapping = 16;
+constexpr std::uint64_t few_runs = 64;
+constexpr std::uint64_t most_copied_part = 8;  // at most this part of the pages
+
+/// A view's content as long runs, each mapped as one, and what is copied over them, privately, since it is scattered.
+struct ViewPlan {
+  RunList mapped;
+  BookVector<Run> copied;
+  std::uint64_t copied_pages = 0;
+};
+
+/// A long run goes on behind a few short ones if its frames are where the run before would have them. Pages between that read
+/// as zero end it: what is mapped there may have content by now.
+os::Error plan_with_copies(const RunList& runs, ViewPlan& plan) noexcept {
+  Run open{};
+  Page covered{0};
+  os::Error error;
+  for (const Run& run : runs) {
+    const bool gap = run.first != covered;
+    covered = run.end();
+    if (gap && open.count != 0) {
+      error = plan.mapped.append(open);
+      open = Run{};
+    }
+    if (run.count < length_worth_mapping) {
+      if (!error) error = plan.copied.push_back(run);
+      plan.copied_pages += run.count;
+    } else if (open.count != 0 && open.frame_of(run.first) == run.frame) {
+      open.count = run.end() - open.first;
+    } else {
+      if (!error) error = plan.mapped.append(open);
+      open = run;
+    }
+    if (error) return error;
+  }
+  return plan.mapped.append(open);
+}
+
+/// Private mappings: what is copied into them is the view's alone, and splits nothing.
+os::Error map_with_copies(const MappedView& view, const FrameFile& file, const ViewPlan& plan) noexcept {
+  const std::size_t page = file.page_bytes();
+  if (const os::Error error = os::protect(view.base, view.bytes, os::Access::read_write)) return error;
+  for (const Run& run : plan.mapped) {
+    std::byte* const at = view.base + run.first.value * page;
+    if (const os::Error error = os::map_file_privately(at, run.count * page, file.fd(run.frame), file.offset(run.frame))) return error;
+  }
+  for (const Run& run : plan.copied) {
+    std::byte* const at = view.base + run.first.value * page;
+    if (const os::Error error = os::read_at(file.fd(run.frame), at, run.count * page, file.offset(run.frame))) return error;
+  }
+  return os::protect(view.base, view.bytes, os::Access::read);
+}
+
+/// Maps the runs one by one, or with the scattered ones copied where those are many. Sets the mappings used.
+os::Error map_content(MappedView& view, Version& version) noexcept {
+  const ArenaBooks& books = version.books;
+  const FrameFile& file = books.family.file;
+  if (version.runs.size() > few_runs) {
+    ViewPlan plan;
+    if (const os::Error error = plan_with_copies(version.runs, plan)) return error;
+    view.mappings = plan.mapped.mappings(books.pages);
+    if (plan.copied_pages <= books.pages / most_copied_part && view.mappings <= fair_share_of_mappings()) {
+      return map_with_copies(view, file, plan);
+    }
+  }
+  if (const os::Error error = flatten(version, fair_share_of_mappings())) return error;
+  view.mappings = version.runs.mappings(books.pages);
+  return map_runs(file, view.base, version.runs);
+}
+
+os::Error map_range(MappedView& view, Version& version) noexcept {
+  const ArenaBooks& books = version.books;
   const std::size_t guard = os::page_size();
   view.bytes = books.bytes(books.pages);
   view.reserved_bytes = view.bytes + 2 * guard;
@@ -23,11 +96,11 @@ os::Error map_range(MappedView& view, const ArenaBooks& books, const RunList& ru
   view.reservation = static_cast<std::byte*>(range.value);
   view.base = view.reservation + guard;
   if (const os::Error error = os::map_zero(view.base, view.bytes)) return error;
-  if (const os::Error error = map_runs(books.family.file, view.base, runs)) return error;
+  if (const os::Error error = map_content(view, version)) return error;
   const os::Result<FaultSlot*> slot = fault_registry::take();
   if (!slot) return slot.error;
   view.slot = slot.value;
-  view.mappings = runs.mappings(books.pages) + 2;
+  view.mappings += 2;  // the guards
   MappingBudget::used.fetch_add(view.mappings, std::memory_order_relaxed);
   return {};
 }
@@ -58,14 +131,14 @@ MappedView* map_view(Version& version) {
   {
     const Operation operation(books);
     try {
-      view.value->loan = lend_version(version, what.c_str());
+      view.value->loan = lend_version(version, books.pages * 2, what.c_str());
     } catch (...) {
       book_delete(view.value);
       throw;
     }
     version.handles.fetch_add(1, std::memory_order_relaxed);
     view.value->version = &version;
-    error = map_range(*view.value, books, version.runs);
+    error = map_range(*view.value, version);
   }
   if (!error) fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value);
   if (error) close(view.value);
