@@ -1,6 +1,8 @@
 // What the example promises of its clones: they work at other addresses, side by side, and leave the original alone.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -69,8 +71,15 @@ TEST(Clones, copy_only_the_pages_that_they_change) {
 
 TEST(Clones, pass_on_what_goes_wrong_in_a_thread) {
   Database database(chain(10));
-  const std::vector<std::string> names(8, "p1");
-  EXPECT_THROW(removed_in_clones(cow::Snapshot(), names, 3), std::logic_error);
+  EXPECT_THROW(removed_in_clones(cow::Snapshot(), std::vector<std::string>{"p1"}, 3), std::logic_error);
+
+  std::atomic<int> done = 0;
+  const auto work = [&](std::size_t i) {
+    if (i == 3) throw std::runtime_error("the fourth");
+    ++done;
+  };
+  EXPECT_THROW(detail::in_parallel(20, 4, work), std::runtime_error);
+  EXPECT_EQ(done, 19);
 }
 
 TEST(Checksum, changes_with_any_byte) {
