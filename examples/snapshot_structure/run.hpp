@@ -37,8 +37,8 @@ enum class GateUse { closed, left_open };
 
 /// A snapshot beside running writers is a clean cut through memory, but it may fall in the middle of an update: after
 /// the money was taken and before it was given, or within a rotation of the tree. Memory cannot know what belongs
-/// together; the program does. So the snapshot is taken between two updates, behind a gate: not for as long as it is read,
-/// only for the microseconds of snapshot().
+/// together; the program does. So the snapshot is taken between two updates, behind a gate: not for as long as it is
+/// read, only for the microseconds of snapshot().
 class Run {
  public:
   Run(cow::Arena& arena, Bank& bank, GateUse use) : arena_(arena), bank_(bank), gate_use_(use) {}
