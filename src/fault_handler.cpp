@@ -7,6 +7,7 @@
 #include "arena_books.hpp"
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
+#include "fault_chain.hpp"
 #include "fault_context.hpp"
 #include "fault_registry.hpp"
 #include "fault_report.hpp"
@@ -16,7 +17,6 @@
 namespace cow {
 namespace {
 
-PreviousAction previous_segv, previous_bus;
 std::atomic<FaultObserver> fault_observer{nullptr};
 
 Verdict report(const FaultSlot& slot, const void* address, const char* access, const char* why, int error = 0) noexcept {
@@ -58,43 +58,7 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
-/// The default action, as if we had not been there: the instruction faults again, and the core dump shows it. A signal
-/// that someone sent does not come again by itself.
-void do_default(int signo, const siginfo_t* info, const struct sigaction& previous) noexcept {
-  if (previous.sa_handler == SIG_IGN && sent_by_someone(info)) return;
-  (void)os::set_action(signo, &previous, nullptr);
-  if (sent_by_someone(info)) os::raise_in_this_thread(signo);
-}
-
-/// As the kernel would have called it: with its mask, and once only if it asked for that.
-void call_previous(int signo, siginfo_t* info, void* ucontext, PreviousAction& previous) noexcept {
-  const struct sigaction action = previous.action;
-  if ((static_cast<unsigned>(action.sa_flags) & SA_RESETHAND) != 0) previous.action.sa_handler = SIG_DFL, previous.action.sa_flags = 0;
-  sigset_t mask = action.sa_mask, old;
-  if ((action.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signo);
-  os::block_signals(mask, old);
-  if ((action.sa_flags & SA_SIGINFO) != 0) {
-    action.sa_sigaction(signo, info, ucontext);
-  } else {
-    action.sa_handler(signo);
-  }
-  os::restore_signals(old);
-}
-
-void pass_on(int signo, siginfo_t* info, void* ucontext) noexcept {
-  PreviousAction& previous = previous_action(signo);
-  const bool has_handler = (previous.action.sa_flags & SA_SIGINFO) != 0 ||
-                           (previous.action.sa_handler != SIG_DFL && previous.action.sa_handler != SIG_IGN);
-  if (has_handler) {
-    call_previous(signo, info, ucontext, previous);
-  } else {
-    do_default(signo, info, previous.action);
-  }
-}
-
 }  // namespace
-
-PreviousAction& previous_action(int signo) noexcept { return signo == SIGBUS ? previous_bus : previous_segv; }
 
 Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
   if (sent_by_someone(info)) return Verdict::not_ours;
@@ -125,7 +89,7 @@ void set_fault_observer(FaultObserver observer) noexcept { fault_observer.store(
 
 void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept {
   const os::ErrnoKept kept;
-  if (resolve_fault(signo, info, ucontext) != Verdict::resolved) pass_on(signo, info, ucontext);
+  if (resolve_fault(signo, info, ucontext) != Verdict::resolved) pass_on(signo, info, ucontext, &kept);
 }
 
 }  // namespace cow

@@ -32,10 +32,4 @@ void set_fault_observer(FaultObserver observer) noexcept;
 /// The signal handler itself.
 void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept;
 
-/// Who had the signal before us. Set by fault_install before our handler can run.
-struct PreviousAction {
-  struct sigaction action;
-};
-PreviousAction& previous_action(int signo) noexcept;
-
 }  // namespace cow

@@ -1,6 +1,8 @@
 // Layer 6: installing. See fault_install.hpp; the public functions are those of cow/faults.hpp.
 #include "fault_install.hpp"
 
+#include <dlfcn.h>
+
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -8,6 +10,7 @@
 #include <system_error>
 
 #include "arena_books.hpp"
+#include "fault_chain.hpp"
 #include "fault_handler.hpp"
 #include "os.hpp"
 #include "tick_clock.hpp"
@@ -34,12 +37,24 @@ struct sigaction our_action() noexcept {
   return action;
 }
 
+/// A program may unload the plugin that brought the library along; the handler must not go with it.
+void stay_loaded() noexcept {
+  static bool stays = false;
+  if (stays) return;
+  Dl_info where {};
+  if (::dladdr(reinterpret_cast<const void*>(&handle_signal), &where) != 0 && where.dli_fname != nullptr) {
+    (void)::dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);  // null for the program itself, which stays anyway
+  }
+  stays = true;
+}
+
 void install_for(int signo) {
   if (in_place(signo)) return;
+  stay_loaded();
   struct sigaction previous {};
   os::Error error = os::set_action(signo, nullptr, &previous);
   if (!error) {
-    previous_action(signo).action = previous;  // before ours can run
+    remember_previous(signo, previous);  // before ours can run
     const struct sigaction ours = our_action();
     error = os::set_action(signo, &ours, nullptr);
   }

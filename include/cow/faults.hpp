@@ -1,4 +1,10 @@
 // The signal handler, for programs that share it with others.
+//
+// It hands every fault that is not the library's to whoever had the signal before, as the kernel would have: with its mask and
+// flags. A handler installed later should do the same for ours, or ask try_handle(). It needs the stack that the kernel needs
+// (getauxval(AT_MINSIGSTKSZ)) and 4 KiB, on the alternate stack where a thread has one. A thread that blocks SIGSEGV cannot
+// be helped: the kernel kills the process at its first store to a protected page; prepare_write() first. A plugin that
+// contains the library stays loaded once it has made an arena.
 #pragma once
 
 #include <csignal>
