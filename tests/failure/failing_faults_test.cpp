@@ -40,14 +40,16 @@ const std::map<std::string, Choose>& kinds() {
       {"lent_to_a_view", [](Family& family) { return Target{&family.painted, 20}; }},
       {"sole_owner",
        [](Family& family) {
+         family.painted.paint(26, 4);
          { const Snapshot passing = family.painted.arena().snapshot(); }
-         return Target{&family.painted, 8};
+         return Target{&family.painted, 26};
        }},
       {"to_history",
        [](Family& family) {
          static Snapshot newest;
+         family.painted.paint(26, 4);
          newest = family.painted.arena().snapshot();
-         return Target{&family.painted, 9};
+         return Target{&family.painted, 26};
        }},
       {"borrowed", [](Family& family) { return Target{&*family.clone, 2}; }},
       {"moved_by_the_clone", [](Family& family) {

@@ -1,8 +1,9 @@
 // Race: snapshot() beside running writers. Promise: it is an atomic cut. Threads keep an order of writes over
 // hundreds of pages; a snapshot that shows a write shows all writes that came before it.
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -120,10 +121,9 @@ TEST_P(AtomicCut, by_clone_is_a_prefix_of_each_writer) {
 TEST_P(AtomicCut, that_is_kept_while_others_follow_stays_a_prefix) {
   std::vector<Snapshot> kept(7);
   expect_prefixes(2, [&kept](Arena& arena, std::size_t turn) {
-    Snapshot& place = kept[turn % kept.size()];
-    const Snapshot old = place;
-    place = arena.snapshot();
-    return cut_of(old ? old : place, page_count(arena));
+    if (turn == 0) std::fill(kept.begin(), kept.end(), arena.snapshot());
+    const Snapshot old = std::exchange(kept[turn % kept.size()], arena.snapshot());
+    return cut_of(old, page_count(arena));
   });
 }
 
