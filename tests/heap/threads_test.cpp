@@ -188,6 +188,20 @@ TEST(Threads, exhaust_a_small_arena_together_and_lose_nothing) {
   EXPECT_NE(heap.try_allocate(14 * mib), nullptr);
 }
 
+TEST(Threads, get_blocks_that_other_threads_freed_before_the_arena_counts_as_full) {
+  Arena arena = arena_of(16 * mib);
+  Heap heap(arena);
+  EXPECT_NE(heap.try_allocate(100), nullptr);
+  void* freed = nullptr;
+  std::thread([&] {
+    while (void* const block = heap.try_allocate(100)) freed = block;
+    heap.deallocate(freed);
+  }).join();
+  bool found = false;
+  while (void* const block = heap.try_allocate(100)) found = found || block == freed;
+  EXPECT_TRUE(found);
+}
+
 TEST(ThreadSlots, differ_while_threads_live_and_are_used_again) {
   const unsigned mine = detail::thread_slot();
   EXPECT_EQ(detail::thread_slot(), mine);
