@@ -52,6 +52,8 @@ struct HeapReport {
 /// Thread safety: all members may be called by any threads at once, also beside snapshot() and clone(), which
 /// never catch an operation half done. Threads mostly use pages and locks of their own. Not for signal handlers.
 ///
+/// fork(): the child has its own copy of the arena, and handles and containers go on working in it.
+///
 /// Wrong frees: deallocate() cannot throw, and a library must not end the program for a mistake it can survive:
 /// a pointer that is not a live block's is refused, counted, and named by check(). A block that was freed and
 /// given out again cannot be told from a live one.

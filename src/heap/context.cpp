@@ -33,6 +33,8 @@ bool HeapContext::make_writable(std::byte* p, std::size_t bytes) const noexcept 
   try {
     arena.prepare_write(p, bytes);
     return true;
+  } catch (const std::logic_error&) {
+    return true;  // in a fork()ed child, whose copy of the arena is ordinary memory
   } catch (const std::exception&) {
     return false;
   }

@@ -28,10 +28,7 @@ bool reads_as_zero(const std::byte* begin, std::size_t bytes) noexcept {
 
 }  // namespace
 
-HeapCore::HeapCore(const ArenaRef& arena) : context_(arena) {
-  RegistryEntry::arena_begin = context_.books.base;
-  add_to_registry(*this);
-}
+HeapCore::HeapCore(const ArenaRef& arena) : context_(arena) { RegistryEntry::arena_begin = context_.books.base; }
 
 HeapCore::~HeapCore() { remove_from_registry(*this); }
 
@@ -39,7 +36,8 @@ HeapCore& HeapCore::of(const ArenaRef& arena) {
   const auto hook = arena.cut_hook([&arena] { return std::make_shared<HeapCore>(arena); });
   auto* const core = dynamic_cast<HeapCore*>(hook.get());
   if (core == nullptr) throw std::logic_error("cow::Heap: another allocator has its hook on this arena");
-  return *core;  // the arena keeps it
+  add_to_registry(*core);  // not where it was made: the arena's lock was held there, and fork() takes both
+  return *core;            // the arena keeps it
 }
 
 HeapCore& HeapCore::at(const void* arena_begin) {

@@ -1,6 +1,8 @@
 // A tree of all heaps in the process under one mutex, and a small cache for each thread in front of it.
 #include "heap/registry.hpp"
 
+#include <pthread.h>
+
 #include <array>
 #include <atomic>
 #include <boost/intrusive/set.hpp>
@@ -8,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <mutex>
+#include <new>
 
 #include "heap/size_class.hpp"
 
@@ -38,6 +41,10 @@ Registry& registry() noexcept {
   return made;
 }
 
+// Around fork(): a child must not inherit the mutex from a thread that it does not have.
+void lock_registry() { registry().mutex.lock(); }
+void unlock_registry() { registry().mutex.unlock(); }
+
 // Grows when an entry goes away or is replaced: what threads have cached before may dangle then.
 std::atomic<std::uint64_t> removals{1};
 
@@ -57,9 +64,12 @@ Cached& cache_place(const void* arena_begin) noexcept {
 
 }  // namespace
 
-void add_to_registry(RegistryEntry& entry) noexcept {
+void add_to_registry(RegistryEntry& entry) {
+  static const bool safe_to_fork = ::pthread_atfork(lock_registry, unlock_registry, unlock_registry) == 0;
+  if (!safe_to_fork) throw std::bad_alloc();
   Registry& all = registry();
   const std::lock_guard guard(all.mutex);
+  if (entry.by_address.is_linked()) return;
   all.entries.insert(entry);  // behind those with the same address
   removals.fetch_add(1, std::memory_order_release);
 }
@@ -67,6 +77,7 @@ void add_to_registry(RegistryEntry& entry) noexcept {
 void remove_from_registry(RegistryEntry& entry) noexcept {
   Registry& all = registry();
   const std::lock_guard guard(all.mutex);
+  if (!entry.by_address.is_linked()) return;
   all.entries.erase(all.entries.iterator_to(entry));
   removals.fetch_add(1, std::memory_order_release);
 }

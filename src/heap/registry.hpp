@@ -11,7 +11,9 @@ struct RegistryEntry {
   boost::intrusive::set_member_hook<> by_address;
 };
 
-void add_to_registry(RegistryEntry& entry) noexcept;
+/// No lock of an arena or a heap may be held in these two. Adding twice is fine, and so is removing what was not added.
+/// Adding throws std::bad_alloc if the kernel has no memory for it.
+void add_to_registry(RegistryEntry& entry);
 void remove_from_registry(RegistryEntry& entry) noexcept;
 
 /// nullptr if there is none. A few nanoseconds when this thread asked for the same heap lately.
