@@ -6,11 +6,13 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "barrier.hpp"
 #include "fault_install.hpp"
 #include "fault_registry.hpp"
 #include "fork_cut.hpp"
+#include "mutants.hpp"
 #include "operation.hpp"
 #include "versions.hpp"
 
@@ -131,6 +133,7 @@ void leave_to_versions(ArenaBooks& books) noexcept {
   }
   FaultLockHeld held(books.family.file.lock());
   Lending::stop_lending(books.lender);
+  if (mutant(Mutant::loan_ends_with_arena)) books.family.lending.give_back(std::exchange(books.loan, nullptr));
 }
 
 }  // namespace

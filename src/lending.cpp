@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "mutants.hpp"
+
 namespace cow {
 namespace {
 
@@ -76,7 +78,7 @@ void Lending::release(const Run& run, FrameRelease& freed) noexcept {
   bool may_be_shown = false;
   {
     FaultLockHeld held(file_.lock());
-    may_be_shown = anyone_borrows();
+    may_be_shown = anyone_borrows() && !mutant(Mutant::release_ignores_borrowers);
   }
   // Only who shows a frame can pass it on to another clone, and the owner is giving it up: nobody begins to show it now.
   if (!may_be_shown) {

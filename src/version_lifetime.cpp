@@ -13,8 +13,9 @@ namespace cow {
 
 namespace {
 
-constexpr std::uint64_t fewest_runs = 64;
-constexpr std::uint64_t share_of_budget = 8;  // one clone or view takes at most this part of the mappings that are left
+constexpr std::uint64_t fewest_runs = 16;      // however many clones and views there are
+constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at most this part of the mappings that are left
+constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
 
 bool unwritten_since_newest(const ArenaBooks& books) noexcept {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
@@ -43,7 +44,7 @@ os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept
     return {books.newest, {}};
   }
   if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
-  defragment(books, fair_share_of_mappings());
+  defragment(books, MappingBudget::left() / share_of_arena);
   const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
   Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
   const os::Error error = begin_epoch(books, *version, quiet);

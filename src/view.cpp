@@ -69,21 +69,20 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
   return os::protect(view.base, view.bytes, os::Access::read);
 }
 
-/// Maps the runs one by one, or with the scattered ones copied where those are many. Sets the mappings used.
-os::Error map_content(MappedView& view, Version& version) noexcept {
+/// Maps the runs one by one, or with the scattered ones copied where those are many. Gives the mappings used.
+os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) noexcept {
   const ArenaBooks& books = version.books;
   const FrameFile& file = books.family.file;
   if (version.runs.size() > few_runs) {
     ViewPlan plan;
-    if (const os::Error error = plan_with_copies(version.runs, plan)) return error;
-    view.mappings = plan.mapped.mappings(books.pages);
-    if (plan.copied_pages <= books.pages / most_copied_part && view.mappings <= fair_share_of_mappings()) {
-      return map_with_copies(view, file, plan);
+    if (const os::Error error = plan_with_copies(version.runs, plan)) return {0, error};
+    const std::uint64_t mappings = plan.mapped.mappings(books.pages);
+    if (plan.copied_pages <= books.pages / most_copied_part && mappings <= fair_share_of_mappings()) {
+      return {mappings, map_with_copies(view, file, plan)};
     }
   }
-  if (const os::Error error = flatten(version, fair_share_of_mappings())) return error;
-  view.mappings = version.runs.mappings(books.pages);
-  return map_runs(file, view.base, version.runs);
+  if (const os::Error error = flatten(version, fair_share_of_mappings())) return {0, error};
+  return {version.runs.mappings(books.pages), map_runs(file, view.base, version.runs)};
 }
 
 os::Error map_range(MappedView& view, Version& version) noexcept {
@@ -96,11 +95,12 @@ os::Error map_range(MappedView& view, Version& version) noexcept {
   view.reservation = static_cast<std::byte*>(range.value);
   view.base = view.reservation + guard;
   if (const os::Error error = os::map_zero(view.base, view.bytes)) return error;
-  if (const os::Error error = map_content(view, version)) return error;
+  const os::Result<std::uint64_t> content = map_content(view, version);
+  if (!content) return content.error;
   const os::Result<FaultSlot*> slot = fault_registry::take();
   if (!slot) return slot.error;
   view.slot = slot.value;
-  view.mappings += 2;  // the guards
+  view.mappings = content.value + 2;  // the guards
   MappingBudget::used.fetch_add(view.mappings, std::memory_order_relaxed);
   return {};
 }

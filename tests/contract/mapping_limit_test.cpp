@@ -120,7 +120,7 @@ TEST_P(MappingLimit, does_not_stop_a_clone_from_being_written_at_random) {
 }
 
 // Each would need two thousand mappings of its own if it mapped each scattered page by itself.
-TEST_P(MappingLimit, DISABLED_does_not_stop_hundreds_of_clones_and_views_of_an_arena_written_at_random) {
+TEST_P(MappingLimit, does_not_stop_hundreds_of_clones_and_views_of_an_arena_written_at_random) {
   constexpr std::size_t pages = 8192;
   constexpr std::size_t written = 1000;
   constexpr std::size_t count = under_sanitizer ? 60 : 150;

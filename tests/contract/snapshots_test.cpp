@@ -99,7 +99,7 @@ TEST_P(Snapshots, give_their_frames_back_when_the_last_holder_goes) {
   EXPECT_EQ(painted.arena().stats().history_frames_used, 0U);
 }
 
-TEST_P(Snapshots, DISABLED_hand_their_before_images_down_to_older_ones_that_need_them) {
+TEST_P(Snapshots, hand_their_before_images_down_to_older_ones_that_need_them) {
   Painted painted(make_arena(8));
   painted.paint_run(0, 8, 1);
   const Picture first_picture = painted.picture();

@@ -204,7 +204,7 @@ TEST_P(EveryKernelCall, of_preparing_what_a_clone_has_borrowed) {
   });
 }
 
-TEST_P(EveryKernelCall, DISABLED_of_discarding_everything) {
+TEST_P(EveryKernelCall, of_discarding_everything) {
   expect_no_harm([](Family& family) {
     Arena& arena = family.painted.arena();
     arena.discard(arena.data(), arena.capacity());
@@ -212,7 +212,7 @@ TEST_P(EveryKernelCall, DISABLED_of_discarding_everything) {
   });
 }
 
-TEST_P(EveryKernelCall, DISABLED_of_discarding_in_a_clone) {
+TEST_P(EveryKernelCall, of_discarding_in_a_clone) {
   expect_no_harm([](Family& family) {
     Arena& arena = family.clone->arena();
     arena.discard(page_at(arena, 4), 8 * page_size());

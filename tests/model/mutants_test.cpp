@@ -25,7 +25,7 @@ TEST(Unmutated, the_engine_passes_the_seeds_that_find_the_mutants) {
   EXPECT_TRUE(verdict.passed) << verdict.text;
 }
 
-TEST_P(Mutants, DISABLED_are_found) {
+TEST_P(Mutants, are_found) {
   const Verdict verdict = run_seeds(seeds, 1, limit, GetParam());
   EXPECT_FALSE(verdict.passed) << mutant_name(GetParam()) << " went unnoticed";
   RecordProperty("found", verdict.text.substr(0, verdict.text.find('\n')));
