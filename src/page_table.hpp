@@ -27,15 +27,22 @@ class PageTable {
     const std::uint64_t bits = std::atomic_ref(entries_[p.value]).load(std::memory_order_acquire);
     return {{bits >> plane_bits}, static_cast<std::uint32_t>(bits & ((1u << plane_bits) - 1))};
   }
+  /// Whether the entry is what get() gave, after all that the caller has read since: a read-modify-write, since its release
+  /// keeps earlier reads before it, which a load does not.
+  bool still(Page p, Entry entry) const noexcept {
+    return std::atomic_ref(entries_[p.value]).fetch_or(0, std::memory_order_acq_rel) == bits_of(entry);
+  }
   /// After the log says where the old content is (release): a reader that sees the new entry finds the log's.
   void set(Page p, Entry entry) noexcept {
-    std::atomic_ref(entries_[p.value]).store(entry.birth.value << plane_bits | entry.plane, std::memory_order_release);
+    std::atomic_ref(entries_[p.value]).store(bits_of(entry), std::memory_order_release);
   }
 
   // 46 bits of epochs: at a million snapshots a second, each with something written, they last for two years.
   static constexpr int plane_bits = 18;
 
  private:
+  static std::uint64_t bits_of(Entry entry) noexcept { return entry.birth.value << plane_bits | entry.plane; }
+
   std::uint64_t* entries_ = nullptr;
 };
 

@@ -2,7 +2,6 @@
 #include "cow/snapshot.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -50,7 +49,7 @@ os::Result<Source> find_source(Version& version, Page p) noexcept {
 }
 
 /// Part of a page into a buffer of ours. Whoever writes the page meanwhile logs it before the entry changes (release), and
-/// changes the entry before the content: an entry that is still the same (acquire) vouches for what was read.
+/// changes the entry before the content: an entry that is still the same vouches for what was read.
 os::Error read_part(Version& version, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
   const ArenaBooks& books = version.books;
   const FrameFile& file = books.family.file;
@@ -60,8 +59,7 @@ os::Error read_part(Version& version, Page p, std::size_t offset, std::span<std:
     const Frame frame = source.value.frame;
     if (frame == zero_frame) return std::memset(out.data(), 0, out.size()), os::Error{};
     if (const os::Error error = os::read_at(file.fd(frame), out.data(), out.size(), file.offset(frame) + offset)) return error;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (!source.value.live || books.table.get(p) == source.value.entry) return {};
+    if (!source.value.live || books.table.still(p, source.value.entry)) return {};
   }
 }
 

@@ -14,14 +14,14 @@
 namespace cow::test {
 namespace {
 
-// What the predecessor was given. One fault at a time.
+// What the predecessor was given. One fault at a time. No bool among them: gcc's UBSan reads those as if not volatile.
 ForeignPage* foreign = nullptr;
 volatile int calls = 0;
 void* volatile seen_address = nullptr;
 volatile int seen_signal = 0;
-volatile bool seen_context = false;
-volatile bool usr1_was_blocked = false;
-volatile bool segv_was_blocked = false;
+volatile std::sig_atomic_t seen_context = 0;
+volatile std::sig_atomic_t usr1_was_blocked = 0;
+volatile std::sig_atomic_t segv_was_blocked = 0;
 sigjmp_buf way_out;
 
 void note_and_open(int signo, siginfo_t* info, void* context) {
@@ -160,7 +160,7 @@ COW_CHILD_BODY(our_faults_leave_no_trace) {
 }
 
 // A handler without SA_ONSTACK or with it: a thread's alternate stack is there for it.
-volatile bool ran_on_alternate_stack = false;
+volatile std::sig_atomic_t ran_on_alternate_stack = 0;
 std::byte* alternate_stack = nullptr;
 constexpr std::size_t alternate_size = 1 << 17;
 
