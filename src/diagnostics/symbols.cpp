@@ -59,7 +59,8 @@ std::vector<CodePlace> find_places(DebugInformation& debug, std::uintptr_t addre
   for (CodePlace& place : places) place.module = last_part(info.dli_fname);
   CodePlace& outermost = places.back();
   const Name name = name_of(address, info);
-  if (outermost.function.empty()) outermost.function = name.function;
+  // Where debug information has no linkage name, as in unnamed namespaces, the symbol says more: it names the scopes.
+  if (outermost.function.empty() || name.function.find("::") != std::string::npos) outermost.function = name.function;
   const std::uintptr_t module_start = in_module ? reinterpret_cast<std::uintptr_t>(info.dli_fbase) : 0;
   outermost.offset = name.function.empty() ? address - module_start : name.offset;
   return places;

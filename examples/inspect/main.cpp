@@ -1,0 +1,101 @@
+// What the library can tell about itself: a small world lives for some days, is snapshotted and cloned, and then it is
+// shown where its memory is, what is shared, and which code caused the copies. See README.md beside this file.
+#include <cow/cow.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "world.hpp"
+
+namespace {
+
+using namespace inspect;
+
+constexpr const char* usage_text = R"(usage: inspect [FOLDER]
+
+Runs a small scenario and prints statistics, the memory account, page maps and the fault profile.
+With FOLDER it also writes page_map.svg, flame.svg and folded.txt (for flame-graph viewers) there.
+)";
+
+struct Scenario {
+  cow::Arena world{{.capacity = World::bytes, .name = "world"}};
+  std::vector<cow::Snapshot> mornings;
+  cow::Arena flooded = live();
+  cow::FaultProfile profile = cow::fault_profile();
+
+ private:
+  /// Some days, each with a snapshot in the morning; then, in a clone, the day that the sea came.
+  cow::Arena live() {
+    std::mt19937 random(1);
+    const World here(world);
+    here.set_up_land();
+    here.settle_walkers();
+    cow::start_fault_profile();
+    for (std::uint64_t day = 1; day <= 4; ++day) {
+      mornings.push_back(world.snapshot());
+      here.live_a_day(day, random);
+    }
+    cow::Arena clone = mornings.back().clone();
+    World(clone).flood(300, 60);
+    here.live_a_day(5, random);
+    cow::stop_fault_profile();
+    return clone;
+  }
+};
+
+void print(const char* title, const std::string& text) { std::printf("-- %s\n%s\n", title, text.c_str()); }
+
+std::string mornings_of(const Scenario& scenario) {
+  std::string text;
+  for (std::size_t i = 0; i < scenario.mornings.size(); ++i) {
+    text += "morning " + std::to_string(i + 1) + ": dropping it would free " +
+            std::to_string(scenario.mornings[i].exclusive_bytes() / 1024) + " KiB\n";
+  }
+  return text;
+}
+
+void show(const Scenario& scenario) {
+  const cow::PageMapStyle style{.columns = 64, .rows = 16, .colours = ::isatty(STDOUT_FILENO) == 1};
+  print("statistics of the world", to_text(scenario.world.stats()));
+  print("memory", to_text(account_memory(scenario.world)));
+  print("snapshots", mornings_of(scenario));
+  print("pages of the world", to_text(map_pages(scenario.world), style));
+  print("pages of the clone", to_text(map_pages(scenario.flooded), style));
+  print("who wrote", to_text(scenario.profile, 8));
+}
+
+void write_file(const std::filesystem::path& path, const std::string& content) {
+  std::ofstream file(path);
+  if (!(file << content) || !file.flush()) throw std::runtime_error("cannot write " + path.string());
+}
+
+void write_pictures(const Scenario& scenario, const std::filesystem::path& folder) {
+  write_file(folder / "page_map.svg", to_svg(map_pages(scenario.world)));
+  write_file(folder / "flame.svg", to_svg(scenario.profile, cow::FaultWeight::nanoseconds));
+  write_file(folder / "folded.txt", to_folded(scenario.profile, cow::FaultWeight::nanoseconds));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string folder = argc > 1 ? argv[1] : "";
+  if (argc > 2 || folder.starts_with("-")) {
+    std::fputs(usage_text, folder == "--help" ? stdout : stderr);
+    return folder == "--help" ? 0 : 2;
+  }
+  try {
+    const Scenario scenario;
+    show(scenario);
+    if (!folder.empty()) write_pictures(scenario, folder);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "inspect: %s\n", error.what());
+    return 1;
+  }
+}
