@@ -45,6 +45,10 @@ struct Options {
   bool help = false;
 };
 
+[[noreturn]] void refuse(const std::string& why, std::string_view argument) {
+  throw UsageError(why + ": '" + std::string(argument) + "'");
+}
+
 std::size_t mib_to_bytes(std::string_view text) {
   std::size_t mib = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mib);
@@ -60,8 +64,8 @@ Options parse_options(std::span<const char* const> arguments) {
     const std::string_view argument = arguments[i];
     if (argument == "--help") options.help = true;
     else if (argument == "--mib") options.bytes = mib_to_bytes(i + 1 < arguments.size() ? arguments[++i] : "");
-    else if (argument.empty() || argument[0] == '-') throw UsageError("no such option: '" + std::string(argument) + "'");
-    else if (!options.file.empty()) throw UsageError("a second file: '" + std::string(argument) + "'");
+    else if (argument.empty() || argument[0] == '-') refuse("no such option", argument);
+    else if (!options.file.empty()) refuse("a second file", argument);
     else options.file = argument;
   }
   return options;

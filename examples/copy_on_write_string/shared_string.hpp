@@ -15,7 +15,7 @@ namespace copy_on_write_string {
 /// Text in an arena of its own, from its first byte on. A copy is a clone of the arena: it costs the same whatever the
 /// length, beside what seal() says. Empty until it is given room; it does not grow beyond that. Errors: as cow::Arena.
 ///
-/// Thread safety: as a standard container, but that a copy may be taken while another thread writes; it is an atomic cut.
+/// Thread safety: as a standard container, but that a copy may be taken while another thread writes: an atomic cut.
 class SharedString {
  public:
   SharedString() = default;

@@ -1,0 +1,125 @@
+// Time travel for an SQLite database that knows nothing of it: its memory lies in an arena, and that is rolled back.
+// See README.md beside this file for what it shows.
+#include <cow/cow.hpp>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../support/file_text.hpp"
+#include "../what_if/graph_builder.hpp"
+#include "comparison.hpp"
+#include "migrations.hpp"
+#include "options.hpp"
+#include "package_tables.hpp"
+#include "sqlite_memory.hpp"
+#include "timeline.hpp"
+
+namespace {
+
+using namespace sqlite_time_travel;
+
+enum ExitStatus { restored = 0, failed = 1, wrong_usage = 2, not_restored = 3 };
+
+using Stanzas = std::vector<what_if::Stanza>;
+
+/// Address space for the tables and what the migration makes of them, amply; memory comes with what is written.
+std::size_t capacity_for(const std::string& text) { return std::max(std::size_t{1} << 30, 16 * text.size()); }
+
+void print_loaded(const Options& options, const Database& database, const MemoryInArena& memory) {
+  const auto count = [&](const char* table) { return text_of(database, "SELECT count(*) FROM " + std::string(table)); };
+  const cow::HeapStats heap = memory.heap().stats();
+  std::printf("%s: %s packages with %s dependencies, in an SQLite %s database in memory\n", options.file.c_str(),
+              count("package").c_str(), count("dependency").c_str(), sqlite3_libversion());
+  std::printf("All of SQLite's memory is in an arena: %llu allocations, %.1f MiB\n",
+              static_cast<unsigned long long>(heap.live_blocks),
+              static_cast<double>(heap.live_bytes) / static_cast<double>(1 << 20));
+}
+
+void print_timeline(const Timeline& timeline) {
+  std::printf("\n%-28s %14s %14s %14s\n", "kept", "migration, us", "pages copied", "snapshot, us");
+  for (const Version& version : timeline.versions()) {
+    std::printf("%-28s %14.1f %14llu %14.1f\n", version.name.c_str(), version.migration_us,
+                static_cast<unsigned long long>(version.pages_copied), version.snapshot_us);
+  }
+}
+
+/// To the oldest, to the newest and to those between, as a user of it might.
+void travel(Timeline& timeline) {
+  std::printf("\n%-28s %14s %14s   %s\n", "gone to", "rollback, us", "pages", "proof");
+  const std::vector<Version>& versions = timeline.versions();
+  for (const std::size_t to : {std::size_t{0}, versions.size() - 1, std::size_t{1}, std::size_t{0}}) {
+    const Visit visit = timeline.go_to(versions[to]);
+    std::printf("%-28s %14.1f %14llu   integrity_check says ok, the dump is the same %zu bytes\n",
+                versions[to].name.c_str(), visit.rollback_us, static_cast<unsigned long long>(visit.pages_differing),
+                versions[to].dump.size());
+  }
+}
+
+void show_time_travel(const Options& options, const Stanzas& installed, std::size_t capacity) {
+  MemoryInArena memory(capacity);
+  Database database;
+  load_packages(database, installed);
+  print_loaded(options, database, memory);
+  Timeline timeline(database, memory.arena());
+  for (const Migration& migration : migrations) timeline.migrate(migration);
+  print_timeline(timeline);
+  travel(timeline);
+}
+
+void print_comparison(std::span<const Row> rows) {
+  for (std::size_t i = 0; i < migrations.size(); ++i) {
+    std::printf("\n%-28s %14s %14s %14s %14s\n", migrations[i].name, "save, us", "migrate, us", "undo, us", "sum, us");
+    for (const Row& row : rows) {
+      const Timings& timings = row.timings[i];
+      std::printf("%-28s %14.1f %14.1f %14.1f %14.1f\n", row.way, median(timings.save), median(timings.migrate),
+                  median(timings.undo), median(timings.sum));
+    }
+  }
+}
+
+ExitStatus run(const Options& options) {
+  const std::string text = examples::file_text(options.file);
+  const Stanzas installed = what_if::installed_stanzas(what_if::read_stanzas(text));
+  const std::size_t capacity = capacity_for(text);
+  show_time_travel(options, installed, capacity);
+  print_comparison(compare_undoing(installed, capacity, options.rounds));
+  std::printf("\nMedians of %zu; the database was proved to be the old one after each.\n",
+              options.rounds * (detail::times_per_round - 1));
+  return restored;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  try {
+    options = parse_options({argv + 1, static_cast<std::size_t>(argc - 1)});
+    if (options.help) {
+      std::fputs(usage_text, stdout);
+      return restored;
+    }
+    return run(options);
+  } catch (const UsageError& error) {
+    std::fprintf(stderr, "sqlite_time_travel: %s\nTry sqlite_time_travel --help\n", error.what());
+    return wrong_usage;
+  } catch (const NotRestored& error) {
+    std::fprintf(stderr, "sqlite_time_travel: %s\n", error.what());
+    return not_restored;
+  } catch (const what_if::DatabaseError& error) {
+    std::fprintf(stderr, "sqlite_time_travel: %s, %s\n", options.file.c_str(), error.what());
+    return failed;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "sqlite_time_travel: out of memory\n");
+    return failed;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sqlite_time_travel: %s\n", error.what());
+    return failed;
+  }
+}
