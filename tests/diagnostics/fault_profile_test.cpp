@@ -174,9 +174,10 @@ TEST_P(FaultProfiles, it_can_be_stopped_and_started_while_threads_write) {
       for (std::size_t i = 0; i < writes; ++i) write_in_one_place(arena(), 4 * i);
     }
   });
+  std::vector<Snapshot> snapshots;
   for (int i = 0; i < 40; ++i) {
     start_fault_profile();
-    snapshot_ = arena_->snapshot();
+    snapshots.push_back(arena_->snapshot());
     std::this_thread::yield();
     if (i % 2 == 0) stop_fault_profile();
     if (i % 10 == 0) (void)samples_of(fault_profile());

@@ -1,10 +1,16 @@
 // Promise: the account of memory adds up to what the kernel reports for the memory file.
+#include <filesystem>
+#include <map>
 #include <random>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include <gtest/gtest.h>
 
 #include "cow/memory_account.hpp"
+#include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"
 
@@ -13,8 +19,8 @@ namespace {
 
 constexpr std::size_t pages = 128;
 
-Arena touched_arena() {
-  Arena arena({.capacity = pages * page_size()});
+Arena touched_arena(Barrier barrier = Barrier::mprotect, const char* name = "cow") {
+  Arena arena({.capacity = pages * page_size(), .name = name, .barrier = barrier});
   fill_run(arena, 0, pages, 1);
   return arena;
 }
@@ -84,7 +90,10 @@ TEST(MemoryAccount, it_reads_well) {
 /// Lives and writes at random; nothing is left open but what the account must know of.
 class RandomLife {
  public:
-  explicit RandomLife(std::uint64_t seed) : random_(seed) { arenas_.push_back(touched_arena()); }
+  explicit RandomLife(std::uint64_t seed, Barrier barrier = Barrier::mprotect, const char* name = "cow")
+      : random_(seed) {
+    arenas_.push_back(touched_arena(barrier, name));
+  }
 
   void step() {
     Arena& arena = arenas_[pick(arenas_.size())];
@@ -112,6 +121,32 @@ class RandomLife {
         break;
     }
   }
+  /// What holds frames for longer, or moves many at once.
+  void larger_step() {
+    Arena& arena = arenas_[pick(arenas_.size())];
+    switch (pick(6)) {
+      case 0:
+        if (!snapshots_.empty()) views_.push_back(snapshots_[pick(snapshots_.size())].view());
+        break;
+      case 1:
+        if (!views_.empty()) forget(views_, pick(views_.size()));
+        break;
+      case 2:
+        if (!snapshots_.empty() && arenas_.size() < 5) {
+          arenas_.push_back(snapshots_[pick(snapshots_.size())].clone());  // perhaps of an arena that is gone
+        }
+        break;
+      case 3:
+        roll_back(arena);
+        break;
+      case 4:
+        arena.prepare_write(page_at(arena, pick(pages - 16)), 16 * page_size());
+        break;
+      default:
+        fill_run(arena, pick(pages - 16), 16, random_());
+        break;
+    }
+  }
   Arena& any_arena() { return arenas_[pick(arenas_.size())]; }
   std::vector<Snapshot>& snapshots() { return snapshots_; }
   std::size_t pick(std::size_t below) { return random_() % below; }
@@ -123,10 +158,36 @@ class RandomLife {
   }
 
  private:
+  void roll_back(Arena& arena) {
+    if (snapshots_.empty()) return;
+    try {
+      arena.rollback(snapshots_[pick(snapshots_.size())]);
+    } catch (const std::invalid_argument&) {  // it is another arena's
+    }
+  }
+
   std::mt19937_64 random_;
   std::vector<Arena> arenas_;
   std::vector<Snapshot> snapshots_;
+  std::vector<View> views_;
 };
+
+/// Asks the kernel without the library: memory and swap behind all open memory files that bear the name.
+std::uint64_t bytes_of_memory_files(const std::string& name) {
+  std::map<ino_t, std::uint64_t> files;  // once each, however often opened
+  for (const auto& descriptor : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(descriptor.path(), gone).string();
+    if (!target.starts_with("/memfd:") || target.find(name) == std::string::npos) continue;
+    struct stat status {};
+    if (::fstat(std::stoi(descriptor.path().filename()), &status) == 0) {
+      files[status.st_ino] = static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
+  }
+  std::uint64_t sum = 0;
+  for (const auto& [file, bytes] : files) sum += bytes;
+  return sum;
+}
 
 TEST(MemoryAccount, it_adds_up_whatever_happened) {
   const std::uint64_t seed = seed_or(20260101);
@@ -137,6 +198,34 @@ TEST(MemoryAccount, it_adds_up_whatever_happened) {
     const MemoryAccount account = account_memory(life.any_arena());
     ASSERT_EQ(account.kernel_bytes, account.total()) << "after step " << i << "\n" << to_text(account);
   }
+}
+
+class MemoryAccounts : public BarrierTest {};
+COW_FOR_EVERY_BARRIER(MemoryAccounts);
+
+TEST_P(MemoryAccounts, are_what_the_kernel_reports_of_the_memory_files_whatever_happened) {
+  const std::uint64_t seed = seed_or(20260101);
+  SCOPED_TRACE(testing::Message() << "COW_SEED=" << seed);
+  RandomLife life(seed, GetParam(), "accounted");
+  for (int i = 0; i < 1500; ++i) {
+    if (i % 3 == 0) {
+      life.larger_step();
+    } else {
+      life.step();
+    }
+    const MemoryAccount account = account_memory(life.any_arena());
+    ASSERT_EQ(account.total(), bytes_of_memory_files("accounted")) << "after step " << i << "\n" << to_text(account);
+    ASSERT_EQ(account.kernel_bytes, account.total()) << "after step " << i;
+  }
+}
+
+TEST_P(MemoryAccounts, end_with_nothing_when_all_is_gone) {
+  {
+    RandomLife life(seed_or(20260101), GetParam(), "passing");
+    for (int i = 0; i < 100; ++i) life.larger_step();
+    EXPECT_GT(bytes_of_memory_files("passing"), 0U);
+  }
+  EXPECT_EQ(bytes_of_memory_files("passing"), 0U);
 }
 
 std::uint64_t bytes_in_use(const Arena& arena) {
