@@ -137,6 +137,10 @@ class Arena {
 
   ArenaStats stats() const;
 
+  /// For a human: where it lies, its snapshots and what each alone costs, its clones, statistics and page map. The form may
+  /// change. Cost: that of the parts; up to milliseconds.
+  std::string dump() const;
+
   /// A reference that follows this arena when it is moved. Throws std::logic_error when moved from.
   ArenaRef ref() const;
 
