@@ -38,7 +38,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
       FaultLockGuard guard(*books.fault_lock);
       error = f(part);
     }
-    throw_if(error, std::string(operation) + " of " + in_bytes(books.bytes(run.count)));
+    throw_if(error, [&] { return std::string(operation) + " of " + in_bytes(books.bytes(run.count)); });
     p = part.end();
   }
 }

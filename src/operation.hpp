@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <type_traits>
 
 #include "arena_books.hpp"
 #include "cow/arena.hpp"
@@ -47,8 +48,15 @@ inline Version& usable(Version* version, const char* operation) {
   return *version;
 }
 
-inline void throw_if(os::Error error, const std::string& what) {
-  if (error) throw std::system_error(error.code, std::generic_category(), "cow: " + what);
+/// `what`: a text, or what makes one, called only when it is needed.
+template <class What>
+void throw_if(os::Error error, const What& what) {
+  if (!error) return;
+  if constexpr (std::is_invocable_v<const What&>) {
+    throw std::system_error(error.code, std::generic_category(), "cow: " + what());
+  } else {
+    throw std::system_error(error.code, std::generic_category(), "cow: " + std::string(what));
+  }
 }
 
 inline std::string in_bytes(std::size_t bytes) { return std::to_string(bytes) + " bytes"; }

@@ -58,10 +58,17 @@ long ask(long number, A... arguments) noexcept {
   return ::syscall(number, arguments...);
 }
 
+// The kernel lets addresses go before it gives them out again, whichever threads ask. The language's memory model does not
+// know that, nor does ThreadSanitizer, who takes the next owner's first write for a race with the last one's.
+std::atomic<std::uint64_t> addresses_let_go{0};
+void before_letting_go() noexcept { addresses_let_go.fetch_add(1, std::memory_order_release); }
+void after_mapping() noexcept { (void)addresses_let_go.load(std::memory_order_acquire); }
+
 Error failed_if(bool failed) noexcept { return {failed ? errno : 0}; }
 
 Result<void*> mapped(long address) noexcept {
   if (address == -1) return {nullptr, {errno}};
+  after_mapping();
   return {reinterpret_cast<void*>(address), {}};
 }
 
@@ -84,6 +91,7 @@ Result<void*> reserve_books(std::size_t bytes) noexcept {
 }
 
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
+  before_letting_go();
   return mapped(ask(SYS_mremap, at, old_bytes, new_bytes, MREMAP_MAYMOVE));
 }
 
@@ -123,7 +131,10 @@ Error populate_for_writing(void* at, std::size_t bytes) noexcept {
   return failed_if(ask(SYS_madvise, at, bytes, MADV_POPULATE_WRITE) == -1);
 }
 
-void unmap(void* at, std::size_t bytes) noexcept { (void)::syscall(SYS_munmap, at, bytes); }
+void unmap(void* at, std::size_t bytes) noexcept {
+  before_letting_go();
+  (void)::syscall(SYS_munmap, at, bytes);
+}
 
 void seal_off(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);

@@ -130,7 +130,7 @@ void roll_back(ArenaBooks& books, Version& version) {
       return failed ? failed : frames.add(run.frame);
     });
   }
-  throw_if(error, what_rollback(books, version.kept.size()));
+  throw_if(error, [&] { return what_rollback(books, version.kept.size()); });
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
   (void)for_each_kept_run(version, [&](const Run& run) { return copy_content(books, run, frames), os::Error{}; });
@@ -170,7 +170,7 @@ void roll_back_to_base(ArenaBooks& books, Version& base) {
     }
   }
   give_back_loan(books.family, loan);
-  throw_if(error, what_rollback(books, pages));
+  throw_if(error, [&] { return what_rollback(books, pages); });
 }
 
 os::Error list_changed(Version& version, BookVector<Pages>& changed) {

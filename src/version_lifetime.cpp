@@ -90,7 +90,7 @@ Version* take_version(ArenaBooks& books) {
     FaultLockHeld held(*books.fault_lock);
     version = take_version_locked(books, nobody_else_writes(books));
   }
-  throw_if(version.error, "snapshot of an arena of " + in_bytes(books.bytes(books.pages)));
+  throw_if(version.error, [&] { return "snapshot of an arena of " + in_bytes(books.bytes(books.pages)); });
   return version.value;
 }
 
@@ -118,7 +118,7 @@ void release_version(Version* version) noexcept {
     drop_version(*version);
     last = books.base == nullptr && books.versions.empty();
     file = &books.family.file;
-    if (!last && file->history().overfull()) file->trim();
+    if (!last) file->trim();
   }
   if (last) destroy_books(&books);
 }

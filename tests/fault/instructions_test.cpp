@@ -11,6 +11,7 @@
 
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
+#include "support/environment.hpp"
 #include "support/pages.hpp"
 #include "support/threads.hpp"
 
@@ -152,6 +153,7 @@ class HandlerFor {
 };
 
 TEST_P(Instructions, a_store_in_a_signal_handler) {
+  if (under_tsan) GTEST_SKIP() << tsan_blocks_faults_in_handlers;
   handler_target = page_at(arena(), 40);
   handler_stores = 0;
   const HandlerFor usr1(SIGUSR1, store_in_handler);
@@ -162,6 +164,7 @@ TEST_P(Instructions, a_store_in_a_signal_handler) {
 
 // The timer's signal arrives anywhere: in the middle of our handler, of a snapshot, of a clone.
 TEST_P(Instructions, stores_in_a_signal_handler_that_interrupts_everything) {
+  if (under_tsan) GTEST_SKIP() << tsan_blocks_faults_in_handlers;
   handler_target = page_at(arena(), 40);
   handler_stores = 0;
   const HandlerFor alarm(SIGALRM, store_in_handler);

@@ -13,6 +13,7 @@
 
 #include "cow/cow.hpp"
 #include "support/child.hpp"
+#include "support/environment.hpp"
 #include "support/foreign_page.hpp"
 #include "support/small_arena.hpp"
 
@@ -197,6 +198,7 @@ COW_CHILD_BODY(their_handler_faults_in_turn) {
 }
 
 TEST(Circle, is_not_mistaken_for_a_fault_inside_a_handler) {
+  if (under_tsan) GTEST_SKIP() << tsan_blocks_faults_in_handlers;
   const ChildResult result = run_child("their_handler_faults_in_turn");
   EXPECT_TRUE(result.exited_with(0)) << result.how();
 }

@@ -108,12 +108,13 @@ COW_CHILD_BODY(static_snapshots_outlive_their_arena) {
 
 COW_CHILD_BODY(threads_write_while_the_process_ends) {
   static Arena* const arena = new Arena(small_arena());  // never destroyed: threads that outlive main need that
-  for (int i = 0; i < 3; ++i) {
+  static std::size_t first_pages[] = {0, 5, 10};  // each thread has five pages to itself
+  for (std::size_t& first_page : first_pages) {
     pthread_t thread;
-    const auto write = [](void*) -> void* {
-      for (std::uint64_t number = 0;; ++number) fill(*arena, number % 16, number);
+    const auto write = [](void* first) -> void* {
+      for (std::uint64_t number = 0;; ++number) fill(*arena, *static_cast<std::size_t*>(first) + number % 5, number);
     };
-    if (::pthread_create(&thread, nullptr, write, nullptr) != 0) return 1;
+    if (::pthread_create(&thread, nullptr, write, &first_page) != 0) return 1;
     ::pthread_detach(thread);
   }
   for (int i = 0; i < 200; ++i) const Snapshot passing = arena->snapshot();
