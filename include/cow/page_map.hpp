@@ -13,16 +13,16 @@ namespace cow {
 class Arena;
 
 enum class PageState {
-  never_written,  ///< or discarded: reads as zero, holds no memory
-  private_page,   ///< written, and shown by nobody else
-  shared,         ///< written, and shown by snapshots or clones too: the next write copies it
-  borrowed,       ///< not written since the arena was cloned: shows what it was cloned from
+  unwritten,     ///< never written, or discarded: reads as zero, holds no memory
+  private_page,  ///< written, and shown by nobody else
+  shared,        ///< written, and shown by snapshots or clones too: the next write copies it
+  borrowed,      ///< not written since the arena was cloned: shows what it was cloned from
 };
 
 /// Pages that are shared alike. Snapshots are numbered from 1, the oldest alive; a page that one of them shows is shown
 /// by all newer ones too.
 struct PageGroup {
-  PageState state = PageState::never_written;
+  PageState state = PageState::unwritten;
   std::size_t oldest_snapshot = 0;       ///< the oldest that shows them; 0: none
   std::vector<const std::byte*> clones;  ///< data() of each clone that shows them, itself or by a snapshot of its own
   bool gone_clones = false;              ///< snapshots of clones that are gone show them too

@@ -29,7 +29,7 @@ std::vector<Look> looks_of(const PageMap& map) {
   std::size_t next_colour = 0;
   for (const PageGroup& group : map.groups) {
     switch (group.state) {
-      case PageState::never_written:
+      case PageState::unwritten:
         looks.push_back(never_written_look);
         continue;
       case PageState::private_page:
@@ -75,7 +75,7 @@ std::string sharers_of(const PageGroup& group, std::size_t snapshots) {
 
 std::string meaning_of(const PageGroup& group, std::size_t snapshots) {
   switch (group.state) {
-    case PageState::never_written:
+    case PageState::unwritten:
       return "never written";
     case PageState::private_page:
       return "private";
@@ -99,7 +99,7 @@ struct Grid {
 
   Grid(const PageMap& map, const PageMapStyle& style) {
     for (const PageMap::Run& run : map.runs) {
-      if (map.groups[run.group].state != PageState::never_written) extent = run.pages.first + run.pages.count;
+      if (map.groups[run.group].state != PageState::unwritten) extent = run.pages.first + run.pages.count;
     }
     const std::size_t most = std::max<std::size_t>(style.columns * style.rows, 1);
     pages_a_block = std::bit_ceil(std::max<std::size_t>((extent + most - 1) / most, 1));
@@ -121,8 +121,8 @@ struct Grid {
     }
     std::size_t best = run_of_never_written(map);
     for (std::size_t group = 0; group < counts.size(); ++group) {
-      if (map.groups[group].state == PageState::never_written || counts[group] == 0) continue;
-      if (best >= counts.size() || map.groups[best].state == PageState::never_written || counts[group] > counts[best]) {
+      if (map.groups[group].state == PageState::unwritten || counts[group] == 0) continue;
+      if (best >= counts.size() || map.groups[best].state == PageState::unwritten || counts[group] > counts[best]) {
         best = group;
       }
     }
@@ -131,7 +131,7 @@ struct Grid {
 
   static std::size_t run_of_never_written(const PageMap& map) {
     for (std::size_t group = 0; group < map.groups.size(); ++group) {
-      if (map.groups[group].state == PageState::never_written) return group;
+      if (map.groups[group].state == PageState::unwritten) return group;
     }
     return map.groups.size();
   }
@@ -160,7 +160,7 @@ std::vector<std::size_t> order_of_legend(const PageMap& map) {
           return 1;
         case PageState::borrowed:
           return 2;
-        case PageState::never_written:
+        case PageState::unwritten:
           break;
       }
       return 3;

@@ -47,7 +47,7 @@ TEST_P(PageMaps, an_empty_arena_is_never_written) {
   const Arena arena = make_arena(32);
   const PageMap map = map_pages(arena);
   expect_whole(arena, map);
-  EXPECT_EQ(map.pages_in(PageState::never_written), 32U);
+  EXPECT_EQ(map.pages_in(PageState::unwritten), 32U);
 }
 
 TEST_P(PageMaps, written_pages_are_private_until_a_snapshot_shares_them) {
@@ -60,7 +60,7 @@ TEST_P(PageMaps, written_pages_are_private_until_a_snapshot_shares_them) {
   arena.prepare_write(page_at(arena, 14), page_size());
   const PageMap map = map_pages(arena);
   expect_whole(arena, map);
-  EXPECT_EQ(group_of(map, 7).state, PageState::never_written);
+  EXPECT_EQ(group_of(map, 7).state, PageState::unwritten);
   EXPECT_EQ(group_of(map, 8).state, PageState::shared);
   EXPECT_EQ(group_of(map, 8).oldest_snapshot, 1U);
   EXPECT_EQ(group_of(map, 12).oldest_snapshot, 2U) << "the first shows what was there before";
@@ -99,7 +99,7 @@ TEST_P(PageMaps, a_clone_is_named_for_the_pages_that_it_shows) {
   expect_whole(clone, of_clone);
   EXPECT_EQ(group_of(of_clone, 0).state, PageState::borrowed);
   EXPECT_EQ(group_of(of_clone, 24).state, PageState::private_page);
-  EXPECT_EQ(group_of(of_clone, 40).state, PageState::never_written);
+  EXPECT_EQ(group_of(of_clone, 40).state, PageState::unwritten);
 }
 
 TEST_P(PageMaps, clones_that_are_gone_are_told_of_while_their_snapshots_live) {
@@ -124,7 +124,7 @@ TEST_P(PageMaps, discarded_pages_are_as_never_written) {
   arena.discard(page_at(arena, 8), 8 * page_size());
   const PageMap map = map_pages(arena);
   expect_whole(arena, map);
-  EXPECT_EQ(group_of(map, 10).state, PageState::never_written);
+  EXPECT_EQ(group_of(map, 10).state, PageState::unwritten);
 }
 
 TEST_P(PageMaps, they_add_up_whatever_happened) {
@@ -170,7 +170,7 @@ PageMap example() {
   map.page_bytes = 4096;
   map.pages = 64;
   map.snapshots = 3;
-  map.groups = {{PageState::never_written, 0, {}, false, 32},
+  map.groups = {{PageState::unwritten, 0, {}, false, 32},
                 {PageState::private_page, 0, {}, false, 8},
                 {PageState::shared, 2, {}, false, 8},
                 {PageState::shared, 3, {nullptr}, true, 8},
