@@ -56,9 +56,11 @@ inline constexpr bool never = false;
 
 /// An allocator whose pointers are offset_ptrs. A container that uses it, and lies in the arena itself, can be used in
 /// clones of the arena and read in views, wherever they are mapped; in a clone it allocates from the clone's heap.
-/// Works with all of Boost.Container and boost::unordered_*, and with std::vector and std::deque; standard containers
-/// that keep raw pointers inside are refused when they are compiled. What the elements point to is the program's
-/// business: a raw pointer in an element is copied as it is.
+/// Works with Boost.Container and boost::unordered_*, and with std::vector and std::deque; standard containers that
+/// keep raw pointers inside are refused when they are compiled. The exception is boost::container::stable_vector: as
+/// of Boost 1.74 it breaks the aliasing rules with any offset_ptr, and gcc 12 makes programs of it that crash (seen
+/// with Boost.Interprocess's allocator too). What the elements point to is the program's business: a raw pointer in
+/// an element is copied as it is.
 ///
 /// A heap must be attached to each arena (cow::Heap) before its containers allocate; else allocate() throws
 /// std::logic_error, and deallocate(), which must not throw, ends the program.

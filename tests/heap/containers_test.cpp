@@ -1,187 +1,34 @@
 // Promise: containers with cow::Allocator behave as the standard's do, in the arena, after rollbacks, and in clones and
 // views at other addresses. Random operations on each kind against its std counterpart; replay: COW_SEED.
-#include <boost/container/deque.hpp>
-#include <boost/container/flat_map.hpp>
-#include <boost/container/list.hpp>
-#include <boost/container/map.hpp>
-#include <boost/container/string.hpp>
-#include <boost/container/vector.hpp>
-#include <boost/intrusive/unordered_set.hpp>
-#include <boost/unordered_map.hpp>
-#include <deque>
-#include <list>
-#include <map>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "container_kinds.hpp"
 #include "heap_support.hpp"
 
 namespace cow::test {
 namespace {
-
-namespace bc = boost::container;
-namespace bi = boost::intrusive;
-
-using String = bc::basic_string<char, std::char_traits<char>, Allocator<char>>;
-
-std::string random_text(Random& random) {
-  std::string text(random.below(60), ' ');
-  for (char& c : text) c = static_cast<char>('a' + random.below(26));
-  return text;
-}
-
-String in_arena(const std::string& text, const Heap& heap) {
-  return String(text.data(), text.size(), Allocator<char>(heap));
-}
-bool same(const String& a, const std::string& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
-}
-
-/// How one kind of container is changed at random, the same way as its reference, and compared with it.
-template <class Map>
-struct IntMap {
-  using Container = Map;
-  using Reference = std::map<int, std::string>;
-  static void change(Container& container, Reference& reference, const Heap& heap, Random& random) {
-    const int key = static_cast<int>(random.below(400));
-    if (random.below(3) == 0) {
-      EXPECT_EQ(container.erase(key), reference.erase(key));
-      return;
-    }
-    const std::string text = random_text(random);
-    container.erase(key);
-    container.emplace(key, in_arena(text, heap));
-    reference[key] = text;
-  }
-  static bool equal(const Container& container, const Reference& reference) {
-    if (container.size() != reference.size()) return false;
-    for (const auto& [key, text] : reference) {
-      const auto found = container.find(key);
-      if (found == container.end() || !same(found->second, text)) return false;
-    }
-    return true;
-  }
-};
-
-template <class Sequence, class StandardSequence>
-struct Numbers {
-  using Container = Sequence;
-  using Reference = StandardSequence;
-  static void change(Container& container, Reference& reference, const Heap&, Random& random) {
-    const int value = static_cast<int>(random.below(1'000'000));
-    const std::size_t dice = random.below(10);
-    if (dice < 5 || reference.empty()) {
-      container.push_back(value);
-      reference.push_back(value);
-    } else if (dice < 7) {
-      const auto at = static_cast<std::ptrdiff_t>(random.below(reference.size()));
-      container.insert(std::next(container.begin(), at), value);
-      reference.insert(std::next(reference.begin(), at), value);
-    } else if (dice < 9) {
-      const auto at = static_cast<std::ptrdiff_t>(random.below(reference.size()));
-      container.erase(std::next(container.begin(), at));
-      reference.erase(std::next(reference.begin(), at));
-    } else {
-      const Container copy(container);
-      container = copy;
-    }
-  }
-  static bool equal(const Container& container, const Reference& reference) {
-    return container.size() == reference.size() && std::equal(container.begin(), container.end(), reference.begin());
-  }
-};
-
-struct Strings {
-  using Container = bc::vector<String, Allocator<String>>;
-  using Reference = std::vector<std::string>;
-  static void change(Container& container, Reference& reference, const Heap& heap, Random& random) {
-    const std::string text = random_text(random);
-    if (reference.size() < 5 || random.below(4) == 0) {
-      container.push_back(in_arena(text, heap));
-      reference.push_back(text);
-      return;
-    }
-    const std::size_t at = random.below(reference.size());
-    if (random.below(4) == 0) {
-      container.erase(container.begin() + static_cast<std::ptrdiff_t>(at));
-      reference.erase(reference.begin() + static_cast<std::ptrdiff_t>(at));
-    } else {
-      container[at].append(text.data(), text.size());
-      reference[at] += text;
-    }
-  }
-  static bool equal(const Container& container, const Reference& reference) {
-    if (container.size() != reference.size()) return false;
-    for (std::size_t i = 0; i < reference.size(); ++i) {
-      if (!same(container[i], reference[i])) return false;
-    }
-    return true;
-  }
-};
-
-/// Objects that the program allocates itself, in a hash table of Boost.Intrusive's that only links them.
-struct Item {
-  using Hook = bi::unordered_set_member_hook<bi::void_pointer<offset_ptr<void>>>;
-  explicit Item(int n) : number(n) {}
-  int number;
-  Hook hook;
-  friend bool operator==(const Item& a, const Item& b) { return a.number == b.number; }
-  friend std::size_t hash_value(const Item& item) { return static_cast<std::size_t>(item.number) * 0x9e3779b1u; }
-};
-
-struct IntrusiveSet {
-  using Table = bi::unordered_set<Item, bi::member_hook<Item, Item::Hook, &Item::hook>, bi::power_2_buckets<true>>;
-  static constexpr std::size_t bucket_count = 256;
-
-  struct Container {
-    explicit Container(const Allocator<int>&) : table(Table::bucket_traits(buckets, bucket_count)) {}
-    ~Container() {}  // the arena goes with all items
-    Table::bucket_type buckets[bucket_count];
-    Table table;
-  };
-  using Reference = std::unordered_set<int>;
-
-  static void change(Container& container, Reference& reference, Heap& heap, Random& random) {
-    const int number = static_cast<int>(random.below(1'000));
-    const auto found = container.table.find(Item(number));
-    EXPECT_EQ(found != container.table.end(), reference.contains(number));
-    if (found != container.table.end()) {
-      Item* const item = &*found;
-      container.table.erase(found);
-      heap.destroy(item);
-      reference.erase(number);
-    } else {
-      container.table.insert(*heap.create<Item>(number));
-      reference.insert(number);
-    }
-  }
-  static bool equal(const Container& container, const Reference& reference) {
-    if (container.table.size() != reference.size()) return false;
-    for (const int number : reference) {
-      if (container.table.find(Item(number)) == container.table.end()) return false;
-    }
-    return true;
-  }
-};
 
 template <class Kind>
 class Containers : public testing::Test {};
 
 using Entry = std::pair<const int, String>;
 using FlatEntry = std::pair<int, String>;
+using Less = std::less<int>;
 using Kinds =
-    testing::Types<IntMap<bc::map<int, String, std::less<int>, Allocator<Entry>>>,
-                   IntMap<bc::flat_map<int, String, std::less<int>, Allocator<FlatEntry>>>,
+    testing::Types<IntMap<bc::map<int, String, Less, Allocator<Entry>>>,
+                   IntMap<bc::flat_map<int, String, Less, Allocator<FlatEntry>>>,
                    IntMap<boost::unordered_map<int, String, boost::hash<int>, std::equal_to<int>, Allocator<Entry>>>,
+                   IntSet<bc::multiset<int, Less, Allocator<int>>>,
+                   IntSet<bc::flat_multiset<int, Less, Allocator<int>>>,
                    Numbers<bc::vector<int, Allocator<int>>, std::vector<int>>,
                    Numbers<bc::deque<int, Allocator<int>>, std::deque<int>>,
                    Numbers<bc::list<int, Allocator<int>>, std::list<int>>,
                    Numbers<std::vector<int, Allocator<int>>, std::vector<int>>,
-                   Numbers<std::deque<int, Allocator<int>>, std::deque<int>>, Strings, IntrusiveSet>;
+                   Numbers<std::deque<int, Allocator<int>>, std::deque<int>>, Strings, Text, IntrusiveSet>;
 TYPED_TEST_SUITE(Containers, Kinds);
 
 template <class Kind>
