@@ -15,3 +15,4 @@
 #include "cow/stats_format.hpp"
 #include "cow/units.hpp"
 #include "cow/view.hpp"
+#include "cow/write_guard.hpp"
