@@ -9,7 +9,6 @@
 #include <elfutils/libdwfl.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "symbols.hpp"
@@ -18,12 +17,14 @@ namespace cow {
 namespace {
 
 /// The functions used.
-#define COW_OF_LIBDW(X)                                                                                                \
-  X(dwfl_begin)                                                                                                        \
-  X(dwfl_end) X(dwfl_report_begin) X(dwfl_report_end) X(dwfl_linux_proc_report) X(dwfl_linux_proc_find_elf)            \
-      X(dwfl_standard_find_debuginfo) X(dwfl_addrmodule) X(dwfl_module_getsrc) X(dwfl_lineinfo) X(dwfl_module_addrdie) \
-          X(dwarf_getscopes) X(dwarf_getscopes_die) X(dwarf_tag) X(dwarf_attr) X(dwarf_attr_integrate)                 \
-              X(dwarf_formstring) X(dwarf_formudata) X(dwarf_getsrcfiles) X(dwarf_filesrc)
+// clang-format off
+#define COW_OF_LIBDW(X)                                                                                        \
+  X(dwfl_begin) X(dwfl_end) X(dwfl_report_begin) X(dwfl_report_end) X(dwfl_linux_proc_report)                  \
+  X(dwfl_linux_proc_find_elf) X(dwfl_standard_find_debuginfo) X(dwfl_addrmodule) X(dwfl_module_addrdie)        \
+  X(dwfl_module_nextcu) X(dwarf_haspc) X(dwarf_child) X(dwarf_siblingof) X(dwarf_tag) X(dwarf_attr)            \
+  X(dwarf_attr_integrate) X(dwarf_formstring) X(dwarf_formudata) X(dwarf_getsrcfiles) X(dwarf_filesrc)         \
+  X(dwarf_getsrc_die) X(dwarf_linesrc) X(dwarf_lineno)
+// clang-format on
 
 struct Libdw {
 #define COW_MEMBER(name) decltype(&::name) name = nullptr;
@@ -55,13 +56,6 @@ const Libdw& libdw() {
 }
 
 char* debug_path = nullptr;  // null: libdw's own
-
-/// Scopes as libdw allocates them.
-struct Scopes {
-  Dwarf_Die* dies = nullptr;
-  int count = 0;
-  ~Scopes() { std::free(dies); }
-};
 
 std::string string_of(Dwarf_Die* die, unsigned name) {
   const Libdw& dw = libdw();
@@ -100,23 +94,47 @@ SourceLine line_of_call(Dwarf_Die* unit, Dwarf_Die* inlined) {
   return source;
 }
 
-SourceLine line_of_address(Dwfl_Module* module, std::uintptr_t address) {
+/// The unit that has the address, and by how much the module was moved when it was loaded. gcc lists the addresses of
+/// each unit (.debug_aranges), clang does not: then all are asked.
+Dwarf_Die* find_unit(Dwfl_Module* module, Dwarf_Addr address, Dwarf_Addr& bias) {
   const Libdw& dw = libdw();
-  int line = 0;
-  Dwfl_Line* const found = dw.dwfl_module_getsrc(module, address);
-  const char* const file =
-      found == nullptr ? nullptr : dw.dwfl_lineinfo(found, nullptr, &line, nullptr, nullptr, nullptr);
-  return file == nullptr ? SourceLine{} : SourceLine{file, static_cast<std::uint32_t>(line)};
+  Dwarf_Die* unit = dw.dwfl_module_addrdie(module, address, &bias);
+  if (unit != nullptr) return unit;
+  do unit = dw.dwfl_module_nextcu(module, unit, &bias);
+  while (unit != nullptr && dw.dwarf_haspc(unit, address - bias) != 1);
+  return unit;
 }
 
-/// What encloses the address, from the innermost scope to the unit.
-void find_scopes(Dwarf_Die* unit, Dwarf_Addr address, Scopes& scopes) {
+SourceLine line_of_address(Dwarf_Die* unit, Dwarf_Addr address) {
   const Libdw& dw = libdw();
-  Scopes by_address;
-  by_address.count = dw.dwarf_getscopes(unit, address, &by_address.dies);
-  // That list goes on from an inlined function to where that is written; the second one goes on to where it was
-  // inlined.
-  if (by_address.count > 0) scopes.count = dw.dwarf_getscopes_die(&by_address.dies[0], &scopes.dies);
+  Dwarf_Line* const found = dw.dwarf_getsrc_die(unit, address);
+  const char* const file = found == nullptr ? nullptr : dw.dwarf_linesrc(found, nullptr, nullptr);
+  int line = 0;
+  if (file == nullptr || dw.dwarf_lineno(found, &line) != 0) return {};
+  return {file, static_cast<std::uint32_t>(line)};
+}
+
+/// What may hold functions without having addresses itself. libdw's dwarf_getscopes() does not look into these, which
+/// is where clang puts functions of namespaces.
+bool may_hold_functions(int tag) {
+  return tag == DW_TAG_namespace || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
+         tag == DW_TAG_union_type || tag == DW_TAG_module;
+}
+
+/// The function that has the address, and what is inlined there, the innermost last.
+void find_functions(Dwarf_Die* scope, Dwarf_Addr address, std::vector<Dwarf_Die>& functions) {
+  const Libdw& dw = libdw();
+  Dwarf_Die die;
+  for (int end = dw.dwarf_child(scope, &die); end == 0; end = dw.dwarf_siblingof(&die, &die)) {
+    const int tag = dw.dwarf_tag(&die);
+    const bool is_function = tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine;
+    const bool has_it = (is_function || tag == DW_TAG_lexical_block) && dw.dwarf_haspc(&die, address) == 1;
+    if (!has_it && !may_hold_functions(tag)) continue;
+    if (is_function) functions.push_back(die);
+    const std::size_t before = functions.size();
+    find_functions(&die, address, functions);
+    if (has_it || functions.size() != before) return;
+  }
 }
 
 }  // namespace
@@ -150,18 +168,16 @@ std::vector<CodePlace> DebugInformation::places_of(std::uintptr_t address) {
   const Libdw& dw = libdw();
   Dwfl_Module* const module = dw.dwfl_addrmodule(files_->files, address);
   if (module == nullptr) return places;
-  SourceLine source = line_of_address(module, address);
   Dwarf_Addr bias = 0;
-  Dwarf_Die* const unit = dw.dwfl_module_addrdie(module, address, &bias);
-  Scopes scopes;
-  if (unit != nullptr) find_scopes(unit, address - bias, scopes);
-  for (int i = 0; i < scopes.count; ++i) {
-    const int tag = dw.dwarf_tag(&scopes.dies[i]);
-    if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram) continue;
-    const bool inlined = tag == DW_TAG_inlined_subroutine;
-    places.push_back({function_of(&scopes.dies[i]), source.file, source.line, "", 0, inlined});
-    if (!inlined) break;
-    source = line_of_call(unit, &scopes.dies[i]);
+  Dwarf_Die* const unit = find_unit(module, address, bias);
+  if (unit == nullptr) return places;
+  SourceLine source = line_of_address(unit, address - bias);
+  std::vector<Dwarf_Die> functions;
+  find_functions(unit, address - bias, functions);
+  for (auto function = functions.rbegin(); function != functions.rend(); ++function) {
+    const bool inlined = dw.dwarf_tag(&*function) == DW_TAG_inlined_subroutine;
+    places.push_back({function_of(&*function), source.file, source.line, "", 0, inlined});
+    if (inlined) source = line_of_call(unit, &*function);
   }
   if (places.empty() && !source.file.empty()) places.push_back({"", source.file, source.line, "", 0, false});
   return places;

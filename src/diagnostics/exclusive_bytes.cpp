@@ -32,9 +32,9 @@ class WhatWouldGo {
   Epoch older_epoch() const noexcept { return older_ == nullptr ? never_written : older_->epoch; }
 
   void add_logged(const LogEntry& entry) noexcept {
-    if (older_ != nullptr && entry.birth() <= older_->epoch) return;
-    if (entry.owned()) add_owned({entry.page, 1, entry.frame});
-    if (!entry.owned() && entry.birth() == borrowed_birth) add_borrowed(entry.page, entry.frame);
+    if (older_ != nullptr && entry.birth <= older_->epoch) return;
+    if (entry.owned) add_owned({entry.page, 1, entry.frame});
+    if (!entry.owned && entry.birth == borrowed_birth) add_borrowed(entry.page, entry.frame);
   }
 
   void add_owned(const Run& run) noexcept {

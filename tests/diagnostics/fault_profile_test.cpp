@@ -20,10 +20,10 @@ namespace cow::test {
 
 /// Not in an unnamed namespace, not inlined and not renamed: the profile must show these names.
 constexpr std::uint32_t line_of_one_place = __LINE__ + 2;
-__attribute__((noinline, noclone)) void write_in_one_place(const Arena& arena, std::size_t page) {
+__attribute__((noinline)) void write_in_one_place(const Arena& arena, std::size_t page) {
   *reinterpret_cast<volatile std::uint64_t*>(page_at(arena, page)) = 1;
 }
-__attribute__((noinline, noclone)) void write_in_another_place(const Arena& arena, std::size_t page) {
+__attribute__((noinline)) void write_in_another_place(const Arena& arena, std::size_t page) {
   *reinterpret_cast<volatile std::uint64_t*>(page_at(arena, page) + 8) = 2;
 }
 constexpr std::uint32_t line_of_inlined_place = __LINE__ + 2;
@@ -31,13 +31,13 @@ __attribute__((always_inline)) inline void write_as_part_of_the_caller(const Are
   *reinterpret_cast<volatile std::uint64_t*>(page_at(arena, page) + 16) = 3;
 }
 constexpr std::uint32_t line_of_its_caller = __LINE__ + 2;
-__attribute__((noinline, noclone)) void write_by_what_is_inlined(const Arena& arena, std::size_t page) {
+__attribute__((noinline)) void write_by_what_is_inlined(const Arena& arena, std::size_t page) {
   write_as_part_of_the_caller(arena, page);
 }
 
 // Each instance is a place of its own in the code.
 template <int Depth>
-__attribute__((noinline, noclone)) void write_from_depth(const Arena& arena, std::size_t page) {
+__attribute__((noinline)) void write_from_depth(const Arena& arena, std::size_t page) {
   if constexpr (Depth > 0) {
     write_from_depth<Depth - 1>(arena, page);
   } else {

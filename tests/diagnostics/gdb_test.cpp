@@ -14,9 +14,7 @@
 namespace cow::test {
 
 /// Where the debugger stops; it sees the arena in the argument.
-__attribute__((noinline, noclone)) void stop_for_debugger(const void* arena) {
-  asm volatile("" : : "r"(arena) : "memory");
-}
+__attribute__((noinline)) void stop_for_debugger(const void* arena) { asm volatile("" : : "r"(arena) : "memory"); }
 
 namespace {
 

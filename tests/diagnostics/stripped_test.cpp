@@ -18,7 +18,7 @@
 
 namespace cow::test {
 
-__attribute__((noinline, noclone)) void write_whose_name_is_stripped(const Arena& arena, std::size_t page) {
+__attribute__((noinline)) void write_whose_name_is_stripped(const Arena& arena, std::size_t page) {
   *reinterpret_cast<volatile std::uint64_t*>(page_at(arena, page)) = 1;
 }
 
