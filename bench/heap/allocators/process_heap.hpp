@@ -18,6 +18,8 @@ class ProcessHeap {
     give_back();
     resident_before_ = private_resident_bytes();
   }
+  /// For a heap that keeps what earlier measurements left: it is resident, and will be used again.
+  explicit ProcessHeap(std::size_t resident_at_start) : resident_before_(resident_at_start) {}
   std::size_t resident_bytes() const { return private_resident_bytes() - resident_before_; }
 
   class Watch {
