@@ -62,11 +62,41 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
 }
 
+/// Part by part: others' faults wait for the file's lock.
+os::Error fill_reserve(ArenaBooks& books) noexcept {
+  FrameFile& file = books.family.file;
+  const std::uint64_t frames = file.history().reserve();
+  if (frames == 0) return {};
+  for (std::uint64_t part = 0; part < frames;) {
+    part = std::min(part + pages_at_once, frames);
+    FaultLockGuard guard(file.lock());
+    if (const os::Error error = file.history().make_room(part)) return error;
+  }
+  FaultLockGuard guard(*books.fault_lock);
+  return UndoLog::make_room(books.log_memory, frames + LogChunk::capacity);  // a fault wants a chunk ready even for its last entry
+}
 
+Snapshot cut_snapshot(ArenaBooks& books) {
+  const Cut cut(books);
+  const Operation operation(books);
+  return Access::snapshot(take_version(books));
+}
+
+void make_reserve_whole(ArenaBooks& books) {
+  throw_if(fill_reserve(books), [&] {
+    return "keeping a reserve of " + in_bytes(books.bytes(books.family.file.history().reserve())) + " of history";
+  });
+}
 
 }  // namespace
 
-Arena::Arena(const ArenaOptions& options) : books_(create_arena(options)) {}
+Arena::Arena(const ArenaOptions& options) : Arena(create_arena(options)) {
+  if (options.reserve_history_bytes == 0) return;
+  const std::uint64_t frames = (options.reserve_history_bytes - 1) / os::page_size() + 1;
+  books_->family.file.history().keep_in_reserve(frames + BlockPolicy::longest_block);  // a fault wants its whole block ready
+  make_reserve_whole(*books_);
+}
+
 Arena::Arena(Arena&& other) noexcept : books_(std::exchange(other.books_, nullptr)) {}
 
 Arena& Arena::operator=(Arena&& other) noexcept {
@@ -87,9 +117,10 @@ Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mp
 Snapshot Arena::snapshot() {
   ArenaBooks& books = usable(books_, "snapshot");
   fork_children::release_some_ended();
-  const Cut cut(books);
-  const Operation operation(books);
-  return Access::snapshot(take_version(books));
+  make_reserve_whole(books);
+  Snapshot taken = cut_snapshot(books);
+  make_reserve_whole(books);  // what the cut itself used, and writers beside it
+  return taken;
 }
 
 Arena Arena::clone() {

@@ -36,8 +36,12 @@ class History {
   std::uint64_t used() const noexcept { return used_; }
   std::uint64_t free_with_memory() const noexcept { return warm_count_; }
 
+  /// So many free frames keep their memory. Set once, before anybody else knows of the file; make_room() gets them.
+  void keep_in_reserve(std::uint64_t frames) noexcept { reserve_ = frames; }
+  std::uint64_t reserve() const noexcept { return reserve_; }
+
   /// More frames are kept with their memory than the next snapshots will want: some should be cooled.
-  bool overfull() const noexcept { return warm_count_ * page_bytes_ > warm_bytes_kept; }
+  bool overfull() const noexcept { return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_; }
   /// Takes up to `most` free frames out, to have their memory given back; then cooled() takes their numbers.
   std::size_t take_surplus(Frame* frames, std::size_t most) noexcept;
   void cooled(Frame frame) noexcept { (void)cold_.push_back(frame); }
@@ -75,6 +79,7 @@ class History {
   std::uint64_t fresh_ = 0;  // frames from this index on were never used
   std::uint64_t used_ = 0;
   std::uint64_t warm_count_ = 0;
+  std::uint64_t reserve_ = 0;
   boost::intrusive::slist<Free, boost::intrusive::constant_time_size<false>> warm_;
   BookVector<Frame> cold_;  // free frames whose memory was given back
 };

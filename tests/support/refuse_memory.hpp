@@ -13,12 +13,16 @@
 
 namespace cow::test {
 
-/// From here on each call that asks for memory, mappings or protection fails with ENOMEM. Cannot be undone.
+enum class Protection { refused, granted };
+
+/// From here on each call that asks for memory, mappings or (unless granted) protection fails with ENOMEM. Cannot be undone.
 /// False where the sandbox allows no filters.
-inline bool refuse_memory_from_now_on() {
+inline bool refuse_memory_from_now_on(Protection protection = Protection::refused) {
   ::mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the C library goes on with brk(), which is left alone
-  constexpr std::uint32_t refused[] = {SYS_mmap, SYS_mprotect, SYS_madvise, SYS_mremap,
-                                       SYS_fallocate, SYS_pwrite64, SYS_ioctl};
+  constexpr std::uint32_t memory = SYS_mmap;
+  const bool granted = protection == Protection::granted;
+  const std::uint32_t refused[] = {memory, SYS_madvise, SYS_mremap, SYS_fallocate, SYS_pwrite64,
+                                   granted ? memory : SYS_mprotect, granted ? memory : SYS_ioctl};
   constexpr std::size_t count = sizeof refused / sizeof refused[0];
   sock_filter program[count + 3] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   for (std::size_t i = 0; i < count; ++i)
