@@ -15,9 +15,10 @@ struct Site {
   std::uint64_t faults = 0, pages = 0, ns = 0;
 };
 
+/// The C and C++ libraries are other people's, and so is what they inline into the program.
 bool in_own_sources(const CodePlace& place) {
-  return !place.file.empty() && !place.file.starts_with("/usr/") && !place.file.starts_with("../sysdeps/") &&
-         !place.file.starts_with("./");
+  const bool in_system_library = place.module.starts_with("libc.so") || place.module.starts_with("libstdc++.so");
+  return !place.file.empty() && !place.file.starts_with("/usr/") && !in_system_library;
 }
 
 /// The innermost place of the program's own; a memcpy or a container's inside says little.

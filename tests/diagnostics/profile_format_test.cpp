@@ -49,6 +49,13 @@ TEST(ProfileTable, a_site_is_the_innermost_place_of_the_program_itself) {
   EXPECT_LT(text.find("app::paint"), text.find("app::load")) << "the most expensive first";
 }
 
+TEST(ProfileTable, debug_information_of_the_system_libraries_does_not_make_them_the_site) {
+  FaultProfile profile = made_up();
+  profile.stacks[1].places[0].file = "../sysdeps/memmove.S";
+  profile.stacks[1].places[0].module = "libc.so.6";
+  EXPECT_NE(to_text(profile).find("app::load  app.cpp:7  (in memmove)"), std::string::npos) << to_text(profile);
+}
+
 TEST(ProfileTable, numbers_are_estimates_for_all_faults) {
   const std::string text = to_text(made_up());
   EXPECT_NE(text.find("64 faults, estimated from every 10th"), std::string::npos) << text;
