@@ -26,14 +26,15 @@ struct AddressRange {
 };
 
 constexpr std::size_t longest_name = 31;  // what /proc/self/maps and reports show of it
-constexpr std::size_t most_bytes = std::size_t{1} << 56;  // more than any machine addresses, and far from overflowing
+constexpr std::uint64_t most_pages = std::uint64_t{1} << LogChunk::page_bits;  // what user space has without five-level paging
 
 std::uint64_t pages_for(std::size_t capacity) {
   if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0");
-  if (capacity > most_bytes) {
-    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + "; the most is " + in_bytes(most_bytes));
+  const std::uint64_t pages = capacity / os::page_size() + (capacity % os::page_size() != 0 ? 1 : 0);
+  if (pages > most_pages) {
+    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + "; the most is " + in_bytes(most_pages * os::page_size()));
   }
-  return (capacity + os::page_size() - 1) / os::page_size();
+  return pages;
 }
 
 void check_address(const void* address) {

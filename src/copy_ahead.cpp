@@ -110,7 +110,7 @@ void CopyAhead::copy() noexcept {
     }
     copy_bytes(history.address(frame), page, books_.bytes(1));
     books_.watched.append({p, fingerprint(page, books_.bytes(1))});
-    log.append(books_.log_memory, p, frame, books_.table.get(p).birth, true);
+    log.append(books_.log_memory, {p, frame, books_.table.get(p).birth, true});
     books_.table.set(p, {books_.epoch, books_.table.get(p).plane});
     ++books_.made_writable.to_history;
   }

@@ -31,7 +31,7 @@ void log_as_zero(ArenaBooks& books, Pages run) noexcept {
   if (books.newest == nullptr || mutant(Mutant::zero_page_not_logged)) return;
   for (Page p = run.first; p < run.end(); ++p) {
     const Epoch birth = books.table.get(p).birth;  // not never_written where the page was discarded
-    if (birth <= books.newest->epoch) books.newest->log.append(books.log_memory, p, zero_frame, birth, false);
+    if (birth <= books.newest->epoch) books.newest->log.append(books.log_memory, {p, zero_frame, birth, false});
   }
 }
 
@@ -74,7 +74,7 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
     const Page p = run.first + i;
     copy_bytes(history.address(frames[i]), books.address_of(p), books.bytes(1));
     const Epoch birth = books.table.get(p).birth;
-    books.newest->log.append(books.log_memory, p, frames[i], birth, true);
+    books.newest->log.append(books.log_memory, {p, frames[i], birth, true});
     note_recurrence(books, p, birth);
   }
   set_birth(books, run);
@@ -92,7 +92,7 @@ void hand_over(ArenaBooks& books, Page p, FrameRelease& freed) noexcept {
   const bool empty = birth == never_written || books.blank.contains(p);
   const Frame frame = empty ? zero_frame : books.frame_of(p);
   if (birth <= books.newest_epoch() && books.newest != nullptr) {
-    books.newest->log.append(books.log_memory, p, frame, birth, !empty && birth >= first_epoch);
+    books.newest->log.append(books.log_memory, {p, frame, birth, !empty && birth >= first_epoch});
   } else if (birth == borrowed_birth) {
     books.family.lending.end_borrowing(books.borrower, {p, 1}, freed);
   } else if (!empty) {

@@ -98,19 +98,19 @@ void drop_version(Version& version) noexcept {
   UndoLog::Chunks emptied;
   const auto older_lacks_it = [&](const LogEntry& entry) {
     if (older == nullptr || mutant(Mutant::drop_frees_all)) return false;
-    return entry.birth() <= older->epoch || mutant(Mutant::drop_keeps_all);
+    return entry.birth <= older->epoch || mutant(Mutant::drop_keeps_all);
   };
   const auto give_up = [&](const LogEntry& entry) {
-    if (entry.owned()) {
+    if (entry.owned) {
       lending.release({entry.page, 1, entry.frame}, freed);
-    } else if (entry.birth() == borrowed_birth) {
+    } else if (entry.birth == borrowed_birth) {
       lending.end_borrowing(books.borrower, {entry.page, 1}, freed);
     }
   };
   version.log.filter(older_lacks_it, give_up, emptied);
   {
     FaultLockHeld held(*books.fault_lock);
-    if (older != nullptr) older->log.splice_front(version.log);
+    if (older != nullptr) older->log.take_over(version.log, emptied);
     emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
   }
   release_flattened(version);
