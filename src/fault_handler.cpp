@@ -11,6 +11,7 @@
 #include "fault_context.hpp"
 #include "fault_registry.hpp"
 #include "fault_report.hpp"
+#include "gone_ranges.hpp"
 #include "os.hpp"
 #include "tick_clock.hpp"
 
@@ -18,14 +19,23 @@ namespace cow {
 namespace {
 
 std::atomic<FaultObserver> fault_observer{nullptr};
+std::atomic<BadAccessObserver> bad_access_observer{nullptr};
 
-Verdict report(const FaultSlot& slot, const void* address, const char* access, const char* why, int error = 0) noexcept {
+const char* word_for(FaultAccess access) noexcept {
+  return access == FaultAccess::write ? "write" : access == FaultAccess::read ? "read" : "access";
+}
+
+ReportLine begin_line(const void* address, FaultAccess access) noexcept {
   ReportLine line;
-  line << "cow: " << access << " at " << address;
-  if (slot.books != nullptr) {
-    line << " in arena \"" << slot.books->name << "\", page " << slot.books->page_of(address).value;
-  }
-  line << ": " << why;
+  line << "cow: " << word_for(access) << " at " << address;
+  return line;
+}
+
+Verdict report(const FaultSlot& slot, const void* address, FaultAccess access, const char* why, int error = 0) noexcept {
+  const std::uint64_t offset = reinterpret_cast<std::uintptr_t>(address) - slot.begin.load(std::memory_order_relaxed);
+  ReportLine line = begin_line(address, access);
+  line << (slot.books == nullptr ? " in a view of arena \"" : " in arena \"") << slot.name << "\", page ";
+  line << offset / os::page_size() << ": " << why;
   if (error != 0) line << " (errno " << static_cast<std::uint64_t>(error) << ")";
   line.write();
   return Verdict::unresolvable;
@@ -33,19 +43,54 @@ Verdict report(const FaultSlot& slot, const void* address, const char* access, c
 
 /// The slot's lock is held and the address is in its range.
 Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noexcept {
-  if (slot.books == nullptr) return report(slot, address, "write", "a view is read-only; clone the snapshot to write");
+  if (slot.books == nullptr) return report(slot, address, access, "a view is read-only; clone the snapshot to write");
   ArenaBooks& books = *slot.books;
   if (access == FaultAccess::read) {
-    return report(slot, address, "read", "the page is not readable: something outside the library has changed its protection");
+    return report(slot, address, access, "the page is not readable: something outside the library has changed its protection");
   }
   const Page page = books.page_of(address);
   if (claim_of(books, page) == Claim::none && !os::can_write(address)) {
-    return report(slot, address, "write", "the page is protected by something outside the library");
+    return report(slot, address, access, "the page is protected by something outside the library");
   }
   if (const os::Error error = make_writable_for_fault(books, page)) {
-    return report(slot, address, "write", "no memory for the duplicate of the page; raise the limit or write less", error.code);
+    return report(slot, address, access, "no memory for the duplicate of the page; raise the limit or write less", error.code);
   }
   return Verdict::resolved;
+}
+
+/// A step beyond an arena or a view: the page there is ours too, and never accessible.
+Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access) noexcept {
+  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(pointer);
+  if (slot.lock.held_by_this_thread()) return Verdict::not_ours;
+  FaultLockHeld held(slot.lock);
+  if (!slot.guards(address)) return Verdict::not_ours;
+  const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed), end = slot.end.load(std::memory_order_relaxed);
+  const std::uint64_t distance = address < begin ? begin - address : address - end;
+  ReportLine line = begin_line(pointer, access);
+  line << ", " << distance << (address < begin ? " bytes before the start of " : " bytes past the end of ");
+  line << (slot.books == nullptr ? "a view of arena \"" : "arena \"") << slot.name << "\" of " << std::uint64_t{end - begin};
+  line << " bytes";
+  line.write();
+  return Verdict::unresolvable;
+}
+
+Verdict report_gone(const GoneRange& range, const void* pointer, FaultAccess access) noexcept {
+  const std::uint64_t offset = reinterpret_cast<std::uintptr_t>(pointer) - range.begin;
+  ReportLine line = begin_line(pointer, access);
+  line << (range.view ? " where a view of arena \"" : " where arena \"") << range.name << "\" was, page ";
+  line << offset / os::page_size() << (range.view ? ": it has been closed" : ": it has been destroyed");
+  line.write();
+  return Verdict::unresolvable;
+}
+
+/// An address in no arena and no view. Where something is mapped by now, it is the business of whoever mapped it.
+Verdict report_stray(const siginfo_t* info, FaultAccess access) noexcept {
+  FaultSlot* const beside = fault_registry::find_guard(info->si_addr);
+  if (beside != nullptr && beside->generation == os::process_generation()) return report_in_guard(*beside, info->si_addr, access);
+  GoneRange range;
+  const bool unmapped = info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
+  if (unmapped && gone_ranges::find(info->si_addr, range)) return report_gone(range, info->si_addr, access);
+  return Verdict::not_ours;
 }
 
 FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64_t began) noexcept {
@@ -58,16 +103,15 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
-}  // namespace
-
-Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
+Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
   if (sent_by_someone(info)) return Verdict::not_ours;
   void* const address = info->si_addr;
   FaultSlot* const slot = fault_registry::find(address);
-  if (slot == nullptr || slot->generation != os::process_generation()) return Verdict::not_ours;
+  if (slot == nullptr) return report_stray(info, fault_access(ucontext));
+  if (slot->generation != os::process_generation()) return Verdict::not_ours;
   if (slot->lock.held_by_this_thread()) {
     if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, address, fault_access(ucontext));
-    return report(*slot, address, "access", "the library itself was at work on this arena");
+    return report(*slot, address, fault_access(ucontext), "the library itself was at work on this arena");
   }
   const std::uint64_t began = TickClock::now();
   FaultCost cost{};
@@ -83,6 +127,21 @@ Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
   if (observer != nullptr) [[unlikely]]
     observer(cost, ucontext);
   return Verdict::resolved;
+}
+
+}  // namespace
+
+Verdict resolve_fault(int, siginfo_t* info, void* ucontext) noexcept {
+  const Verdict verdict = resolve_or_report(info, ucontext);
+  if (verdict == Verdict::unresolvable) {
+    const BadAccessObserver observer = bad_access_observer.load(std::memory_order_acquire);
+    if (observer != nullptr) observer(ucontext);
+  }
+  return verdict;
+}
+
+void set_bad_access_observer(BadAccessObserver observer) noexcept {
+  bad_access_observer.store(observer, std::memory_order_release);
 }
 
 void set_fault_observer(FaultObserver observer) noexcept { fault_observer.store(observer, std::memory_order_release); }

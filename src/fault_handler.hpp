@@ -10,7 +10,7 @@
 namespace cow {
 
 enum class Verdict {
-  not_ours,      // no arena or view of this process: not even looked at further
+  not_ours,      // no arena or view of this process
   resolved,      // the write can be repeated
   unresolvable,  // ours, reported in one line; the signal goes on as what it was
 };
@@ -28,6 +28,10 @@ struct FaultCost {
 /// branch.
 using FaultObserver = void (*)(const FaultCost& cost, void* ucontext) noexcept;
 void set_fault_observer(FaultObserver observer) noexcept;
+
+/// Is told of each fault that was reported, after the line, in the handler but outside its locks.
+using BadAccessObserver = void (*)(void* ucontext) noexcept;
+void set_bad_access_observer(BadAccessObserver observer) noexcept;
 
 /// The signal handler itself.
 void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept;

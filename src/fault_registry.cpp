@@ -2,7 +2,10 @@
 #include "fault_registry.hpp"
 
 #include <bit>
+#include <cstring>
 #include <new>
+
+#include "gone_ranges.hpp"
 
 namespace cow::fault_registry {
 namespace {
@@ -53,6 +56,14 @@ FaultSlot* find(const void* pointer) noexcept {
   return nullptr;
 }
 
+FaultSlot* find_guard(const void* pointer) noexcept {
+  FaultSlot* found = nullptr;
+  for_each_slot([&](FaultSlot& slot) {
+    if (slot.end.load(std::memory_order_relaxed) != 0 && slot.guards(reinterpret_cast<std::uintptr_t>(pointer))) found = &slot;
+  });
+  return found;
+}
+
 os::Result<FaultSlot*> take() noexcept {
   FaultLockGuard guard(changes);
   if (free_slots != nullptr) {
@@ -74,13 +85,16 @@ os::Result<FaultSlot*> take() noexcept {
   return {&blocks[block].load(std::memory_order_relaxed)[index - block_start(block)], {}};
 }
 
-void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view) noexcept {
+void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
+             const ArenaBooks* arena) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
   FaultLockGuard guard(membership);
   FaultLockHeld held(slot.lock);
   slot.books = books;
   slot.view = view;
   slot.generation = os::process_generation();
+  slot.guard_bytes = books != nullptr && books->reservation == begin ? 0 : os::page_size();
+  std::memcpy(slot.name, (books != nullptr ? books : arena)->name, sizeof slot.name);
   slot.end.store(address + bytes, std::memory_order_relaxed);
   slot.begin.store(address, std::memory_order_relaxed);
 }
@@ -88,6 +102,8 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
 void withdraw(FaultSlot& slot) noexcept {
   FaultLockHeld members(membership);
   FaultLockHeld held(slot.lock);
+  const GoneRange range{slot.begin.load(std::memory_order_relaxed), slot.end.load(std::memory_order_relaxed), slot.view != nullptr};
+  if (range.end != 0) gone_ranges::remember(range, slot.name);
   slot.begin.store(0, std::memory_order_relaxed);
   slot.end.store(0, std::memory_order_relaxed);
   slot.books = nullptr;

@@ -19,10 +19,17 @@ struct FaultSlot {
   detail::MappedView* view = nullptr;            // null: an arena
   std::uint64_t generation = 0;                  // the process that made the range
   bool kept_for_child = false;                   // while a fork() goes on: the child can go on using the range
+  std::size_t guard_bytes = 0;                   // inaccessible, on each side; 0 where others may be next to the range
+  char name[sizeof ArenaBooks::name] = {};       // the arena's, also of a view
   FaultSlot* next_free = nullptr;
 
   bool contains(std::uintptr_t address) const noexcept {
     return begin.load(std::memory_order_relaxed) <= address && address < end.load(std::memory_order_relaxed);
+  }
+  /// Invariant: nothing is published at the ends of the address space, so that this does not overflow.
+  bool guards(std::uintptr_t address) const noexcept {
+    return !contains(address) && begin.load(std::memory_order_relaxed) - guard_bytes <= address &&
+           address < end.load(std::memory_order_relaxed) + guard_bytes;
   }
 };
 
@@ -30,13 +37,16 @@ namespace fault_registry {
 
 /// The slot whose range has the address, or null. A hint until checked again under its lock. Async-signal-safe.
 FaultSlot* find(const void* address) noexcept;
+/// The same for the guards beside the ranges.
+FaultSlot* find_guard(const void* address) noexcept;
 
 /// A slot for a new range, empty. Reserves memory now and then.
 os::Result<FaultSlot*> take() noexcept;
 /// Publishes a range of an arena or of a view: faults in it are ours from now on. Waits for a fork() that goes on: no lock
-/// of an arena may be held.
-void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view) noexcept;
-/// Faults in the range are nobody's from now on. Waits like publish(); asynchronous signals are blocked.
+/// of an arena may be held. `arena` names the arena of a view.
+void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
+             const ArenaBooks* arena = nullptr) noexcept;
+/// Faults in the range are nobody's from now on; gone_ranges remembers it. Waits like publish(); asynchronous signals are blocked.
 void withdraw(FaultSlot& slot) noexcept;
 void give_back(FaultSlot& slot) noexcept;
 

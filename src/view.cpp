@@ -140,7 +140,7 @@ MappedView* map_view(Version& version) {
     view.value->version = &version;
     error = map_range(*view.value, version);
   }
-  if (!error) fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value);
+  if (!error) fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value, &books);
   if (error) close(view.value);
   throw_if(error, what);
   return view.value;

@@ -20,6 +20,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "cow/arena.hpp"
@@ -49,18 +50,20 @@ inline bool is_writable(const ArenaRef& arena, std::span<const std::byte> buffer
 
 /// Makes the buffer writable, then calls `call`, which makes one system call into it and gives what that gives: -1 and errno
 /// for a failure. Again from the start while that is EFAULT and pages were protected in between. An EFAULT for another
-/// reason comes back. Any threads may snapshot meanwhile; `call` must be one that can be repeated (see above).
-/// Errors as Arena::prepare_write().
+/// reason comes back, when it has come twice. Any threads may snapshot meanwhile; `call` must be one that can be repeated
+/// (see above). Errors as Arena::prepare_write().
 template <class T, class Call>
 auto retry_on_efault(const ArenaRef& arena, std::span<T> buffer, Call&& call) {
+  bool seen_for_no_reason = false;
   for (;;) {
     const std::uint64_t epoch = arena.epoch();
     writable(arena, buffer);
     const auto result = call();
     if (result != -1 || errno != EFAULT) return result;
-    // fork() protects without advancing the epoch.
-    if (arena.epoch() == epoch && is_writable(arena, std::as_bytes(buffer))) return result;
-    errno = 0;
+    // A cut under way has protected pages, but not advanced the epoch yet; and others may have opened them again.
+    const bool reason = arena.epoch() != epoch || !is_writable(arena, std::as_bytes(buffer));
+    if (!reason && seen_for_no_reason) return result;
+    seen_for_no_reason = !reason;
   }
 }
 template <class T, class Call>

@@ -107,7 +107,7 @@ TEST_P(WriteGuard, retry_hands_back_an_efault_that_is_not_ours) {
   });
   EXPECT_EQ(got, -1);
   EXPECT_EQ(errno, EFAULT);
-  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(calls, 2);
 }
 
 TEST_P(WriteGuard, retry_hands_back_other_errors) {
