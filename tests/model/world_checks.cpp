@@ -85,6 +85,12 @@ void World::check_numbers(const HeldArena& arena) const {
     if (view.mirror->owner == arena.id) needed.insert(view.mirror.get());
   for (const HeldArena& clone : arenas_)
     if (clone.base && clone.base->owner == arena.id) needed.insert(clone.base.get());
+  // Versions of all arenas share the history; each needs at most one before-image of a page.
+  std::set<const MirrorVersion*> versions;
+  for (const HeldSnapshot& snapshot : snapshots_) versions.insert(snapshot.mirror.get());
+  for (const HeldView& view : views_) versions.insert(view.mirror.get());
+  for (const HeldArena& clone : arenas_) versions.insert(clone.base.get());
+  require(stats.history_frames_used <= versions.size() * pages + stats.loose_frames, "history keeps a page twice for a snapshot");
   require(stats.snapshots_alive >= held.size(), "fewer snapshots alive than there are handles on");
   require(stats.snapshots_alive <= needed.size(), "more snapshots alive than anyone holds");
 }
