@@ -57,6 +57,8 @@ Output output_of(const std::string& command) {
   return output;
 }
 
+// Without the option a store is repeated with registers from before its block of code: valgrind keeps only some of them right
+// at each access to memory (its manual, --vex-iropt-register-updates), and the program goes wrong.
 TEST(Valgrind, runs_everything_without_an_error) {
   if (under_sanitizer) GTEST_SKIP() << "sanitizers and valgrind exclude each other";
   if (output_of("valgrind --version").status != 0) GTEST_SKIP() << "there is no valgrind";
