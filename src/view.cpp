@@ -27,29 +27,29 @@ struct ViewPlan {
   std::uint64_t copied_pages = 0;
 };
 
-/// A long run goes on behind a few short ones if its frames are where the run before would have them. Pages between that read
-/// as zero end it: what is mapped there may have content by now.
+/// A run goes on behind others for as long as later frames are where it would have them; what is short and stands elsewhere,
+/// between, is copied. Pages between that read as zero end it: what is mapped there may have content by now.
 os::Error plan_with_copies(const RunList& runs, ViewPlan& plan) noexcept {
   Run open{};
+  std::uint64_t in_line = 0;  // pages of the open run that are not copied over
   Page covered{0};
-  os::Error error;
   for (const Run& run : runs) {
     const bool gap = run.first != covered;
     covered = run.end();
-    if (gap && open.count != 0) {
-      error = plan.mapped.append(open);
-      open = Run{};
-    }
-    if (run.count < length_worth_mapping) {
-      if (!error) error = plan.copied.push_back(run);
-      plan.copied_pages += run.count;
-    } else if (open.count != 0 && open.frame_of(run.first) == run.frame) {
+    if (!gap && open.count != 0 && open.frame_of(run.first) == run.frame) {
       open.count = run.end() - open.first;
-    } else {
-      if (!error) error = plan.mapped.append(open);
-      open = run;
+      in_line += run.count;
+      continue;
     }
-    if (error) return error;
+    const bool follows = !gap && open.count != 0;
+    if (run.count < length_worth_mapping && (History::owns(run.frame) || (follows && run.count <= in_line))) {
+      if (const os::Error error = plan.copied.push_back(run)) return error;
+      plan.copied_pages += run.count;
+      if (follows) continue;
+    }
+    if (const os::Error error = plan.mapped.append(open)) return error;
+    open = History::owns(run.frame) && run.count < length_worth_mapping ? Run{} : run;
+    in_line = open.count;
   }
   return plan.mapped.append(open);
 }
