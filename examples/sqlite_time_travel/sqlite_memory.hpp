@@ -1,7 +1,7 @@
 // Where SQLite's memory comes from: from an arena, or from the process as usual. SQLite itself is not changed.
 //
 // For a rollback to be right, all that SQLite remembers must go back together. Its memory does: the connection, the
-// pages of the database, the schema, statements and mutexes are all allocated. What it keeps in static variables stays:
+// pages of the database, the schema and statements are all allocated. What it keeps in static variables stays:
 //  - that it is initialised, and with what: so it is initialised before any snapshot, and shut down after all;
 //  - counters of memory in use: switched off, since they would count what was rolled back;
 //  - a list of cached pages of all connections, in a library compiled with SQLITE_ENABLE_MEMORY_MANAGEMENT or given

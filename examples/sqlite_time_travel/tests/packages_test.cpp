@@ -58,7 +58,7 @@ TEST(Timeline, goes_to_older_and_newer_versions) {
   load_packages(database, installed_in(two_packages));
   Timeline timeline(database, memory.arena());
   for (const Migration& migration : migrations) timeline.migrate(migration);
-  for (const std::size_t to : {0, 2, 1, 2, 0}) {
+  for (const std::size_t to : {0u, 2u, 1u, 2u, 0u}) {
     timeline.go_to(timeline.versions()[to]);
     EXPECT_EQ(dump(database), timeline.versions()[to].dump);
   }
