@@ -24,10 +24,11 @@ void install_fault_handler();
 /// handler can return and the write be repeated. Async-signal-safe; keeps errno.
 bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept;
 
-/// Whether the one line about a bad access to an arena, a view, their guard pages or where one was is followed by the call stack, with
-/// the names of functions as the linker knows them (c++filt reads them). On standard error, before the fault is handed on. No
-/// memory is allocated, but libunwind wants some 16 KiB more of the handler's stack, and waits where the fault came in the middle
-/// of dlopen(). Off at first. False where the library was built without libunwind: then nothing changes.
+/// Whether the one line about a bad access to an arena, a view, their guard pages or where one was is followed by the call stack,
+/// with names and, where debug information tells, lines. On standard error, before the fault is handed on. The handler allocates
+/// nothing: a thread, started here and kept, finds the names. Where it cannot within two seconds (the fault came inside malloc,
+/// say), and in fork() children, bare addresses are printed. libunwind wants some 16 KiB more of the handler's stack. Off at
+/// first. Throws std::system_error. False where the library was built without libunwind: then nothing changes.
 bool print_backtraces_of_bad_accesses(bool on);
 
 }  // namespace cow

@@ -1,8 +1,10 @@
 // Side room: see backtrace_printer.hpp. Runs in the signal handler.
 #include "backtrace_printer.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <atomic>
-#include <cstdint>
 
 #include "fault_report.hpp"
 
@@ -12,46 +14,65 @@
 #endif
 
 namespace cow::backtrace_printer {
+namespace {
+
+constexpr int patience_ms = 2000;
+
+std::atomic<bool> printing{false};
+Stack stack;    // whoever is printing has it
+Namer current;  // set before the observer is
 
 #if COW_WITH_LIBUNWIND
 
-namespace {
-
-constexpr std::uint64_t most_frames = 64;
-
-std::atomic<bool> printing{false};
-
-void print_frame(std::uint64_t number, unw_cursor_t& cursor, unw_word_t ip) noexcept {
-  char name[192] = "";
-  unw_word_t offset = 0;
-  ReportLine line;
-  line << "cow:   #" << number << " " << reinterpret_cast<const void*>(ip);
-  const int outcome = unw_get_proc_name(&cursor, name, sizeof name, &offset);
-  if (outcome == 0 || outcome == -UNW_ENOMEM) line << " " << name << "+" << reinterpret_cast<const void*>(offset);  // ENOMEM: cut
-  line.write();
-}
-
-}  // namespace
-
-void print(void* ucontext) noexcept {
-  if (printing.exchange(true, std::memory_order_acquire)) return;
+void walk(void* ucontext) noexcept {
+  stack.count = 0;
   unw_cursor_t cursor;
   // libunwind takes the kernel's ucontext for its own on the machines that the library knows.
-  if (unw_init_local2(&cursor, static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME) == 0) {
-    for (std::uint64_t number = 0; number < most_frames; ++number) {
-      unw_word_t ip = 0;
-      if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) break;
-      print_frame(number, cursor, ip);
-      if (unw_step(&cursor) <= 0) break;
-    }
-  }
-  printing.store(false, std::memory_order_release);
+  if (unw_init_local2(&cursor, static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME) != 0) return;
+  do {
+    unw_word_t ip = 0;
+    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
+    stack.frames[stack.count++] = static_cast<std::uintptr_t>(ip);
+  } while (stack.count < most_frames && unw_step(&cursor) > 0);
 }
 
 #else
 
-void print(void*) noexcept {}
+void walk(void*) noexcept {}
 
 #endif
+
+bool namer_prints() noexcept {
+  if (current.generation != os::process_generation()) return false;  // a fork() child has no such thread
+  const char please = 1;
+  if (::write(current.ask, &please, 1) != 1) return false;
+  pollfd waiting = {current.answer, POLLIN, 0};
+  return ::poll(&waiting, 1, patience_ms) == 1;
+}
+
+void print_addresses() noexcept {
+  for (std::size_t i = 0; i < stack.count; ++i) {
+    ReportLine line;
+    line << "cow:   #" << std::uint64_t{i} << " " << reinterpret_cast<const void*>(stack.frames[i]);
+    line.write();
+  }
+}
+
+}  // namespace
+
+void use(const Namer& namer) noexcept { current = namer; }
+const Stack& asked_about() noexcept { return stack; }
+
+void print(void* ucontext) noexcept {
+  if (printing.exchange(true, std::memory_order_acquire)) return;
+  walk(ucontext);
+  const bool named = namer_prints();
+  if (!named) print_addresses();
+  // A namer that is late may still be reading: then this was the last one.
+  if (named) {
+    char done;
+    if (::read(current.answer, &done, 1) == 1) printing.store(false, std::memory_order_release);
+  }
+}
 
 }  // namespace cow::backtrace_printer

@@ -1,20 +1,91 @@
-// Side room: switches the call stacks of bad accesses on and off. Never runs in the handler.
+// Side room: switches the call stacks of bad accesses on and off, and is the thread that finds their names. Never runs in the
+// handler.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+
 #include "backtrace_printer.hpp"
 #include "cow/faults.hpp"
 #include "fault_handler.hpp"
 #include "fault_recorder.hpp"
+#include "os.hpp"
+#include "symbols.hpp"
 
 namespace cow {
 
-bool print_backtraces_of_bad_accesses(bool on) {
 #if COW_WITH_LIBUNWIND
-  if (on) fault_recorder::warm_up();
+
+namespace {
+
+std::string line_for(std::size_t number, const CodePlace& place) {
+  std::string line = "cow:   #" + std::to_string(number) + " " + (place.function.empty() ? place.module : place.function) + "+" +
+                     std::to_string(place.offset);
+  if (!place.file.empty()) line += " at " + place.file + ":" + std::to_string(place.line);
+  return line + "\n";
+}
+
+void print_with_names(const backtrace_printer::Stack& stack) {
+  Symbols symbols;
+  for (std::size_t i = 0; i < stack.count; ++i) {
+    const std::uintptr_t call = i == 0 ? stack.frames[i] : stack.frames[i] - 1;  // not what follows the call
+    for (const CodePlace& place : symbols.places_of(call)) {
+      const std::string line = line_for(i, place);
+      os::report(line.data(), line.size());
+    }
+  }
+}
+
+[[noreturn]] void name_for_ever(int asked, int answer) {
+  char byte = 0;
+  for (;;) {
+    if (::read(asked, &byte, 1) != 1) continue;
+    print_with_names(backtrace_printer::asked_about());
+    (void)!::write(answer, &byte, 1);
+  }
+}
+
+/// A thread that no signal of the program's interrupts.
+void start_namer() {
+  int ask[2], answer[2];
+  if (::pipe2(ask, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "cow: a pipe for backtraces");
+  if (::pipe2(answer, O_CLOEXEC) != 0) {
+    const int error = errno;
+    for (const int end : ask) ::close(end);
+    throw std::system_error(error, std::generic_category(), "cow: a pipe for backtraces");
+  }
+  const os::AsyncSignalsBlocked blocked;
+  std::thread(name_for_ever, ask[0], answer[1]).detach();
+  backtrace_printer::use({ask[1], answer[0], os::process_generation()});
+}
+
+}  // namespace
+
+bool print_backtraces_of_bad_accesses(bool on) {
+  static std::mutex switching;
+  static std::uint64_t started_in = 0;
+  const std::lock_guard guard(switching);
+  if (on) {
+    if (const os::Error error = os::watch_for_forks()) {
+      throw std::system_error(error.code, std::generic_category(), "cow: watching for forks");
+    }
+    if (started_in != os::process_generation()) start_namer();
+    started_in = os::process_generation();
+    fault_recorder::warm_up();
+  }
   set_bad_access_observer(on ? &backtrace_printer::print : nullptr);
   return true;
-#else
-  (void)on;
-  return false;
-#endif
 }
+
+#else
+
+bool print_backtraces_of_bad_accesses(bool) { return false; }
+
+#endif
 
 }  // namespace cow

@@ -17,6 +17,7 @@
 
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
+#include "support/environment.hpp"
 #include "support/pages.hpp"
 #include "syscalls/filled_ends.hpp"
 
@@ -145,6 +146,7 @@ int trylock_after_the_owners_death(std::byte* at, F&& meanwhile) {
 }
 
 TEST_P(SystemCall, robust_mutex_of_a_dead_owner_is_never_told_on_a_protected_page) {
+  if (under_tsan) GTEST_SKIP() << "ThreadSanitizer knows no robust mutexes";
   EXPECT_EQ(trylock_after_the_owners_death(page(1), [] {}), EOWNERDEAD);
   EXPECT_EQ(trylock_after_the_owners_death(page(2), [&] { snapshot_ = arena_->snapshot(); }), EBUSY);
 }

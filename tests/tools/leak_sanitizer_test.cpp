@@ -22,6 +22,8 @@ namespace {
 
 constexpr int leaks = 3;
 
+#if COW_TEST_LSAN
+
 __attribute__((noinline)) void point_from(void** arena_words) {
   for (int i = 0; i < 100; ++i) arena_words[i] = std::malloc(1000);
 }
@@ -32,7 +34,6 @@ __attribute__((noinline)) void write_over_the_stack() {
   for (volatile char& byte : bytes) byte = 0;
 }
 
-#if COW_TEST_LSAN
 COW_CHILD_BODY(point_to_memory_from_an_arena_only) {
   Arena arena(options_for(Barrier::mprotect, 16));
   if (argument == "told") __lsan_register_root_region(arena.data(), arena.capacity());
@@ -40,6 +41,7 @@ COW_CHILD_BODY(point_to_memory_from_an_arena_only) {
   write_over_the_stack();
   return __lsan_do_recoverable_leak_check() != 0 ? leaks : 0;
 }
+
 #endif
 
 TEST(LeakSanitizer, takes_an_arena_for_a_root_when_it_is_told) {
