@@ -73,7 +73,8 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
     if (const os::Error error = file.history().make_room(part)) return error;
   }
   FaultLockGuard guard(*books.fault_lock);
-  return UndoLog::make_room(books.log_memory, frames + LogChunk::capacity);  // a fault wants a chunk ready even for its last entry
+  // A fault wants a chunk ready even where its entry does not need one.
+  return UndoLog::make_room(books.log_memory, frames + LogChunk::capacity);
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {
@@ -93,7 +94,8 @@ void make_reserve_whole(ArenaBooks& books) {
 Arena::Arena(const ArenaOptions& options) : Arena(create_arena(options)) {
   if (options.reserve_history_bytes == 0) return;
   const std::uint64_t frames = (options.reserve_history_bytes - 1) / os::page_size() + 1;
-  books_->family.file.history().keep_in_reserve(frames + BlockPolicy::longest_block);  // a fault wants its whole block ready
+  // A fault wants its whole block ready.
+  books_->family.file.history().keep_in_reserve(frames + BlockPolicy::longest_block);
   make_reserve_whole(*books_);
 }
 

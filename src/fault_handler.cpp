@@ -31,7 +31,8 @@ ReportLine begin_line(const void* address, FaultAccess access) noexcept {
   return line;
 }
 
-Verdict report(const FaultSlot& slot, const void* address, FaultAccess access, const char* why, int error = 0) noexcept {
+Verdict report(const FaultSlot& slot, const void* address, FaultAccess access, const char* why,
+               int error = 0) noexcept {
   const std::uint64_t offset = reinterpret_cast<std::uintptr_t>(address) - slot.begin.load(std::memory_order_relaxed);
   ReportLine line = begin_line(address, access);
   line << (slot.books == nullptr ? " in a view of arena \"" : " in arena \"") << slot.name << "\", page ";
@@ -46,14 +47,16 @@ Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noex
   if (slot.books == nullptr) return report(slot, address, access, "a view is read-only; clone the snapshot to write");
   ArenaBooks& books = *slot.books;
   if (access == FaultAccess::read) {
-    return report(slot, address, access, "the page is not readable: something outside the library has changed its protection");
+    return report(slot, address, access,
+                  "the page is not readable: something outside the library has changed its protection");
   }
   const Page page = books.page_of(address);
   if (claim_of(books, page) == Claim::none && !os::can_write(address)) {
     return report(slot, address, access, "the page is protected by something outside the library");
   }
   if (const os::Error error = make_writable_for_fault(books, page)) {
-    return report(slot, address, access, "no memory for the duplicate of the page; raise the limit or write less", error.code);
+    return report(slot, address, access, "no memory for the duplicate of the page; raise the limit or write less",
+                  error.code);
   }
   return Verdict::resolved;
 }
@@ -64,11 +67,13 @@ Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access
   if (slot.lock.held_by_this_thread()) return Verdict::not_ours;
   FaultLockHeld held(slot.lock);
   if (!slot.guards(address)) return Verdict::not_ours;
-  const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed), end = slot.end.load(std::memory_order_relaxed);
+  const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
+                       end = slot.end.load(std::memory_order_relaxed);
   const std::uint64_t distance = address < begin ? begin - address : address - end;
   ReportLine line = begin_line(pointer, access);
   line << ", " << distance << (address < begin ? " bytes before the start of " : " bytes past the end of ");
-  line << (slot.books == nullptr ? "a view of arena \"" : "arena \"") << slot.name << "\" of " << std::uint64_t{end - begin};
+  line << (slot.books == nullptr ? "a view of arena \"" : "arena \"") << slot.name << "\" of "
+       << std::uint64_t{end - begin};
   line << " bytes";
   line.write();
   return Verdict::unresolvable;
@@ -86,7 +91,8 @@ Verdict report_gone(const GoneRange& range, const void* pointer, FaultAccess acc
 /// An address in no arena and no view. Where something is mapped by now, it is the business of whoever mapped it.
 Verdict report_stray(const siginfo_t* info, FaultAccess access) noexcept {
   FaultSlot* const beside = fault_registry::find_guard(info->si_addr);
-  if (beside != nullptr && beside->generation == os::process_generation()) return report_in_guard(*beside, info->si_addr, access);
+  if (beside != nullptr && beside->generation == os::process_generation())
+    return report_in_guard(*beside, info->si_addr, access);
   GoneRange range;
   const bool unmapped = info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
   if (unmapped && gone_ranges::find(info->si_addr, range)) return report_gone(range, info->si_addr, access);

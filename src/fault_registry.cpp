@@ -59,7 +59,8 @@ FaultSlot* find(const void* pointer) noexcept {
 FaultSlot* find_guard(const void* pointer) noexcept {
   FaultSlot* found = nullptr;
   for_each_slot([&](FaultSlot& slot) {
-    if (slot.end.load(std::memory_order_relaxed) != 0 && slot.guards(reinterpret_cast<std::uintptr_t>(pointer))) found = &slot;
+    const bool published = slot.end.load(std::memory_order_relaxed) != 0;
+    if (published && slot.guards(reinterpret_cast<std::uintptr_t>(pointer))) found = &slot;
   });
   return found;
 }
@@ -102,7 +103,8 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
 void withdraw(FaultSlot& slot) noexcept {
   FaultLockHeld members(membership);
   FaultLockHeld held(slot.lock);
-  const GoneRange range{slot.begin.load(std::memory_order_relaxed), slot.end.load(std::memory_order_relaxed), slot.view != nullptr};
+  const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed), end = slot.end.load(std::memory_order_relaxed);
+  const GoneRange range{begin, end, slot.view != nullptr};
   if (range.end != 0) gone_ranges::remember(range, slot.name);
   slot.begin.store(0, std::memory_order_relaxed);
   slot.end.store(0, std::memory_order_relaxed);

@@ -46,7 +46,8 @@ os::Result<FaultSlot*> take() noexcept;
 /// of an arena may be held. `arena` names the arena of a view.
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
              const ArenaBooks* arena = nullptr) noexcept;
-/// Faults in the range are nobody's from now on; gone_ranges remembers it. Waits like publish(); asynchronous signals are blocked.
+/// Faults in the range are nobody's from now on; gone_ranges remembers it. Waits like publish(); asynchronous signals are
+/// blocked.
 void withdraw(FaultSlot& slot) noexcept;
 void give_back(FaultSlot& slot) noexcept;
 

@@ -1,4 +1,5 @@
-// Layer 6: a ring of places, each under a stamp: odd while it is written, and another one afterwards. See gone_ranges.hpp.
+// Layer 6: a ring of places, each under a stamp: odd while it is written, and another one afterwards. See
+// gone_ranges.hpp.
 #include "gone_ranges.hpp"
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// Layer 6: where arenas and views were that are gone, the last few of them: for telling what a stray pointer points to. find()
-// runs in the signal handler. Knows addresses and names, nothing of what was there.
+// Layer 6: where arenas and views were that are gone, the last few of them: for telling what a stray pointer points to.
+// find() runs in the signal handler. Knows addresses and names, nothing of what was there.
 #pragma once
 
 #include <cstddef>

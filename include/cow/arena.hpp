@@ -31,10 +31,10 @@ struct ArenaOptions {
   /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
   bool single_writer = false;
   /// Moves the lack of memory from faults, which cannot return it, to snapshot(), which throws. Once the constructor or
-  /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is there
-  /// already: until the next snapshot() makes the reserve whole again. Neighbours copied along count; the arena's capacity is
-  /// always enough. Shared by all clones. Not covered: the memory of pages never written before, writes to pages that a view,
-  /// a clone or a fork() child shows, and the kernel's own memory for mappings.
+  /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is
+  /// there already: until the next snapshot() makes the reserve whole again. Neighbours copied along count; the
+  /// arena's capacity is always enough. Shared by all clones. Not covered: the memory of pages never written before,
+  /// writes to pages that a view, a clone or a fork() child shows, and the kernel's own memory for mappings.
   std::size_t reserve_history_bytes = 0;
 };
 

@@ -1,10 +1,10 @@
 // The signal handler, for programs that share it with others.
 //
-// It hands every fault that is not the library's to whoever had the signal before, as the kernel would have: with its mask and
-// flags. A handler installed later should do the same for ours, or ask try_handle(). It needs the stack that the kernel needs
-// (getauxval(AT_MINSIGSTKSZ)) and 4 KiB, on the alternate stack where a thread has one. A thread that blocks SIGSEGV cannot
-// be helped: the kernel kills the process at its first store to a protected page; prepare_write() first. A plugin that
-// contains the library stays loaded once it has made an arena.
+// It hands every fault that is not the library's to whoever had the signal before, as the kernel would have: with its
+// mask and flags. A handler installed later should do the same for ours, or ask try_handle(). It needs the stack that
+// the kernel needs (getauxval(AT_MINSIGSTKSZ)) and 4 KiB, on the alternate stack where a thread has one. A thread that
+// blocks SIGSEGV cannot be helped: the kernel kills the process at its first store to a protected page; prepare_write()
+// first. A plugin that contains the library stays loaded once it has made an arena.
 #pragma once
 
 #include <csignal>
@@ -24,11 +24,12 @@ void install_fault_handler();
 /// handler can return and the write be repeated. Async-signal-safe; keeps errno.
 bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept;
 
-/// Whether the one line about a bad access to an arena, a view, their guard pages or where one was is followed by the call stack,
-/// with names and, where debug information tells, lines. On standard error, before the fault is handed on. The handler allocates
-/// nothing: a thread, started here and kept, finds the names. Where it cannot within two seconds (the fault came inside malloc,
-/// say), and in fork() children, bare addresses are printed. libunwind wants some 16 KiB more of the handler's stack. Off at
-/// first. Throws std::system_error. False where the library was built without libunwind: then nothing changes.
+/// Whether the one line about a bad access to an arena, a view, their guard pages or where one was is followed by the
+/// call stack, with names and, where debug information tells, lines. On standard error, before the fault is handed on.
+/// The handler allocates nothing: a thread, started here and kept, finds the names. Where it cannot within two seconds
+/// (the fault came inside malloc, say), and in fork() children, bare addresses are printed. libunwind wants some 16 KiB
+/// more of the handler's stack. Off at first. Throws std::system_error. False where the library was built without
+/// libunwind: then nothing changes.
 bool print_backtraces_of_bad_accesses(bool on);
 
 }  // namespace cow

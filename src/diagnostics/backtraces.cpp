@@ -1,5 +1,5 @@
-// Side room: switches the call stacks of bad accesses on and off, and is the thread that finds their names. Never runs in the
-// handler.
+// Side room: switches the call stacks of bad accesses on and off, and is the thread that finds their names. Never runs
+// in the handler.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -24,8 +24,8 @@ namespace cow {
 namespace {
 
 std::string line_for(std::size_t number, const CodePlace& place) {
-  std::string line = "cow:   #" + std::to_string(number) + " " + (place.function.empty() ? place.module : place.function) + "+" +
-                     std::to_string(place.offset);
+  std::string line = "cow:   #" + std::to_string(number) + " " +
+                     (place.function.empty() ? place.module : place.function) + "+" + std::to_string(place.offset);
   if (!place.file.empty()) line += " at " + place.file + ":" + std::to_string(place.line);
   return line + "\n";
 }
@@ -53,7 +53,8 @@ void print_with_names(const backtrace_printer::Stack& stack) {
 /// A thread that no signal of the program's interrupts.
 void start_namer() {
   int ask[2], answer[2];
-  if (::pipe2(ask, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "cow: a pipe for backtraces");
+  if (::pipe2(ask, O_CLOEXEC) != 0)
+    throw std::system_error(errno, std::generic_category(), "cow: a pipe for backtraces");
   if (::pipe2(answer, O_CLOEXEC) != 0) {
     const int error = errno;
     for (const int end : ask) ::close(end);

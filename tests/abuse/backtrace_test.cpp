@@ -1,5 +1,5 @@
-// Promise: on demand the line about a bad access is followed by the call stack, with names; a stack that leads nowhere is no
-// harm.
+// Promise: on demand the line about a bad access is followed by the call stack, with names; a stack that leads nowhere
+// is no harm.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -17,12 +17,12 @@
 
 // Names that need no demangling. Volatile results keep the calls from becoming jumps.
 extern "C" {
-__attribute__((noinline, noclone)) int cow_test_inner(std::byte* at) {
+__attribute__((noinline)) int cow_test_inner(std::byte* at) {
   *reinterpret_cast<volatile std::byte*>(at) = std::byte{1};
   volatile int result = 1;
   return result;
 }
-__attribute__((noinline, noclone)) int cow_test_outer(std::byte* at) {
+__attribute__((noinline)) int cow_test_outer(std::byte* at) {
   volatile int result = cow_test_inner(at);
   return result;
 }

@@ -1,5 +1,5 @@
-// Promise: a bad access to an arena, a view, what is beside them or where they were is told in one line as what it is, and is
-// deadly as ever: never a loop.
+// Promise: a bad access to an arena, a view, what is beside them or where they were is told in one line as what it is,
+// and is deadly as ever: never a loop.
 #include <algorithm>
 #include <csetjmp>
 #include <csignal>
@@ -175,13 +175,14 @@ constexpr Case cases[] = {
     {"write_to_a_page_that_others_unmapped", " in arena \"victim\", page 3: "},
     {"write_beside_an_arena_at_a_fixed_address", ""},
 };
-INSTANTIATE_TEST_SUITE_P(Faults, BadAccess, testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(every_barrier())),
+INSTANTIATE_TEST_SUITE_P(Faults, BadAccess,
+                         testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(every_barrier())),
                          [](const auto& which) {
                            return std::string(std::get<0>(which.param).body) + "_" + name_of(std::get<1>(which.param));
                          });
 
-// The program's own handler comes back without having mended anything: the store is repeated as ever, until the handler has
-// enough.
+// The program's own handler comes back without having mended anything: the store is repeated as ever, until the handler
+// has enough.
 volatile sig_atomic_t times_handled = 0;
 COW_CHILD_BODY(handler_that_only_returns) {
   Arena arena = victim();

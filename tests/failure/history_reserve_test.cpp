@@ -1,5 +1,5 @@
-// Promise: what ArenaOptions::reserve_history_bytes covers is copied and logged without a call for memory; where the reserve
-// cannot be made whole, that is an exception of snapshot() or of the constructor, and changes nothing.
+// Promise: what ArenaOptions::reserve_history_bytes covers is copied and logged without a call for memory; where the
+// reserve cannot be made whole, that is an exception of snapshot() or of the constructor, and changes nothing.
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -37,8 +37,8 @@ std::vector<std::size_t> scattered() {
   return order;
 }
 
-// Two snapshots, each with a reserve for the pages behind it; then there is no memory any more. After a third the pages would
-// count as recurring, and be copied ahead.
+// Two snapshots, each with a reserve for the pages behind it; then there is no memory any more. After a third the pages
+// would count as recurring, and be copied ahead.
 int write_without_memory(Barrier barrier, std::size_t reserved_pages) {
   ::signal(SIGSEGV, SIG_DFL);
   ::signal(SIGBUS, SIG_DFL);

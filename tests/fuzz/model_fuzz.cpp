@@ -1,5 +1,5 @@
-// The model under libFuzzer: its input decides each operation. A difference is told with all operations before it, and ends the
-// program as a finding; its input replays it.
+// The model under libFuzzer: its input decides each operation. A difference is told with all operations before it, and
+// ends the program as a finding; its input replays it.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -37,7 +37,8 @@ void require(bool condition, const char* what) {
 
 void Round::run(double seconds) {
   std::vector<std::thread> actors;
-  for (std::size_t writer = 0; writer < writers; ++writer) actors.emplace_back([this, writer] { write_pattern(writer); });
+  for (std::size_t writer = 0; writer < writers; ++writer)
+    actors.emplace_back([this, writer] { write_pattern(writer); });
   actors.emplace_back([this] { keep_snapshots(); });
   actors.emplace_back([this] { branch(); });
   actors.emplace_back([this] { let_the_kernel_write(); });
@@ -102,7 +103,8 @@ void Round::live_in(Arena clone, const Snapshot& base, std::mt19937_64& random, 
   for (std::size_t i = 0; i < 50; ++i) write(clone.data(), page_size(), 0, below(random, pages), 1);
   const Snapshot middle = clone.snapshot();
   const std::uint64_t mark = random();
-  for (std::size_t step = 0; step < pages; step += 1 + below(random, 9)) write(clone.data(), page_size(), 1, step, mark);
+  for (std::size_t step = 0; step < pages; step += 1 + below(random, 9))
+    write(clone.data(), page_size(), 1, step, mark);
   clone.discard(clone.data() + below(random, pages) * page_size(), 8 * page_size());
   if (depth > 0) live_in(clone.clone(), Snapshot(), random, 0);
   clone.rollback(middle);
@@ -127,7 +129,8 @@ void Round::branch() {
 void Round::let_the_kernel_write() {
   std::mt19937_64 random(seed_ + 3);
   while (!stop_.load(std::memory_order_relaxed)) {
-    std::byte* const at = arena_.data() + (pages + below(random, spare_pages)) * page_size() + below(random, page_size() / 2);
+    std::byte* const at =
+        arena_.data() + (pages + below(random, spare_pages)) * page_size() + below(random, page_size() / 2);
     const std::span<std::byte> buffer(at, 256);
     const ssize_t got = retry_on_efault(arena_, buffer, [&] { return ::getrandom(buffer.data(), buffer.size(), 0); });
     require(got == 256, "a system call could not write");

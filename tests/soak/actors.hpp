@@ -1,5 +1,5 @@
-// The threads of the soak: writers, one that keeps snapshots, one that branches off clones, one that lets the kernel write, and
-// one that forks. Each does its business until told to stop; what does not hold ends the program.
+// The threads of the soak: writers, one that keeps snapshots, one that branches off clones, one that lets the kernel
+// write, and one that forks. Each does its business until told to stop; what does not hold ends the program.
 #pragma once
 
 #include <atomic>

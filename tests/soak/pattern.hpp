@@ -1,5 +1,5 @@
-// What the soak's writers write, so that any copy of the memory tells by itself whether it is one moment's: each writer goes over
-// the pages in one order with a number that grows by one each time round. Knows no arena.
+// What the soak's writers write, so that any copy of the memory tells by itself whether it is one moment's: each writer
+// goes over the pages in one order with a number that grows by one each time round. Knows no arena.
 #pragma once
 
 #include <atomic>
@@ -9,8 +9,8 @@
 namespace cow::soak {
 
 inline constexpr std::size_t writers = 3;
-inline constexpr std::size_t pages = 512;        // with the pattern
-inline constexpr std::size_t spare_pages = 64;   // behind them, for whatever else
+inline constexpr std::size_t pages = 512;       // with the pattern
+inline constexpr std::size_t spare_pages = 64;  // behind them, for whatever else
 
 /// Neighbours in writing are far apart in memory, and differently so for each writer.
 inline std::size_t page_of_step(std::size_t writer, std::size_t step) {
@@ -22,7 +22,8 @@ inline std::uint64_t& word_of(std::byte* memory, std::size_t page_bytes, std::si
   return *reinterpret_cast<std::uint64_t*>(memory + page_of_step(writer, step) * page_bytes + writer * 512);
 }
 
-inline void write(std::byte* memory, std::size_t page_bytes, std::size_t writer, std::size_t step, std::uint64_t number) {
+inline void write(std::byte* memory, std::size_t page_bytes, std::size_t writer, std::size_t step,
+                  std::uint64_t number) {
   std::atomic_ref(word_of(memory, page_bytes, writer, step)).store(number, std::memory_order_release);
 }
 

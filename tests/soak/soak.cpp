@@ -35,7 +35,8 @@ Footprint footprint() {
 
 void print(const char* what, const Footprint& now) {
   std::printf("%s: %zu mappings, %zu descriptors, %.1f MiB in memory files, %.1f MiB resident\n", what, now.mappings,
-              now.descriptors, static_cast<double>(now.file_bytes) / 0x1p20, static_cast<double>(now.resident) / 0x1p20);
+              now.descriptors, static_cast<double>(now.file_bytes) / 0x1p20,
+              static_cast<double>(now.resident) / 0x1p20);
 }
 
 std::vector<Arena> make_arenas() {
@@ -66,13 +67,14 @@ void expect_only_its_own_frames(Arena& arena) {
 }
 
 void print_progress(double seconds, const Tally& tally) {
-  std::printf("%6.1f s: %.1f M writes, %lu snapshots, %lu views, %lu reads, %lu clones, %lu rollbacks, %lu forks, %lu calls; "
-              "%zu mappings, %zu descriptors, %.0f MiB\n",
-              seconds, static_cast<double>(tally.writes) / 1e6, static_cast<unsigned long>(tally.snapshots),
-              static_cast<unsigned long>(tally.views), static_cast<unsigned long>(tally.reads),
-              static_cast<unsigned long>(tally.clones), static_cast<unsigned long>(tally.rollbacks),
-              static_cast<unsigned long>(tally.forks), static_cast<unsigned long>(tally.calls), test::mapping_count(),
-              test::descriptor_count(), static_cast<double>(test::resident_bytes()) / 0x1p20);
+  std::printf(
+      "%6.1f s: %.1f M writes, %lu snapshots, %lu views, %lu reads, %lu clones, %lu rollbacks, %lu forks, %lu calls; "
+      "%zu mappings, %zu descriptors, %.0f MiB\n",
+      seconds, static_cast<double>(tally.writes) / 1e6, static_cast<unsigned long>(tally.snapshots),
+      static_cast<unsigned long>(tally.views), static_cast<unsigned long>(tally.reads),
+      static_cast<unsigned long>(tally.clones), static_cast<unsigned long>(tally.rollbacks),
+      static_cast<unsigned long>(tally.forks), static_cast<unsigned long>(tally.calls), test::mapping_count(),
+      test::descriptor_count(), static_cast<double>(test::resident_bytes()) / 0x1p20);
   std::fflush(stdout);
 }
 
@@ -105,7 +107,8 @@ void expect_back_at(const Footprint& start, const Footprint& end) {
 
 int soak() {
   const double seconds = static_cast<double>(test::number_from_environment("COW_SOAK_SECONDS").value_or(300));
-  const std::uint64_t seed = test::number_from_environment("COW_SEED").value_or(std::uint64_t(Clock::now().time_since_epoch().count()));
+  const std::uint64_t seed =
+      test::number_from_environment("COW_SEED").value_or(std::uint64_t(Clock::now().time_since_epoch().count()));
   std::printf("soak: %.0f seconds, COW_SEED=%lu\n", seconds, static_cast<unsigned long>(seed));
   ::mallopt(M_ARENA_MAX, 1);
   run_rounds(1, seed, false);  // everything has been used once

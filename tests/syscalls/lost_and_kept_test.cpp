@@ -1,4 +1,5 @@
-// Promise: what cow/write_guard.hpp says of system calls that meet a protected page is so: which fail, and what they lose.
+// Promise: what cow/write_guard.hpp says of system calls that meet a protected page is so: which fail, and what they
+// lose.
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -104,7 +105,8 @@ TEST_P(SystemCall, that_only_reads_the_buffer_works) {
   EXPECT_EQ(::write(pipe.writing_end(), page(1), page_size()), static_cast<ssize_t>(page_size()));
 }
 
-long futex(std::uint32_t* word, int operation, std::uint32_t value, std::uint32_t* second = nullptr, std::uint32_t third = 0) {
+long futex(std::uint32_t* word, int operation, std::uint32_t value, std::uint32_t* second = nullptr,
+           std::uint32_t third = 0) {
   return ::syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, nullptr, second, third);
 }
 

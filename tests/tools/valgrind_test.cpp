@@ -1,4 +1,5 @@
-// Promise: programs with arenas run under valgrind's memcheck, with the option that the README names, and without errors.
+// Promise: programs with arenas run under valgrind's memcheck, with the option that the README names, and without
+// errors.
 #include <array>
 #include <cstdio>
 #include <string>
@@ -57,14 +58,15 @@ Output output_of(const std::string& command) {
   return output;
 }
 
-// Without the option a store is repeated with registers from before its block of code: valgrind keeps only some of them right
-// at each access to memory (its manual, --vex-iropt-register-updates), and the program goes wrong.
+// Without the option a store is repeated with registers from before its block of code: valgrind keeps only some of them
+// right at each access to memory (its manual, --vex-iropt-register-updates), and the program goes wrong.
 TEST(Valgrind, runs_everything_without_an_error) {
   if (under_sanitizer) GTEST_SKIP() << "sanitizers and valgrind exclude each other";
   if (output_of("valgrind --version").status != 0) GTEST_SKIP() << "there is no valgrind";
-  const Output output = output_of("COW_TEST_CHILD=everything_once valgrind --error-exitcode=99 --leak-check=no "
-                                  "--vex-iropt-register-updates=allregs-at-mem-access /proc/" +
-                                  std::to_string(::getpid()) + "/exe");
+  const Output output = output_of(
+      "COW_TEST_CHILD=everything_once valgrind --error-exitcode=99 --leak-check=no "
+      "--vex-iropt-register-updates=allregs-at-mem-access /proc/" +
+      std::to_string(::getpid()) + "/exe");
   EXPECT_TRUE(WIFEXITED(output.status) && WEXITSTATUS(output.status) == 0) << output.text;
 }
 
