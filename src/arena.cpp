@@ -25,7 +25,10 @@ void check_range(const ArenaBooks& books, const void* p, std::size_t n, const ch
   const std::byte* const at = static_cast<const std::byte*>(p);
   const std::size_t capacity = books.bytes(books.pages);
   if (at >= books.base && at <= books.base + capacity && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
-  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + " outside the arena of " + in_bytes(capacity));
+  const bool inside = at >= books.base && at <= books.base + capacity;
+  const std::string where = inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
+  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" + books.name +
+                              "\" of " + in_bytes(capacity));
 }
 
 /// Calls f(pages) for the run in parts, each under the fault lock.

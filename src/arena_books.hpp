@@ -77,7 +77,8 @@ class Version : public ListHook {
 /// A page copied ahead, and what it looked like then.
 struct RecurringPage {
   Page page;
-  std::uint64_t fingerprint;
+  Frame copy;  // valid while the copying goes on
+  std::uint64_t fingerprint = 0;
 };
 
 /// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one page can
@@ -152,6 +153,7 @@ class ArenaBooks {
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   Epoch epoch = first_epoch;
   bool written = false;               // anything, since the newest version was taken
+  bool half_protected = false;        // a kernel call failed half-way: of the writable pages, some may be protected
   Version* newest = nullptr;
   Plane* home = nullptr;
   BookVector<Plane*> planes;          // further ones

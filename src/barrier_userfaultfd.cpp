@@ -16,8 +16,14 @@ constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 /// A gap of protected pages between two writable runs that is cheaper to walk over than a system call of its own.
 constexpr std::uint64_t gap_worth_walking = 32;
 
+/// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split it: then
+/// in halves.
 os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
-  return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
+  const os::Error error = os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
+  if (error.code != ENOENT || run.count == 1) return error;
+  const std::uint64_t half = run.count / 2;
+  if (const os::Error failed = protect_range(books, {run.first, half}, on)) return failed;
+  return protect_range(books, {run.first + half, run.count - half}, on);
 }
 
 os::Error attach(ArenaBooks& books) {

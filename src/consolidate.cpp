@@ -100,7 +100,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
   }
   // Other threads may be writing some of the pages: they must wait until the pages are where they stay.
   const Edges before = books.edges(window);
-  if (const os::Error error = books.barrier->protect(books, window)) return error;
+  if (const os::Error error = books.barrier->protect(books, window)) return books.half_protected = true, error;
   books.writable.erase(window);
 
   os::Result<Plane*> plane = plane_for(books, window);

@@ -79,8 +79,21 @@ os::Error CopyAhead::make_room() noexcept {
   if (count == 0) return {};
   if (const os::Error error = UndoLog::make_room(books_.log_memory, count)) return error;
   if (const os::Error error = books_.watched.make_room(count)) return error;
+  History& history = books_.family.file.history();
   FaultLockHeld held(books_.family.file.lock());
-  return books_.family.file.history().make_room(count);
+  if (const os::Error error = history.make_room(count)) return error;
+  for (Page p = books_.staying.next({0}); p != books_.staying.end(); p = books_.staying.next(p + 1)) {
+    books_.watched.append({p, history.take()});
+  }
+  holds_frames_ = true;
+  return {};
+}
+
+CopyAhead::~CopyAhead() {
+  if (!holds_frames_) return;
+  FaultLockHeld held(books_.family.file.lock());
+  for (const RecurringPage& page : books_.watched) books_.family.file.history().give_back(page.copy);
+  books_.watched.clear();
 }
 
 void CopyAhead::protected_others() noexcept {
@@ -99,21 +112,17 @@ void CopyAhead::protected_others() noexcept {
 }
 
 void CopyAhead::copy() noexcept {
-  History& history = books_.family.file.history();
-  UndoLog& log = books_.newest->log;
-  for (Page p = books_.staying.next({0}); p != books_.staying.end(); p = books_.staying.next(p + 1)) {
-    const std::byte* const page = books_.address_of(p);
-    Frame frame;
-    {
-      FaultLockHeld held(books_.family.file.lock());
-      frame = history.take();
-    }
-    copy_bytes(history.address(frame), page, books_.bytes(1));
-    books_.watched.append({p, fingerprint(page, books_.bytes(1))});
-    log.append(books_.log_memory, {p, frame, books_.table.get(p).birth, true});
-    books_.table.set(p, {books_.epoch, books_.table.get(p).plane});
+  const History& history = books_.family.file.history();
+  for (RecurringPage& page : books_.watched) {
+    const std::byte* const content = books_.address_of(page.page);
+    copy_bytes(history.address(page.copy), content, books_.bytes(1));
+    page.fingerprint = fingerprint(content, books_.bytes(1));
+    const PageTable::Entry entry = books_.table.get(page.page);
+    books_.newest->log.append(books_.log_memory, {page.page, page.copy, entry.birth, true});
+    books_.table.set(page.page, {books_.epoch, entry.plane});
     ++books_.made_writable.to_history;
   }
+  holds_frames_ = false;
 }
 
 }  // namespace cow

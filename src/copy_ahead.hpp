@@ -23,8 +23,12 @@ bool staying_pages_unchanged(const ArenaBooks& books) noexcept;
 class CopyAhead {
  public:
   CopyAhead(ArenaBooks& books, bool quiet) noexcept;
+  /// Gives back the frames that copy() has not used.
+  ~CopyAhead();
+  CopyAhead(const CopyAhead&) = delete;
+  CopyAhead& operator=(const CopyAhead&) = delete;
 
-  /// Frames and log for the copies. Failing changes nothing.
+  /// Frames and log for the copies: taken now, since clones of the arena take frames from the same history. Failing changes nothing.
   os::Error make_room() noexcept;
   /// The pages that stay writable.
   const PageSet& pages() const noexcept { return books_.staying; }
@@ -38,6 +42,7 @@ class CopyAhead {
   void leave_those_that_stopped_changing() noexcept;
 
   ArenaBooks& books_;
+  bool holds_frames_ = false;
 };
 
 }  // namespace cow

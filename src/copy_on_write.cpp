@@ -54,7 +54,7 @@ void count(FaultCounters& counters, Claim claim, std::uint64_t n) noexcept {
 }
 
 os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept {
-  if (claim == Claim::none) return {};
+  if (claim == Claim::none) return books.half_protected ? books.barrier->unprotect(books, run, true) : os::Error{};
   os::Error error;
   if (claim == Claim::move) {
     error = move_to_own_frames(books, run);
@@ -90,7 +90,10 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
 
 os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   const Claim claim = claim_of(books, p);
-  if (claim == Claim::none) return ++books.faults_already_done, os::Error{};
+  if (claim == Claim::none) {
+    ++books.faults_already_done;
+    return make_run_writable(books, {p, 1}, claim);
+  }
   count(books.faults, claim, 1);
   if (MappingBudget::left() < few_mappings) {
     const Pages window = crowded_window(books, p);

@@ -51,7 +51,7 @@ Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noex
                   "the page is not readable: something outside the library has changed its protection");
   }
   const Page page = books.page_of(address);
-  if (claim_of(books, page) == Claim::none && !os::can_write(address)) {
+  if (claim_of(books, page) == Claim::none && !books.half_protected && !os::can_write(address)) {
     return report(slot, address, access, "the page is protected by something outside the library");
   }
   if (const os::Error error = make_writable_for_fault(books, page)) {
@@ -109,26 +109,34 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
+/// Takes the slot's lock. False where the slot has another range by now.
+bool resolve_under_lock(FaultSlot& slot, void* address, FaultAccess access, FaultCost& cost, Verdict& verdict) noexcept {
+  const std::uint64_t began = TickClock::now();
+  FaultLockHeld held(slot.lock);
+  if (!slot.contains(reinterpret_cast<std::uintptr_t>(address))) return false;
+  const std::uint64_t copied_before = slot.books == nullptr ? 0 : slot.books->made_writable.copied();
+  verdict = resolve_in_slot(slot, address, access);
+  if (verdict == Verdict::resolved) cost = enter_cost(*slot.books, copied_before, began);
+  return true;
+}
+
 Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
   if (sent_by_someone(info)) return Verdict::not_ours;
   void* const address = info->si_addr;
-  FaultSlot* const slot = fault_registry::find(address);
-  if (slot == nullptr) return report_stray(info, fault_access(ucontext));
-  if (slot->generation != os::process_generation()) return Verdict::not_ours;
-  if (slot->lock.held_by_this_thread()) {
-    if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, address, fault_access(ucontext));
-    return report(*slot, address, fault_access(ucontext), "the library itself was at work on this arena");
-  }
-  const std::uint64_t began = TickClock::now();
+  const FaultAccess access = fault_access(ucontext);
   FaultCost cost{};
-  {
-    FaultLockHeld held(slot->lock);
-    if (!slot->contains(reinterpret_cast<std::uintptr_t>(address))) return Verdict::not_ours;
-    const std::uint64_t copied_before = slot->books == nullptr ? 0 : slot->books->made_writable.copied();
-    const Verdict verdict = resolve_in_slot(*slot, address, fault_access(ucontext));
-    if (verdict != Verdict::resolved) return verdict;
-    cost = enter_cost(*slot->books, copied_before, began);
-  }
+  Verdict verdict = Verdict::not_ours;
+  FaultSlot* slot = nullptr;
+  do {  // again where the slot found was just getting, or losing, another range
+    slot = fault_registry::find(address);
+    if (slot == nullptr) return report_stray(info, access);
+    if (slot->generation != os::process_generation()) return Verdict::not_ours;
+    if (slot->lock.held_by_this_thread()) {
+      if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, address, access);
+      return report(*slot, address, access, "the library itself was at work on this arena");
+    }
+  } while (!resolve_under_lock(*slot, address, access, cost, verdict));
+  if (verdict != Verdict::resolved) return verdict;
   const FaultObserver observer = fault_observer.load(std::memory_order_acquire);
   if (observer != nullptr) [[unlikely]]
     observer(cost, ucontext);

@@ -96,8 +96,8 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
   slot.generation = os::process_generation();
   slot.guard_bytes = books != nullptr && books->reservation == begin ? 0 : os::page_size();
   std::memcpy(slot.name, (books != nullptr ? books : arena)->name, sizeof slot.name);
-  slot.end.store(address + bytes, std::memory_order_relaxed);
-  slot.begin.store(address, std::memory_order_relaxed);
+  slot.begin.store(address, std::memory_order_relaxed);  // first: until the end is there too, the slot has no address
+  slot.end.store(address + bytes, std::memory_order_release);
 }
 
 void withdraw(FaultSlot& slot) noexcept {
@@ -106,8 +106,8 @@ void withdraw(FaultSlot& slot) noexcept {
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed), end = slot.end.load(std::memory_order_relaxed);
   const GoneRange range{begin, end, slot.view != nullptr};
   if (range.end != 0) gone_ranges::remember(range, slot.name);
+  slot.end.store(0, std::memory_order_release);
   slot.begin.store(0, std::memory_order_relaxed);
-  slot.end.store(0, std::memory_order_relaxed);
   slot.books = nullptr;
   slot.view = nullptr;
 }

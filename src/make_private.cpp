@@ -81,6 +81,15 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
+/// Through the file, since the pages are protected. What has memory can be written; what has none reads as zero already.
+void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
+  static constexpr std::byte zeros[4096] = {};
+  const std::uint64_t begin = file.offset(first), end = begin + count * file.page_bytes();
+  for (std::uint64_t at = begin; at < end; at += sizeof zeros) {
+    (void)os::write_at(file.fd(first), zeros, sizeof zeros, at);
+  }
+}
+
 bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   FaultLockHeld held(books.family.file.lock());
   return !plane.used.intersects(run);
@@ -116,11 +125,12 @@ os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept 
   // Inside the run nothing becomes a mapping of its own; what can change are its two ends.
   const Pages at_first{run.first, 0}, at_end{run.end(), 0};
   const Edges before = books.edges(at_first) + books.edges(at_end);
-  if (const os::Error error = books.barrier->unprotect(books, run, filled)) return error;
+  const os::Error error = books.barrier->unprotect(books, run, filled);
+  if (error) books.half_protected = true;  // some pages may be open: all count as writable, so that the next snapshot protects them
   books.writable.insert(run);
   books.written = true;
   books.count_mappings(before, books.edges(at_first) + books.edges(at_end));
-  return {};
+  return error;
 }
 
 os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
@@ -198,15 +208,19 @@ void make_private_blank(ArenaBooks& books, Pages run) noexcept {
     while (p + count < run.end() && books.frame_of(p + count) == first + count) ++count;
     const Pages part{p, count};
     p = p + count;
-    if (file.punch(first, count)) {
-      std::memset(books.address_of(part.first), 0, books.bytes(count));  // it keeps its memory, but reads as zero
-      continue;
-    }
+    // Protected first: what a writer beside us stores between must not be on a page that the books call empty.
     const Edges before = books.edges(part);
-    if (books.barrier->protect(books, part)) continue;  // zero, and still writable: it costs what is written
-    books.writable.erase(part);
+    const bool open = static_cast<bool>(books.barrier->protect(books, part));
+    if (open) {
+      books.half_protected = true;
+    } else {
+      books.writable.erase(part);
+      books.count_mappings(before, books.edges(part));
+    }
+    const bool filled = static_cast<bool>(file.punch(first, count));
+    if (filled) fill_with_zeros(file, first, count);
+    if (open || filled) continue;  // it keeps its memory, but reads as zero
     books.blank.insert(part);
-    books.count_mappings(before, books.edges(part));
     FaultLockHeld held(file.lock());
     file.plane_of(first).used.erase(part);
   }

@@ -17,18 +17,20 @@ constexpr std::uint64_t fewest_runs = 16;      // however many clones and views 
 constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at most this part of the mappings that are left
 constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
 
-bool unwritten_since_newest(const ArenaBooks& books) noexcept {
+/// `quiet`: no other thread can be writing the pages that stayed writable.
+bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
   if (books.written && !mutant(Mutant::unwritten_shared_version)) return false;
-  return books.staying.empty() || (nobody_else_writes(books) && staying_pages_unchanged(books));
+  return books.staying.empty() || (quiet && staying_pages_unchanged(books));
 }
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
 os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept {
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
-  if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) return error;  // protected early: no harm
+  if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) return books.half_protected = true, error;
   ahead.protected_others();
+  books.half_protected = books.half_protected && !ahead.pages().empty();
   books.written = false;
   ++books.epoch;
   books.versions.push_back(version);
@@ -39,7 +41,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 
 /// The fault lock is held.
 os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
-  if (unwritten_since_newest(books)) {
+  if (unwritten_since_newest(books, quiet)) {
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
     return {books.newest, {}};
   }
@@ -49,6 +51,7 @@ os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept
   Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
   const os::Error error = begin_epoch(books, *version, quiet);
   if (!error) return {version, {}};
+  books.written = true;  // what stays writable was chosen anew: the newest version may not have copies of it
   version->~Version();
   books.version_memory.give_back(version);
   return {nullptr, error};

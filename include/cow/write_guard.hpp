@@ -36,7 +36,7 @@ namespace cow {
 /// Arena::prepare_write().
 template <class T>
 std::span<T> writable(const ArenaRef& arena, std::span<T> buffer) {
-  arena.prepare_write(static_cast<void*>(buffer.data()), buffer.size_bytes());
+  if (!buffer.empty()) arena.prepare_write(static_cast<void*>(buffer.data()), buffer.size_bytes());
   return buffer;
 }
 template <class T>

@@ -3,7 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -117,6 +121,32 @@ TEST_P(ForkBesideWriters, and_snapshots_and_clones_and_views_is_one_cut_all_the_
 }
 
 // Two threads fork at once, and several children live at the same time.
+// Pages that stayed writable after a snapshot are protected for the cut: fork() comes at any time, also beside the one writer.
+TEST_P(ForkBesideWriters, is_one_cut_also_where_pages_stay_writable) {
+  ArenaOptions options = options_for(GetParam(), 256);
+  options.single_writer = true;
+  Arena arena(options);
+  std::atomic<std::uint64_t> outside{0};
+  std::vector<Snapshot> kept(5);
+  for (std::uint64_t round = 1; round < 60; ++round) {
+    for (std::uint64_t interval = 0; interval < kept.size(); ++interval) {
+      for (std::size_t page = 0; page < 256; ++page) store_word(page_at(arena, page), round << 32 | interval);
+      kept[interval] = arena.snapshot();
+    }
+    Team writer;
+    writer.keep_doing([&, number = round << 32]() mutable {
+      store_word(page_at(arena, 0), ++number);
+      outside.store(number, std::memory_order_release);
+    });
+    for (const std::uint64_t before = outside.load(); outside.load() == before;) std::this_thread::yield();
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(outside.load() <= load_word(page_at(arena, 0)) ? 0 : 1);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0) << "the child's own memory is ahead of its arena in round " << round;
+  }
+}
+
 TEST_P(ForkBesideWriters, may_be_called_by_several_threads) {
   Writers all(GetParam());
   Team team;

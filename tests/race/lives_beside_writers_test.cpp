@@ -9,6 +9,7 @@
 
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
+#include "support/environment.hpp"
 #include "support/pages.hpp"
 #include "support/process.hpp"
 #include "support/threads.hpp"
@@ -225,6 +226,44 @@ TEST_P(LivesBesideWriters, questions_and_prepared_writes_beside_a_writer) {
   }
   team.stop();
   EXPECT_TRUE(is_one_sweep(arena));
+}
+
+// Each copies its recurring pages ahead into the history that they share.
+TEST_P(LivesBesideWriters, clones_with_one_writer_each_share_their_history) {
+  ArenaOptions options = options_for(GetParam(), 6000);
+  options.single_writer = true;
+  Arena arena(options);
+  for (std::size_t page = 0; page < 6000; ++page) put_mark(arena, page, 1);
+  Arena clone = arena.clone();
+  Arena* const both[] = {&arena, &clone};
+  const std::uint64_t intervals = under_sanitizer ? 60 : 600;
+  Team::all_at_once(2, [&](std::size_t index) {
+    std::vector<Snapshot> kept;
+    for (std::uint64_t i = 2; i < intervals; ++i) {
+      for (std::size_t page = 0; page < 1000; ++page) put_mark(*both[index], 2000 * index + page, i);
+      kept.push_back(both[index]->snapshot());
+      for (std::size_t back = 0; back < kept.size(); ++back) {
+        ASSERT_EQ(mark_of(kept[back], 2000 * index + i % 1000), i + 1 - kept.size() + back);
+      }
+      if (kept.size() > 6 - 3 * index) kept.clear();
+    }
+  });
+}
+
+// What is stored while the pages are discarded is either gone or there, for the arena and its snapshots alike.
+TEST_P(LivesBesideWriters, stores_beside_discard_are_in_the_arena_and_its_snapshot_or_in_neither) {
+  constexpr std::size_t discarded = 256;
+  Arena arena = make_arena(discarded);
+  std::uint64_t round = 1;
+  for (const Until racing; racing; ++round) {
+    for (std::size_t page = 0; page < discarded; ++page) store_word(page_at(arena, page), 1);
+    Team::all_at_once(2, [&](std::size_t index) {
+      if (index == 0) return arena.discard(arena.data(), arena.capacity());
+      for (std::size_t i = 0; i < discarded; ++i) store_word(page_at(arena, i * 97 % discarded), round + 1);
+    });
+    const View view = arena.snapshot().view();
+    for (std::size_t page = 0; page < discarded; ++page) ASSERT_EQ(mark_of(view, page), mark_of(arena, page)) << "round " << round;
+  }
 }
 
 }  // namespace
