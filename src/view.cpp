@@ -1,6 +1,7 @@
 // Layer 7: cow::View: a version mapped read-only. What it never had written is anonymous zero memory.
 #include "cow/view.hpp"
 
+#include <cerrno>
 #include <utility>
 
 #include "arena_lifetime.hpp"
@@ -78,7 +79,10 @@ os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) 
     if (const os::Error error = plan_with_copies(version.runs, plan)) return {0, error};
     const std::uint64_t mappings = plan.mapped.mappings(books.pages);
     if (plan.copied_pages <= books.pages / most_copied_part && mappings <= fair_share_of_mappings()) {
-      return {mappings, map_with_copies(view, file, plan)};
+      const os::Error error = map_with_copies(view, file, plan);
+      if (error.code != ENOMEM) return {mappings, error};
+      // Strict overcommit accounts for private memory as a whole: then shared mappings alone.
+      if (const os::Error zero = os::map_zero(view.base, view.bytes)) return {0, zero};
     }
   }
   if (const os::Error error = flatten(version, fair_share_of_mappings())) return {0, error};
