@@ -60,6 +60,7 @@ class MappingLimit : public BarrierTest {
   void SetUp() override {
     BarrierTest::SetUp();
     if (IsSkipped()) return;
+    if (under_tsan) GTEST_SKIP() << "one thread and minutes of it: nothing to be seen";
     // The content, its before-images and what a sanitizer adds.
     const std::uint64_t needed = chosen_size().bytes * (under_sanitizer ? 4 : 2);
     if (available_memory_bytes() < needed + needed / 4) GTEST_SKIP() << "too little memory for this size";

@@ -20,7 +20,7 @@ TEST(Model, random_operations_leave_what_plain_bytes_would_hold) {
     EXPECT_TRUE(verdict.passed) << verdict.text;
     return;
   }
-  const SeedRange seeds{seed.value_or(1), runs.value_or(test::under_sanitizer ? 600 : 3000)};
+  const SeedRange seeds{seed.value_or(1), runs.value_or(test::under_tsan ? 200 : test::under_asan ? 600 : 3000)};
   const auto limit = std::chrono::seconds(60 + seeds.count);
   const Verdict verdict = run_seeds(seeds, 2, limit);
   EXPECT_TRUE(verdict.passed) << verdict.text;
