@@ -51,12 +51,13 @@ Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noex
                   "the page is not readable: something outside the library has changed its protection");
   }
   const Page page = books.page_of(address);
-  if (claim_of(books, page) == Claim::none && !books.half_protected && !os::can_write(address)) {
-    return report(slot, address, access, "the page is protected by something outside the library");
-  }
+  const bool writable_before = claim_of(books, page) == Claim::none;
   if (const os::Error error = make_writable_for_fault(books, page)) {
     return report(slot, address, access, "no memory for the duplicate of the page; raise the limit or write less",
                   error.code);
+  }
+  if (writable_before && !os::can_write(address)) {
+    return report(slot, address, access, "the page is protected by something outside the library");
   }
   return Verdict::resolved;
 }
