@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "bound_child.hpp"
 #include "competitors/memory.hpp"
 
 namespace bench {
@@ -55,7 +55,6 @@ void serve(const TrialMaker& make, int commands) {
 }
 
 [[noreturn]] void run_worker(const TrialMaker& make, int commands) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
     serve(make, commands);
   } catch (const WrongAnswer& error) {
@@ -76,7 +75,7 @@ void give_up(const char* why) noexcept {
 Worker::Worker(const TrialMaker& make) {
   std::array<int, 2> commands{}, replies{};
   if (::pipe2(commands.data(), O_CLOEXEC) != 0 || ::pipe2(replies.data(), O_CLOEXEC) != 0) throw_errno("pipe");
-  pid_ = ::fork();
+  pid_ = fork_bound_child();
   if (pid_ < 0) throw_errno("fork of a worker");
   if (pid_ == 0) {
     ::close(commands[1]);

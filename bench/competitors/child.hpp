@@ -2,7 +2,6 @@
 #pragma once
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,13 +9,14 @@
 #include <cstdint>
 #include <utility>
 
+#include "bound_child.hpp"
 #include "competitors/memory.hpp"
 
 namespace bench {
 
 class SleepingChild {
  public:
-  SleepingChild() : pid_(::fork()) {
+  SleepingChild() : pid_(fork_bound_child()) {
     if (pid_ < 0) throw_errno("fork");
     if (pid_ == 0) sleep_until_killed();
   }
@@ -42,7 +42,6 @@ class SleepingChild {
 
  private:
   [[noreturn]] static void sleep_until_killed() {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;) ::pause();
   }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <map>
 #include <utility>
 
+#include "bound_child.hpp"
 #include "competitors/memory.hpp"
 #include "competitors/ordered_map.hpp"
 
@@ -38,7 +38,7 @@ class MapFork {
     ::waitpid(std::exchange(child_, -1), nullptr, 0);
   }
   void snapshot() {
-    child_ = ::fork();
+    child_ = fork_bound_child();
     if (child_ < 0) throw_errno("fork");
     if (child_ == 0) answer_until_killed();
   }
@@ -60,7 +60,6 @@ class MapFork {
   static constexpr std::size_t most_keys = 4096;
 
   [[noreturn]] void answer_until_killed() {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     static std::array<Key, most_keys> keys;
     for (std::size_t count = 0; ::read(ask_[0], &count, sizeof count) == sizeof count && count <= most_keys;) {
       receive(keys.data(), count * sizeof(Key));
