@@ -23,7 +23,7 @@ namespace {
   X(dwfl_linux_proc_find_elf) X(dwfl_standard_find_debuginfo) X(dwfl_addrmodule) X(dwfl_module_addrdie)        \
   X(dwfl_module_nextcu) X(dwarf_haspc) X(dwarf_child) X(dwarf_siblingof) X(dwarf_tag) X(dwarf_attr)            \
   X(dwarf_attr_integrate) X(dwarf_formstring) X(dwarf_formudata) X(dwarf_getsrcfiles) X(dwarf_filesrc)         \
-  X(dwarf_getsrc_die) X(dwarf_linesrc) X(dwarf_lineno)
+  X(dwarf_getsrc_die) X(dwarf_linesrc) X(dwarf_lineno) X(dwarf_ranges)
 // clang-format on
 
 struct Libdw {
@@ -137,6 +137,16 @@ void find_functions(Dwarf_Die* scope, Dwarf_Addr address, std::vector<Dwarf_Die>
   }
 }
 
+/// How far the address lies behind the start of its function, or of the part of it: compilers move what is seldom run
+/// elsewhere.
+std::uint64_t offset_into(Dwarf_Die* function, Dwarf_Addr address) {
+  Dwarf_Addr base = 0, begin = 0, end = 0;
+  for (std::ptrdiff_t next = 0; (next = libdw().dwarf_ranges(function, next, &base, &begin, &end)) > 0;) {
+    if (address >= begin && address < end) return address - begin;
+  }
+  return 0;
+}
+
 }  // namespace
 
 struct DebugFiles {
@@ -176,7 +186,8 @@ std::vector<CodePlace> DebugInformation::places_of(std::uintptr_t address) {
   find_functions(unit, address - bias, functions);
   for (auto function = functions.rbegin(); function != functions.rend(); ++function) {
     const bool inlined = dw.dwarf_tag(&*function) == DW_TAG_inlined_subroutine;
-    places.push_back({function_of(&*function), source.file, source.line, "", 0, inlined});
+    const std::uint64_t offset = offset_into(&*function, address - bias);
+    places.push_back({function_of(&*function), source.file, source.line, "", offset, inlined});
     if (inlined) source = line_of_call(unit, &*function);
   }
   if (places.empty() && !source.file.empty()) places.push_back({"", source.file, source.line, "", 0, false});

@@ -20,7 +20,7 @@ class DebugInformation {
   DebugInformation(const DebugInformation&) = delete;
   DebugInformation& operator=(const DebugInformation&) = delete;
 
-  /// Innermost first; empty: nothing is known. Modules and offsets are left out.
+  /// Innermost first; empty: nothing is known. Modules are left out, and offsets without a function.
   std::vector<CodePlace> places_of(std::uintptr_t address);
 
  private:

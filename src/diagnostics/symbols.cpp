@@ -62,7 +62,9 @@ std::vector<CodePlace> find_places(DebugInformation& debug, std::uintptr_t addre
   // Where debug information has no linkage name, as in unnamed namespaces, the symbol says more: it names the scopes.
   if (outermost.function.empty() || name.function.find("::") != std::string::npos) outermost.function = name.function;
   const std::uintptr_t module_start = in_module ? reinterpret_cast<std::uintptr_t>(info.dli_fbase) : 0;
-  outermost.offset = name.function.empty() ? address - module_start : name.offset;
+  // Where only debug information knows the function, as in a stripped libc with its debug file, the offset is its too.
+  if (!name.function.empty()) outermost.offset = name.offset;
+  if (outermost.function.empty()) outermost.offset = address - module_start;
   return places;
 }
 
