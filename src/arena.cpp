@@ -152,11 +152,12 @@ void Arena::discard(void* p, std::size_t n) { discard_range(usable(books_, "disc
 std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
   ArenaBooks& books = usable(books_, "changed_since");
   Version& version = usable(Access::version(snapshot), "changed_since of a snapshot");
+  const auto what = [&] { return "changed_since of an arena of " + in_bytes(books.bytes(books.pages)); };
   BookVector<Pages> changed;
   if (&version.books == &books) {
-    throw_if(list_changed(version, changed), "changed_since");
+    throw_if(list_changed(version, changed), what);
   } else if (books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version) {
-    throw_if(list_changed_since_base(books, changed), "changed_since");
+    throw_if(list_changed_since_base(books, changed), what);
   } else {
     throw std::invalid_argument("cow: changed_since of a snapshot of another arena");
   }

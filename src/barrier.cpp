@@ -1,6 +1,7 @@
 // Layer 4: which barrier an arena gets.
 #include "barrier.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -15,10 +16,20 @@ os::Error probe() noexcept {
   return fd.error;
 }
 
+/// Asked once, but a lack of descriptors or memory passes: that is for whoever makes the arena to meet.
+os::Error final_refusal() noexcept {
+  static std::atomic<int> known{-1};
+  if (const int code = known.load(std::memory_order_relaxed); code != -1) return {code};
+  const os::Error answer = probe();
+  if (answer.code == EMFILE || answer.code == ENFILE || answer.code == ENOMEM) return {};
+  known.store(answer.code, std::memory_order_relaxed);
+  return answer;
+}
+
 }  // namespace
 
 const WriteBarrier& choose_barrier(Barrier asked) {
-  static const os::Error refusal = probe();
+  const os::Error refusal = final_refusal();
   switch (asked) {
     case Barrier::mprotect: return mprotect_barrier;
     case Barrier::automatic: return refusal ? mprotect_barrier : userfaultfd_barrier;

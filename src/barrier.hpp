@@ -28,7 +28,7 @@ struct WriteBarrier {
   os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
 };
 
-/// The barrier for what was asked; throws std::system_error where it cannot be had. `automatic` probes once.
+/// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has said yes or no.
 const WriteBarrier& choose_barrier(Barrier asked);
 
 extern const WriteBarrier mprotect_barrier;

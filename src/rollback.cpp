@@ -138,13 +138,14 @@ void roll_back(ArenaBooks& books, Version& version) {
 
 void roll_back_to_base(ArenaBooks& books, Version& base) {
   // The base's frames are held by a loan while the clone's lock is taken: never two arenas' locks at once.
+  const std::string what = "rollback of an arena of " + in_bytes(books.bytes(books.pages)) + " to the base of a clone";
   RunList content;
   Loan* loan = nullptr;
   const os::AsyncSignalsBlocked blocked;
   os::Error error;
   {
     const Operation operation(base.books);
-    loan = lend_version(base, base.books.pages, "rollback to the base of a clone");
+    loan = lend_version(base, base.books.pages, what.c_str());
     error = content.copy(base.runs);
   }
   std::uint64_t pages = 0;
