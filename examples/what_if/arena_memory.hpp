@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cow/arena.hpp>
+#include <cow/units.hpp>
 
 #include <algorithm>
 #include <boost/interprocess/offset_ptr.hpp>
@@ -85,6 +86,15 @@ class ArenaMemory {
   void set_root(T* root) noexcept { state().root = root; }
   template <class T>
   T* root() const noexcept { return static_cast<T*>(state().root.get()); }
+
+  /// What was made writable in advance and not handed out becomes as it was: never written, shared with no clone.
+  void give_back_rest() {
+    const std::size_t page = cow::page_size();
+    const std::size_t first = (state().used + page - 1) / page * page;
+    const std::size_t end = (state().prepared + page - 1) / page * page;
+    arena_->discard(arena_->data() + first, end - first);
+    state().prepared = first;
+  }
 
   /// Everything handed out so far, this class's own state included.
   std::span<const std::byte> used() const noexcept { return {arena_->data(), state().used}; }

@@ -118,6 +118,7 @@ class GraphBuilder {
       add_clauses(packages[i], installed[i].depends);
     }
     memory_.set_root(graph_);
+    memory_.give_back_rest();
     return *graph_;
   }
 

@@ -69,6 +69,15 @@ TEST(Clones, copy_only_the_pages_that_they_change) {
   EXPECT_LE(faults(small.cost), 4u);
 }
 
+TEST(Clones, share_or_copy_each_page_of_the_graph_and_no_other) {
+  Database database(chain(5000));
+  const std::size_t pages = (ArenaMemory::attach(database.arena()).used().size() - 1) / cow::page_size() + 1;
+  for (const char* const name : {"p0", "p2500", "p4999"}) {
+    const World world = removed_in_clone(database.arena().snapshot(), name);
+    EXPECT_EQ(world.cost.pages_borrowed + pages_copied(world.cost), pages) << name;
+  }
+}
+
 TEST(Clones, pass_on_what_goes_wrong_in_a_thread) {
   Database database(chain(10));
   EXPECT_THROW(removed_in_clones(cow::Snapshot(), std::vector<std::string>{"p1"}, 3), std::logic_error);
