@@ -1,6 +1,6 @@
 // Promise: at the limits of the address space (RLIMIT_AS) and of private memory (RLIMIT_DATA, which counts what strict
-// overcommit does) operations that need more throw std::system_error or std::bad_alloc and change nothing, and faults need
-// none with a reserve.
+// overcommit does) operations that need more throw std::system_error or std::bad_alloc and change nothing, and faults
+// need none with a reserve.
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -26,7 +26,10 @@
 namespace cow::test {
 namespace {
 
-enum class Kind { address_space, private_memory };
+enum class Kind {
+  address_space,
+  private_memory
+};
 
 /// What the process has now, and a little for the C++ library.
 class NoMoreOf {
@@ -39,7 +42,10 @@ class NoMoreOf {
   LoweredLimit limit_;
 };
 
-enum class Outcome { succeeded, refused };
+enum class Outcome {
+  succeeded,
+  refused
+};
 
 Outcome outcome_of(const std::function<void()>& call) {
   try {
@@ -87,7 +93,8 @@ INSTANTIATE_TEST_SUITE_P(Limits, AtTheLimit,
                                           testing::ValuesIn(every_barrier())),
                          [](const auto& which) {
                            const bool addresses = std::get<0>(which.param) == Kind::address_space;
-                           return (addresses ? "of_addresses_" : "of_private_memory_") + std::string(name_of(std::get<1>(which.param)));
+                           return (addresses ? "of_addresses_" : "of_private_memory_") +
+                                  std::string(name_of(std::get<1>(which.param)));
                          });
 
 TEST_P(AtTheLimit, making_an_arena_throws) {

@@ -1,5 +1,5 @@
-// Promise: where no descriptor is left, what needs one throws std::system_error and changes nothing, and nothing else needs
-// one. An arena takes two, or three with userfaultfd; a clone the one of its barrier; a living fork() child one.
+// Promise: where no descriptor is left, what needs one throws std::system_error and changes nothing, and nothing else
+// needs one. An arena takes two, or three with userfaultfd; a clone the one of its barrier; a living fork() child one.
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
