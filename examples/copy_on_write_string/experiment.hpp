@@ -3,15 +3,17 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "../support/measure.hpp"
 #include "memory.hpp"
 
 namespace copy_on_write_string {
+
+using examples::microseconds_of;
 
 /// What the experiment did and what it cost. Times in microseconds.
 struct Outcome {
@@ -25,13 +27,6 @@ struct Outcome {
 };
 
 namespace detail {
-
-template <class Step>
-double microseconds_of(Step step) {
-  const auto start = std::chrono::steady_clock::now();
-  step();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// `text` over and over, with one letter changed.
 inline bool repeats_but_for(std::string_view string, std::string_view text, std::size_t at, char letter) {
@@ -67,14 +62,14 @@ Outcome copy_and_write(String& str1, String& str2, std::string_view text) {
   const auto memory = [&] { return anonymous_bytes() + file_bytes(str1); };
   const auto grown_since = [&](std::uint64_t before) { return std::max(memory(), before) - before; };
 
-  outcome.seal_us = detail::microseconds_of([&] { seal(str1); });
+  outcome.seal_us = microseconds_of([&] { seal(str1); });
   const std::uint64_t at_first = memory();
-  outcome.copy_us = detail::microseconds_of([&] { str2 = str1; });
+  outcome.copy_us = microseconds_of([&] { str2 = str1; });
   outcome.copy_bytes = grown_since(at_first);
 
   const std::uint64_t copied = memory();
-  outcome.write_us[0] = detail::microseconds_of([&] { str1[1] = 'q'; });
-  outcome.write_us[1] = detail::microseconds_of([&] { str2[1] = 'w'; });
+  outcome.write_us[0] = microseconds_of([&] { str1[1] = 'q'; });
+  outcome.write_us[1] = microseconds_of([&] { str2[1] = 'w'; });
   outcome.write_bytes = grown_since(copied);
 
   outcome.addresses = {str1.data(), str2.data()};

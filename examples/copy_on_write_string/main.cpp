@@ -2,22 +2,22 @@
 // See README.md beside this file for what it shows.
 #include <cow/cow.hpp>
 
-#include <charconv>
 #include <cstdio>
-#include <exception>
-#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "../support/command_line.hpp"
 #include "../support/file_text.hpp"
+#include "../support/measure.hpp"
 #include "experiment.hpp"
 #include "shared_string.hpp"
 
 namespace {
 
 using namespace copy_on_write_string;
+using examples::pages_copied;
 
 constexpr const char* usage_text = R"(usage: copy_on_write_string [OPTION]... [FILE]
 
@@ -32,40 +32,18 @@ Exit status: 0 all strings are right, and one page of each shared one was copied
 or it could not run; 2 wrong usage.
 )";
 
-enum ExitStatus { right = 0, failed = 1, wrong_usage = 2 };
-
-class UsageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 struct Options {
   std::size_t bytes = std::size_t{256} << 20;
   std::string file;
-  bool help = false;
 };
 
-[[noreturn]] void refuse(const std::string& why, std::string_view argument) {
-  throw UsageError(why + ": '" + std::string(argument) + "'");
-}
-
-std::size_t mib_to_bytes(std::string_view text) {
-  std::size_t mib = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mib);
-  if (error != std::errc{} || end != text.data() + text.size() || mib < 1 || mib > 65'536) {
-    throw UsageError("--mib takes a number from 1 to 65536, not '" + std::string(text) + "'");
-  }
-  return mib << 20;
-}
-
-Options parse_options(std::span<const char* const> arguments) {
+Options parse_options(std::span<const char* const> given) {
   Options options;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view argument = arguments[i];
-    if (argument == "--help") options.help = true;
-    else if (argument == "--mib") options.bytes = mib_to_bytes(i + 1 < arguments.size() ? arguments[++i] : "");
-    else if (argument.empty() || argument[0] == '-') refuse("no such option", argument);
-    else if (!options.file.empty()) refuse("a second file", argument);
+  for (examples::Arguments arguments(given); !arguments.empty();) {
+    const std::string_view argument = arguments.next();
+    if (argument == "--mib") options.bytes = arguments.number_after(argument, 1, 65'536) << 20;
+    else if (argument.empty() || argument[0] == '-') examples::refuse("no such option", argument);
+    else if (!options.file.empty()) examples::refuse("a second file", argument);
     else options.file = argument;
   }
   return options;
@@ -82,8 +60,6 @@ std::string text_of(const std::string& path) {
 struct Pages {
   std::uint64_t shared = 0, copied_by_str1 = 0, copied_by_str2 = 0;
 };
-
-std::uint64_t pages_copied(const cow::ArenaStats& stats) { return stats.pages_moved + stats.pages_to_history; }
 
 Pages pages_of(const SharedString& str1, const SharedString& str2) {
   const cow::ArenaStats first = str1.stats(), second = str2.stats();
@@ -121,7 +97,8 @@ void print_table(const Outcome& shared, const Pages& shared_pages, const Outcome
   print_counts("pages copied for str2", shared_pages.copied_by_str2, plain_pages.copied_by_str2);
 }
 
-ExitStatus run(const Options& options) {
+int run(std::span<const char* const> arguments) {
+  const Options options = parse_options(arguments);
   const std::string text = text_of(options.file);
   std::printf("A string of %zu MiB, in pages of %zu bytes\n\n", options.bytes >> 20, cow::page_size());
 
@@ -148,27 +125,11 @@ ExitStatus run(const Options& options) {
     throw std::runtime_error("another number of pages than one was copied for a letter");
   }
   std::printf("Every other letter of all four was compared, and is what it was.\n");
-  return right;
+  return examples::done;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    const Options options = parse_options({argv + 1, static_cast<std::size_t>(argc - 1)});
-    if (options.help) {
-      std::fputs(usage_text, stdout);
-      return right;
-    }
-    return run(options);
-  } catch (const UsageError& error) {
-    std::fprintf(stderr, "copy_on_write_string: %s\nTry copy_on_write_string --help\n", error.what());
-    return wrong_usage;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "copy_on_write_string: out of memory\n");
-    return failed;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "copy_on_write_string: %s\n", error.what());
-    return failed;
-  }
+  return examples::run_program("copy_on_write_string", usage_text, argc, argv, run);
 }

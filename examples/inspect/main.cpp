@@ -3,15 +3,16 @@
 #include <cow/cow.hpp>
 
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <unistd.h>
 
+#include "../support/command_line.hpp"
 #include "world.hpp"
 
 namespace {
@@ -82,20 +83,16 @@ void write_pictures(const Scenario& scenario, const std::filesystem::path& folde
   write_file(folder / "folded.txt", to_folded(scenario.profile, cow::FaultWeight::nanoseconds));
 }
 
+int run(std::span<const char* const> arguments) {
+  if (arguments.size() > 1) examples::refuse("a second folder", arguments[1]);
+  const std::string folder = arguments.empty() ? "" : arguments[0];
+  if (folder.starts_with('-')) examples::refuse("no such option", folder);
+  const Scenario scenario;
+  show(scenario);
+  if (!folder.empty()) write_pictures(scenario, folder);
+  return examples::done;
+}
+
 }  // namespace
 
-int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "";
-  if (argc > 2 || folder.starts_with("-")) {
-    std::fputs(usage_text, folder == "--help" ? stdout : stderr);
-    return folder == "--help" ? 0 : 2;
-  }
-  try {
-    const Scenario scenario;
-    show(scenario);
-    if (!folder.empty()) write_pictures(scenario, folder);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "inspect: %s\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return examples::run_program("inspect", usage_text, argc, argv, run); }

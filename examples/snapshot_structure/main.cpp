@@ -3,18 +3,17 @@
 #include <cow/arena.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <span>
-#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
+#include "../support/command_line.hpp"
+#include "../support/measure.hpp"
 #include "bank.hpp"
 #include "run.hpp"
 
@@ -22,6 +21,7 @@ namespace {
 
 using namespace snapshot_structure;
 using namespace std::chrono_literals;
+using examples::quantile;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* usage_text = R"(usage: snapshot_structure [OPTION]...
@@ -37,50 +37,25 @@ accounts without pause; another takes snapshots, and audits a view of each.
 Exit status: 0 all views were consistent; 1 some were not, or it could not run; 2 wrong usage.
 )";
 
-enum ExitStatus { consistent = 0, failed = 1, wrong_usage = 2 };
-
-class UsageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 struct Options {
   std::size_t seconds = 3;
   std::size_t accounts = 5'000;
   GateUse gate = GateUse::closed;
-  bool help = false;
 };
 
-Options parse_options(std::span<const char* const> arguments) {
+Options parse_options(std::span<const char* const> given) {
   Options options;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view argument = arguments[i];
-    const auto number = [&](std::size_t least, std::size_t most) {
-      const std::string_view text = i + 1 < arguments.size() ? arguments[++i] : "";
-      std::size_t value = 0;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-      if (error == std::errc{} && end == text.data() + text.size() && value >= least && value <= most) return value;
-      throw UsageError(std::string(argument) + " takes a number from " + std::to_string(least) + " to " +
-                       std::to_string(most) + ", not '" + std::string(text) + "'");
-    };
-    if (argument == "--seconds") options.seconds = number(1, 86'400);
-    else if (argument == "--accounts") options.accounts = number(10, 100'000'000);
+  for (examples::Arguments arguments(given); !arguments.empty();) {
+    const std::string_view argument = arguments.next();
+    if (argument == "--seconds") options.seconds = arguments.number_after(argument, 1, 86'400);
+    else if (argument == "--accounts") options.accounts = arguments.number_after(argument, 10, 100'000'000);
     else if (argument == "--no-gate") options.gate = GateUse::left_open;
-    else if (argument == "--help") options.help = true;
-    else throw UsageError("no such option: '" + std::string(argument) + "'");
+    else examples::refuse("no such option", argument);
   }
   return options;
 }
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
-
-/// The value below which this part of all values lies.
-double quantile(std::vector<double> values, double part) {
-  if (values.empty()) return 0;
-  const auto place = static_cast<std::ptrdiff_t>(part * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), values.begin() + place, values.end());
-  return values[static_cast<std::size_t>(place)];
-}
 
 /// Prints progress until `end`; gives the updates per second of that time.
 double watch(const Progress& progress, const char* phase, Clock::time_point start, Clock::time_point end) {
@@ -143,7 +118,8 @@ class Worker {
   std::jthread thread_;  // last: it uses the rest
 };
 
-ExitStatus run_for(const Options& options) {
+int run_bank(std::span<const char* const> arguments) {
+  const Options options = parse_options(arguments);
   cow::ArenaOptions arena_options;
   arena_options.name = "bank";
   arena_options.capacity = Bank::bytes_for(options.accounts);
@@ -161,24 +137,11 @@ ExitStatus run_for(const Options& options) {
   updater.finish();
 
   print_table(run, arena.stats(), alone, beside);
-  return run.progress().violations == 0 && run.progress().views != 0 ? consistent : failed;
+  return run.progress().violations == 0 && run.progress().views != 0 ? examples::done : examples::failed;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    const Options options = parse_options({argv + 1, static_cast<std::size_t>(argc - 1)});
-    if (options.help) {
-      std::fputs(usage_text, stdout);
-      return consistent;
-    }
-    return run_for(options);
-  } catch (const UsageError& error) {
-    std::fprintf(stderr, "snapshot_structure: %s\nTry snapshot_structure --help\n", error.what());
-    return wrong_usage;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "snapshot_structure: %s\n", error.what());
-    return failed;
-  }
+  return examples::run_program("snapshot_structure", usage_text, argc, argv, run_bank);
 }

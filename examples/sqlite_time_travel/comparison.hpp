@@ -2,15 +2,14 @@
 // the memory it would have in a program of its own. Every single undoing is proved.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "../support/measure.hpp"
 #include "dump.hpp"
 #include "migrations.hpp"
 #include "package_tables.hpp"
@@ -18,6 +17,8 @@
 #include "undo.hpp"
 
 namespace sqlite_time_travel {
+
+using examples::microseconds_of;
 
 /// The database is not what it was before.
 class NotRestored : public std::runtime_error {
@@ -32,24 +33,12 @@ inline void require_same(const Database& database, const std::string& as_it_was,
   if (dump(database) != as_it_was) throw NotRestored("after " + after + " the dump is another than before");
 }
 
-template <class Step>
-double microseconds_of(Step step) {
-  const auto start = std::chrono::steady_clock::now();
-  step();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// Microseconds, one for each time it was done.
 struct Timings {
   std::vector<double> save, migrate, undo, sum;
 };
 
-inline double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
+inline double median(const std::vector<double>& values) { return examples::quantile(values, 0.5); }
 
 /// A way to undo and what it took for each of the migrations.
 struct Row {

@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <exception>
-#include <new>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "../support/command_line.hpp"
 #include "../support/file_text.hpp"
 #include "../what_if/graph_builder.hpp"
 #include "comparison.hpp"
@@ -25,7 +24,7 @@ namespace {
 
 using namespace sqlite_time_travel;
 
-enum ExitStatus { restored = 0, failed = 1, wrong_usage = 2, not_restored = 3 };
+constexpr int not_restored = 3;
 
 using Stanzas = std::vector<what_if::Stanza>;
 
@@ -84,42 +83,29 @@ void print_comparison(std::span<const Row> rows) {
   }
 }
 
-ExitStatus run(const Options& options) {
-  const std::string text = examples::file_text(options.file);
+int travel_and_compare(const Options& options, const std::string& text) {
   const Stanzas installed = what_if::installed_stanzas(what_if::read_stanzas(text));
   const std::size_t capacity = capacity_for(text);
-  show_time_travel(options, installed, capacity);
-  print_comparison(compare_undoing(installed, capacity, options.rounds));
+  try {
+    show_time_travel(options, installed, capacity);
+    print_comparison(compare_undoing(installed, capacity, options.rounds));
+  } catch (const NotRestored& error) {
+    std::fprintf(stderr, "sqlite_time_travel: %s\n", error.what());
+    return not_restored;
+  }
   std::printf("\nMedians of %zu; the database was proved to be the old one after each.\n",
               options.rounds * (detail::times_per_round - 1));
-  return restored;
+  return examples::done;
+}
+
+int run(std::span<const char* const> arguments) {
+  const Options options = parse_options(arguments);
+  const std::string text = examples::file_text(options.file);
+  return what_if::with_file_in_errors(options.file, [&] { return travel_and_compare(options, text); });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  try {
-    options = parse_options({argv + 1, static_cast<std::size_t>(argc - 1)});
-    if (options.help) {
-      std::fputs(usage_text, stdout);
-      return restored;
-    }
-    return run(options);
-  } catch (const UsageError& error) {
-    std::fprintf(stderr, "sqlite_time_travel: %s\nTry sqlite_time_travel --help\n", error.what());
-    return wrong_usage;
-  } catch (const NotRestored& error) {
-    std::fprintf(stderr, "sqlite_time_travel: %s\n", error.what());
-    return not_restored;
-  } catch (const what_if::DatabaseError& error) {
-    std::fprintf(stderr, "sqlite_time_travel: %s, %s\n", options.file.c_str(), error.what());
-    return failed;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "sqlite_time_travel: out of memory\n");
-    return failed;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "sqlite_time_travel: %s\n", error.what());
-    return failed;
-  }
+  return examples::run_program("sqlite_time_travel", usage_text, argc, argv, run);
 }

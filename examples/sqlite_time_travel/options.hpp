@@ -1,12 +1,13 @@
 // What the user asks for on the command line.
 #pragma once
 
-#include <charconv>
 #include <cstddef>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "../support/command_line.hpp"
 
 namespace sqlite_time_travel {
 
@@ -24,38 +25,21 @@ Exit status: 0 all was as before each time; 1 the file cannot be read, or it cou
 2 wrong usage; 3 the database was not the same afterwards.
 )";
 
-class UsageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 struct Options {
   std::string file = "/var/lib/dpkg/status";
   std::size_t rounds = 5;
-  bool help = false;
 };
 
-/// Throws UsageError. `arguments` are without the program's name.
-inline Options parse_options(std::span<const char* const> arguments) {
+/// Throws examples::UsageError. The arguments are without the program's name.
+inline Options parse_options(std::span<const char* const> given) {
   Options options;
-  std::string file;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string argument = arguments[i];
-    if (argument == "--help") {
-      options.help = true;
-    } else if (argument == "--rounds") {
-      const std::string_view text = i + 1 < arguments.size() ? arguments[++i] : "";
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), options.rounds);
-      if (error != std::errc{} || end != text.data() + text.size() || options.rounds < 1 || options.rounds > 1'000) {
-        throw UsageError("--rounds takes a number from 1 to 1000, not '" + std::string(text) + "'");
-      }
-    } else if (argument.empty() || argument.front() == '-') {
-      throw UsageError("no such option: '" + argument + "'");
-    } else if (!file.empty()) {
-      throw UsageError("a second file: '" + argument + "'");
-    } else {
-      options.file = file = argument;
-    }
+  bool has_file = false;
+  for (examples::Arguments arguments(given); !arguments.empty();) {
+    const std::string_view argument = arguments.next();
+    if (argument == "--rounds") options.rounds = arguments.number_after(argument, 1, 1'000);
+    else if (argument.empty() || argument.starts_with('-')) examples::refuse("no such option", argument);
+    else if (std::exchange(has_file, true)) examples::refuse("a second file", argument);
+    else options.file = argument;
   }
   return options;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "../support/measure.hpp"
 #include "comparison.hpp"
 #include "database.hpp"
 #include "dump.hpp"
@@ -45,8 +46,7 @@ class Timeline {
     Version version;
     version.name = migration.name;
     version.migration_us = microseconds_of([&] { database_.execute(migration.sql); });
-    const cow::ArenaStats step = arena_.stats().since(before);
-    version.pages_copied = step.pages_to_history + step.pages_moved;
+    version.pages_copied = examples::pages_copied(arena_.stats().since(before));
     keep(std::move(version));
   }
 

@@ -20,4 +20,14 @@ class DatabaseError : public std::runtime_error {
   std::size_t line_;
 };
 
+/// Does `work` on a file's text; what is wrong in the text is told as std::runtime_error that names the file too.
+template <class Work>
+auto with_file_in_errors(const std::string& file, const Work& work) {
+  try {
+    return work();
+  } catch (const DatabaseError& error) {
+    throw std::runtime_error(file + ", " + error.what());
+  }
+}
+
 }  // namespace what_if

@@ -3,20 +3,17 @@
 #include <cow/arena.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <exception>
-#include <memory>
-#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "../support/command_line.hpp"
+#include "../support/file_text.hpp"
 #include "arena_memory.hpp"
 #include "graph_builder.hpp"
 #include "near_names.hpp"
@@ -29,22 +26,7 @@ namespace {
 
 using namespace what_if;
 
-enum ExitStatus { answered = 0, wrong_input = 1, wrong_usage = 2, original_changed = 3 };
-
-/// The whole of a file, which may also be a pipe. Throws std::system_error.
-std::string read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  std::string text;
-  std::vector<char> piece(std::size_t{1} << 20);
-  while (file) {
-    const std::size_t size = std::fread(piece.data(), 1, piece.size(), file.get());
-    text.append(piece.data(), size);
-    if (size == piece.size()) continue;
-    if (std::ferror(file.get()) != 0) break;
-    return text;
-  }
-  throw std::system_error(errno, std::generic_category(), "cannot read " + path);
-}
+constexpr int original_changed = 3;
 
 /// The program that unpacks this, for files that lie about as archives; nullptr for anything else.
 const char* unpacker_for(const std::string& text) {
@@ -129,7 +111,7 @@ bool prove_untouched(const Options& options, cow::Arena& arena, const cow::Snaps
   return true;
 }
 
-ExitStatus answer(const Options& options, const std::string& text) {
+int answer(const Options& options, const std::string& text) {
   cow::Arena arena = arena_for(text);
   Graph& graph = load(options, text, arena);
   const std::vector<std::string> names = questions(options, graph);
@@ -148,35 +130,18 @@ ExitStatus answer(const Options& options, const std::string& text) {
   if (options.verbose && !options.names_only) {
     for (World& world : worlds) print_gone(world);
   }
-  return answered;
+  return examples::done;
+}
+
+int run(std::span<const char* const> arguments) {
+  const Options options = parse_options(arguments);
+  const std::string text = examples::file_text(options.file);
+  if (const char* const unpacker = unpacker_for(text)) {
+    throw std::runtime_error(options.file + " is compressed: unpack it first, with " + unpacker);
+  }
+  return with_file_in_errors(options.file, [&] { return answer(options, text); });
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  Options options;
-  try {
-    options = parse_options({argv + 1, static_cast<std::size_t>(argc - 1)});
-    if (options.help) {
-      std::fputs(usage_text.data(), stdout);
-      return answered;
-    }
-    const std::string text = read_file(options.file);
-    if (const char* const unpacker = unpacker_for(text)) {
-      throw std::runtime_error(options.file + " is compressed: unpack it first, with " + unpacker);
-    }
-    return answer(options, text);
-  } catch (const UsageError& error) {
-    std::fprintf(stderr, "what_if: %s\nTry what_if --help\n", error.what());
-    return wrong_usage;
-  } catch (const DatabaseError& error) {
-    std::fprintf(stderr, "what_if: %s, %s\n", options.file.c_str(), error.what());
-    return wrong_input;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "what_if: out of memory\n");
-    return wrong_input;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "what_if: %s\n", error.what());
-    return wrong_input;
-  }
-}
+int main(int argc, char** argv) { return examples::run_program("what_if", usage_text, argc, argv, run); }

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,11 +18,14 @@
 #include <thread>
 #include <vector>
 
+#include "../support/measure.hpp"
 #include "arena_memory.hpp"
 #include "graph.hpp"
 #include "removal.hpp"
 
 namespace what_if {
+
+using examples::pages_copied;
 
 /// A clone in which one package was removed, and what that took.
 struct World {
@@ -43,17 +45,7 @@ inline std::uint64_t faults(const cow::ArenaStats& stats) noexcept {
          stats.faults_already_done;
 }
 
-inline std::uint64_t pages_copied(const cow::ArenaStats& stats) noexcept {
-  return stats.pages_moved + stats.pages_to_history;
-}
-
 namespace detail {
-
-using Clock = std::chrono::steady_clock;
-
-inline double microseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
 
 /// Lets threads take the numbers from 0 to count - 1, each once, and passes on the first exception.
 template <class Work>
@@ -84,16 +76,12 @@ inline World removed_in_clone(const cow::Snapshot& base, std::string_view name) 
   World world;
   world.removed = name;
 
-  const auto before_clone = detail::Clock::now();
-  world.arena = base.clone();
-  world.clone_us = detail::microseconds_since(before_clone);
-
-  const auto before_removal = detail::Clock::now();
-  // From here on this is the same code that would run on the original: the clone is ordinary memory.
-  Graph& graph = *ArenaMemory::attach(*world.arena).root<Graph>();
-  world.removal = remove_package(graph, *find_package(graph, name));
-  world.removal_us = detail::microseconds_since(before_removal);
-
+  world.clone_us = examples::microseconds_of([&] { world.arena = base.clone(); });
+  world.removal_us = examples::microseconds_of([&] {
+    // From here on this is the same code that would run on the original: the clone is ordinary memory.
+    Graph& graph = *ArenaMemory::attach(*world.arena).root<Graph>();
+    world.removal = remove_package(graph, *find_package(graph, name));
+  });
   world.cost = world.arena->stats();
   return world;
 }

@@ -22,21 +22,21 @@ TEST(Options, have_defaults) {
   EXPECT_EQ(options.file, "/var/lib/dpkg/status");
   EXPECT_TRUE(options.packages.empty());
   EXPECT_EQ(options.most, 8u);
-  EXPECT_FALSE(options.verbose || options.names_only || options.help);
+  EXPECT_FALSE(options.verbose || options.names_only);
 }
 
 TEST(Options, take_numbers_and_flags) {
-  const Options options = parse({"--most", "3", "--threads", "16", "--verbose", "--names", "--help"});
+  const Options options = parse({"--most", "3", "--threads", "16", "--verbose", "--names"});
   EXPECT_EQ(options.most, 3u);
   EXPECT_EQ(options.threads, 16u);
-  EXPECT_TRUE(options.verbose && options.names_only && options.help);
+  EXPECT_TRUE(options.verbose && options.names_only);
 }
 
 TEST(Options, refuse_what_makes_no_sense) {
   for (const std::vector<const char*>& wrong : std::vector<std::vector<const char*>>{
-           {"--most"}, {"--most", "0"}, {"--most", "-1"}, {"--most", "3x"}, {"--threads", ""}, {"--nonsense"}, {"-v"},
+           {"--most"}, {"--most", "0"}, {"--most", "-1"}, {"--most", "3x"}, {"--threads", ""}, {"--threads", "1001"}, {"--nonsense"}, {"-v"},
            {""}, {"./a", "./b"}}) {
-    EXPECT_THROW(parse(wrong), UsageError) << wrong.front();
+    EXPECT_THROW(parse(wrong), examples::UsageError) << wrong.front();
   }
 }
 
