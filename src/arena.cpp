@@ -24,11 +24,12 @@ constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault loc
 void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
   const std::byte* const at = static_cast<const std::byte*>(p);
   const std::size_t capacity = books.bytes(books.pages);
-  if (at >= books.base && at <= books.base + capacity && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
   const bool inside = at >= books.base && at <= books.base + capacity;
-  const std::string where = inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
-  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" + books.name +
-                              "\" of " + in_bytes(capacity));
+  if (inside && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
+  const std::string where =
+      inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
+  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" +
+                              books.name + "\" of " + in_bytes(capacity));
 }
 
 /// Calls f(pages) for the run in parts, each under the fault lock.
@@ -135,7 +136,7 @@ Arena Arena::clone() {
 
 void Arena::rollback(const Snapshot& snapshot) {
   ArenaBooks& books = usable(books_, "rollback");
-  Version& version = usable(Access::version(snapshot), "rollback to a snapshot");
+  Version& version = usable(Access::version(snapshot), "rollback");
   const Cut cut(books);
   if (&version.books == &books) {
     roll_back(books, version);
@@ -151,7 +152,7 @@ void Arena::discard(void* p, std::size_t n) { discard_range(usable(books_, "disc
 
 std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
   ArenaBooks& books = usable(books_, "changed_since");
-  Version& version = usable(Access::version(snapshot), "changed_since of a snapshot");
+  Version& version = usable(Access::version(snapshot), "changed_since");
   const auto what = [&] { return "changed_since of an arena of " + in_bytes(books.bytes(books.pages)); };
   BookVector<Pages> changed;
   if (&version.books == &books) {
@@ -179,13 +180,17 @@ bool ArenaRef::contains(const void* p) const noexcept {
   return books_ != nullptr && p >= data() && p < data() + capacity();
 }
 
-void ArenaRef::prepare_write(void* p, std::size_t n) const { prepare_range(usable(books_, "prepare_write"), p, n); }
-void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(books_, "discard"), p, n); }
+void ArenaRef::prepare_write(void* p, std::size_t n) const {
+  prepare_range(usable(books_, "prepare_write", no_arena_ref), p, n);
+}
+
+void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(books_, "discard", no_arena_ref), p, n); }
+
 bool ArenaRef::is_writable(const void* p) const noexcept { return books_->writable.contains(books_->page_of(p)); }
 std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
 
 std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {
-  ArenaBooks& books = usable(books_, "cut_hook");
+  ArenaBooks& books = usable(books_, "cut_hook", no_arena_ref);
   const std::lock_guard lock(books.operation);
   if (books.hook == nullptr) books.hook = make();
   return books.hook;

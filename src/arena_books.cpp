@@ -13,7 +13,9 @@ constexpr std::size_t header_bytes = (sizeof(ArenaBooks) + 63) / 64 * 64;
 
 std::atomic<std::uint64_t> MappingBudget::used{0};
 std::uint64_t MappingBudget::limit() noexcept { return mapping_limit.load(std::memory_order_relaxed); }
-void MappingBudget::set_limit(std::uint64_t mappings) noexcept { mapping_limit.store(mappings, std::memory_order_relaxed); }
+void MappingBudget::set_limit(std::uint64_t mappings) noexcept {
+  mapping_limit.store(mappings, std::memory_order_relaxed);
+}
 
 namespace detail {
 
@@ -26,7 +28,8 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   std::byte* at = memory_.data() + header_bytes;
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
-  for (PageSet* set : {&own, &away, &blank, &opened, &written_twice, &recurring, &staying, &writable, &borrower.ended}) {
+  for (PageSet* set :
+       {&own, &away, &blank, &opened, &written_twice, &recurring, &staying, &writable, &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -26,20 +27,29 @@ struct AddressRange {
 };
 
 constexpr std::size_t longest_name = 31;  // what /proc/self/maps and reports show of it
-constexpr std::uint64_t most_pages = std::uint64_t{1} << LogChunk::page_bits;  // what user space has without five-level paging
+/// What user space has without five-level paging.
+constexpr std::uint64_t most_pages = std::uint64_t{1} << LogChunk::page_bits;
 
 std::uint64_t pages_for(std::size_t capacity) {
-  if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0");
+  if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0; it must be at least 1");
   const std::uint64_t pages = capacity / os::page_size() + (capacity % os::page_size() != 0 ? 1 : 0);
   if (pages > most_pages) {
-    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + "; the most is " + in_bytes(most_pages * os::page_size()));
+    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + " is more than a process can address: " +
+                                in_bytes(most_pages * os::page_size()));
   }
   return pages;
 }
 
+std::string in_hex(const void* address) {
+  char text[32];
+  (void)std::snprintf(text, sizeof text, "%p", address);
+  return text;
+}
+
 void check_address(const void* address) {
   if (reinterpret_cast<std::uintptr_t>(address) % os::page_size() != 0) {
-    throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " + in_bytes(os::page_size()));
+    throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " +
+                                in_bytes(os::page_size()) + ", not " + in_hex(address));
   }
 }
 
@@ -155,7 +165,8 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
   const std::size_t page = file.page_bytes();
   for (const Run& run : runs) {
     const os::Error error =
-        os::map_file(base + run.first.value * page, run.count * page, os::Access::read, file.fd(run.frame), file.offset(run.frame));
+        os::map_file(base + run.first.value * page, run.count * page, os::Access::read, file.fd(run.frame),
+                     file.offset(run.frame));
     if (error) return error;
   }
   return {};
@@ -164,11 +175,14 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
 namespace {
 
 /// An arena of a new family in an address range, which it takes over once that succeeds.
-os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name, const WriteBarrier& barrier,
-                                          bool single_writer) noexcept {
+os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
+                                        const WriteBarrier& barrier, bool single_writer) noexcept {
   const os::Result<Family*> family = book_new<Family>(pages);
   if (!family) return {nullptr, family.error};
-  if (const os::Error error = family.value->file.open(name)) return book_delete(family.value), os::Result<ArenaBooks*>{nullptr, error};
+  if (const os::Error error = family.value->file.open(name)) {
+    book_delete(family.value);
+    return {nullptr, error};
+  }
   os::Result<ArenaBooks*> books = create_books(*family.value, pages);
   if (books.value == nullptr) return book_delete(family.value), books;
   std::strncpy(books.value->name, name, sizeof books.value->name - 1);
@@ -190,14 +204,15 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   check_address(options.address);
   const WriteBarrier& barrier = choose_barrier(options.barrier);
   const std::string name = options.name.substr(0, longest_name);
-  const std::string what = "creating an arena of " + in_bytes(pages * os::page_size());
+  const std::string what = "creating an arena of " + in_bytes(pages * os::page_size()) +
+                           (options.address == nullptr ? "" : " at the fixed address " + in_hex(options.address));
   watch_forks();
   prepare_process(barrier.needs_sigbus);
 
   // The range comes first: nothing else we map can take a fixed address away then.
   const os::Result<AddressRange> range = reserve_range(pages, options.address);
   if (range.error == os::Error{EEXIST}) {
-    throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + " at a fixed address that is in use");
+    throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + ", where something is mapped");
   }
   throw_if(range.error, what);
   os::Result<ArenaBooks*> books;

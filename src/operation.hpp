@@ -1,6 +1,7 @@
 // Layer 7: what every public operation begins with, and how errors become exceptions.
 #pragma once
 
+#include <cstdio>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -32,19 +33,23 @@ using detail::Access;
 
 inline bool of_this_process(const ArenaBooks& books) noexcept { return books.generation == os::process_generation(); }
 
-/// The books behind an object; throws std::logic_error for an empty one, or in a fork() child.
-inline ArenaBooks& usable(ArenaBooks* books, const char* operation) {
-  if (books == nullptr) {
-    throw std::logic_error(std::string("cow: ") + operation + " on an empty or moved-from object");
-  }
+constexpr const char* no_arena = "the Arena was moved from; use the one that it was moved to";
+constexpr const char* no_arena_ref = "the ArenaRef is empty; Arena::ref() makes one";
+constexpr const char* no_snapshot = "the Snapshot is empty or was moved from; Arena::snapshot() makes one";
+
+/// The books behind an object; throws std::logic_error for an empty one, which `what_is_wrong` tells, or in a fork()
+/// child.
+inline ArenaBooks& usable(ArenaBooks* books, const char* operation, const char* what_is_wrong = no_arena) {
+  if (books == nullptr) throw std::logic_error(std::string("cow: ") + operation + ": " + what_is_wrong);
   if (!of_this_process(*books)) {
-    throw std::logic_error(std::string("cow: ") + operation + " in a child process: the arena belongs to its parent");
+    throw std::logic_error(std::string("cow: ") + operation +
+                           " in a fork() child: the arena belongs to the parent; make one here");
   }
   return *books;
 }
 
 inline Version& usable(Version* version, const char* operation) {
-  usable(version == nullptr ? nullptr : &version->books, operation);
+  usable(version == nullptr ? nullptr : &version->books, operation, no_snapshot);
   return *version;
 }
 
@@ -59,7 +64,16 @@ void throw_if(os::Error error, const What& what) {
   }
 }
 
-inline std::string in_bytes(std::size_t bytes) { return std::to_string(bytes) + " bytes"; }
+/// "1 byte", "65536 bytes", "3221225472 bytes (3.0 GiB)".
+inline std::string in_bytes(std::size_t bytes) {
+  const std::string exact = std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
+  if (bytes >> 30 == 0) return exact;
+  const bool large = bytes >> 40 != 0;
+  char rounded[32];
+  (void)std::snprintf(rounded, sizeof rounded, large ? " (%.1f TiB)" : " (%.1f GiB)",
+                      static_cast<double>(bytes) / (large ? 0x1p40 : 0x1p30));
+  return exact + rounded;
+}
 
 /// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it.
 class Operation {

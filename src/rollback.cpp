@@ -85,7 +85,7 @@ void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames)
 }
 
 std::string what_rollback(const ArenaBooks& books, std::uint64_t pages) {
-  return "rollback of " + std::to_string(pages) + " pages in an arena of " + in_bytes(books.bytes(books.pages));
+  return "rollback of " + std::to_string(pages) + (pages == 1 ? " page" : " pages") + " in an arena of " + in_bytes(books.bytes(books.pages));
 }
 
 /// Neighbouring frames are neighbours in memory too, but for history's, whose alias is in segments.

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t bounce_bytes = 4096;  // the smallest page there is
 
-/// Where a version's content of a page is. A live frame holds it only for as long as the page's entry stays what it was.
+/// Where a version's content of a page is. A live frame holds it only for as long as the page's entry stays what it
+/// was.
 struct Source {
   Frame frame;
   bool live = false;
@@ -43,13 +44,14 @@ os::Result<Source> find_logged(Version& version, Page p) noexcept {
 os::Result<Source> find_source(Version& version, Page p) noexcept {
   const ArenaBooks& books = version.books;
   const PageTable::Entry entry = books.table.get(p);
-  if (entry.birth == never_written) return {{books.borrower.base.find(p), false, entry}, {}};  // never changes while borrowed
+  // What is borrowed never changes.
+  if (entry.birth == never_written) return {{books.borrower.base.find(p), false, entry}, {}};
   if (entry.birth <= version.epoch) return {{{entry.plane * books.pages + p.value}, true, entry}, {}};
   return find_logged(version, p);
 }
 
-/// Part of a page into a buffer of ours. Whoever writes the page meanwhile logs it before the entry changes (release), and
-/// changes the entry before the content: an entry that is still the same vouches for what was read.
+/// Part of a page into a buffer of ours. Whoever writes the page meanwhile logs it before the entry changes (release),
+/// and changes the entry before the content: an entry that is still the same vouches for what was read.
 os::Error read_part(Version& version, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
   const ArenaBooks& books = version.books;
   const FrameFile& file = books.family.file;
@@ -58,7 +60,8 @@ os::Error read_part(Version& version, Page p, std::size_t offset, std::span<std:
     if (!source) return source.error;
     const Frame frame = source.value.frame;
     if (frame == zero_frame) return std::memset(out.data(), 0, out.size()), os::Error{};
-    if (const os::Error error = os::read_at(file.fd(frame), out.data(), out.size(), file.offset(frame) + offset)) return error;
+    const std::uint64_t from = file.offset(frame) + offset;
+    if (const os::Error error = os::read_at(file.fd(frame), out.data(), out.size(), from)) return error;
     if (!source.value.live || books.table.still(p, source.value.entry)) return {};
   }
 }
@@ -89,11 +92,12 @@ View Snapshot::view() const { return Access::view(map_view(usable(version_, "vie
 void Snapshot::read(std::size_t offset, std::span<std::byte> out) const {
   Version& version = usable(version_, "read");
   if (offset > capacity() || out.size() > capacity() - offset) {
-    throw std::invalid_argument("cow: reading " + in_bytes(out.size()) + " at " + std::to_string(offset) + " of a snapshot of " +
-                                in_bytes(capacity()));
+    throw std::invalid_argument("cow: reading " + in_bytes(out.size()) + " at " + std::to_string(offset) +
+                                " of a snapshot of " + in_bytes(capacity()));
   }
   const std::size_t page = os::page_size();
-  std::byte bounce[bounce_bytes];  // `out` may lie in an arena, where the kernel answers EFAULT: the last step is a plain copy
+  // `out` may lie in an arena, where the kernel answers EFAULT: the last step is a plain copy.
+  std::byte bounce[bounce_bytes];
   while (!out.empty()) {
     const std::size_t in_page = offset % page;
     const std::size_t bytes = std::min({out.size(), page - in_page, bounce_bytes});

@@ -41,7 +41,8 @@ mkdir -p "$scratch/lists/partial"
 touch "$scratch/extended_states"
 cp "$file" "$scratch/marked"  # Both are asked about one copy, whatever is installed meanwhile.
 sed -E '/^(Essential|Protected|Important):/d' "$scratch/marked" > "$scratch/status"
-architecture=$(awk '$1 == "Package:" { name = $2 } $1 == "Architecture:" && name == "dpkg" { print $2; exit }' "$scratch/marked")
+architecture=$(awk '$1 == "Package:" { name = $2 } $1 == "Architecture:" && name == "dpkg" { print $2; exit }' \
+  "$scratch/marked")
 
 plain_apt() {
   apt-get --simulate \
@@ -88,7 +89,8 @@ as_this_machine_has_it() {
 plain_apt check > "$scratch/check" || skip "apt finds $file inconsistent: $(grep -m1 '^E:' "$scratch/check")"
 
 if [[ $all == yes ]]; then
-  mapfile -t packages < <(awk '$1 == "Package:" { name = $2 } /^Status: [^ ]+ [^ ]+ installed$/ { print name }' "$scratch/status")
+  mapfile -t packages < <(
+    awk '$1 == "Package:" { name = $2 } /^Status: [^ ]+ [^ ]+ installed$/ { print name }' "$scratch/status")
 elif [[ ${#packages[@]} == 0 ]]; then
   for package in libc6 libgcc-s1 libstdc++6 zlib1g libssl3 libx11-6 libglib2.0-0 debconf perl perl-base python3 \
                  libpython3.11-stdlib systemd openssl ca-certificates apt dpkg gcc gcc-12-base curl libcurl4 \

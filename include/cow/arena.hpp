@@ -22,9 +22,10 @@ enum class Barrier {
 };
 
 struct ArenaOptions {
-  std::size_t capacity = std::size_t{1} << 30;  ///< bytes of address space, rounded up to pages; memory is used only where written
-  std::string name = "cow";                     ///< shown in /proc/self/maps and in reports
-  void* address = nullptr;                      ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
+  /// Bytes of address space, rounded up to pages; memory is used only where written.
+  std::size_t capacity = std::size_t{1} << 30;
+  std::string name = "cow";  ///< shown in /proc/self/maps and in reports
+  void* address = nullptr;   ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
   Barrier barrier = Barrier::mprotect;
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
   /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
@@ -98,10 +99,10 @@ class ArenaRef {
 /// called from any threads at once, except that rollback() needs writers to be quiet, and moving and
 /// destroying need everything to be.
 ///
-/// fork(): the child has its own copy of the memory, at the same addresses: neither side sees what the other writes later.
-/// It is cut like a snapshot, at the moment of fork(), and kept until the child ends or becomes another program. The
-/// members, and older snapshots, throw std::logic_error in a child; views stay readable. Where memory is too short to
-/// prepare the copy, the child finds the range inaccessible.
+/// fork(): the child has its own copy of the memory, at the same addresses: neither side sees what the other writes
+/// later. It is cut like a snapshot, at the moment of fork(), and kept until the child ends or becomes another program.
+/// The members, and older snapshots, throw std::logic_error in a child; views stay readable. Where memory is too short
+/// to prepare the copy, the child finds the range inaccessible.
 ///
 /// Errors: std::invalid_argument for arguments that cannot be right, std::system_error when the kernel
 /// refuses, naming the operation and its sizes. An operation that throws leaves the content as it was.
@@ -143,8 +144,8 @@ class Arena {
 
   ArenaStats stats() const;
 
-  /// For a human: where it lies, its snapshots and what each alone costs, its clones, statistics and page map. The form may
-  /// change. Cost: that of the parts; up to milliseconds.
+  /// For a human: where it lies, its snapshots and what each alone costs, its clones, statistics and page map. The form
+  /// may change. Cost: that of the parts; up to milliseconds.
   std::string dump() const;
 
   /// A reference that follows this arena when it is moved. Throws std::logic_error when moved from.

@@ -18,6 +18,11 @@ inline std::string readable_bytes(std::uint64_t bytes) {
   return text;
 }
 
+/// "1 page", "2 pages".
+inline std::string counted(std::uint64_t n, const char* noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
 inline std::string readable_ns(double ns) {
   char text[32];
   const char* const format = ns < 1e3 ? "%.0f ns" : ns < 1e6 ? "%.1f us" : ns < 1e9 ? "%.1f ms" : "%.1f s";

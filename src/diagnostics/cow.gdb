@@ -1,10 +1,10 @@
-# For gdb: `source cow.gdb`, or `gdb -x cow.gdb`. Lets the faults of copy-on-write pass, and adds two commands that need the
-# library's debug information and no running process: a core dump does.
+# For gdb: `source cow.gdb`, or `gdb -x cow.gdb`. Lets the faults of copy-on-write pass, and adds two commands that need
+# the library's debug information and no running process: a core dump does.
 #   cow-arenas              every arena: where it is, its pages, what its faults were
 #   cow-versions [ADDRESS]  the snapshots of every arena, or of the one that has the address
 #
-# A fault outside of any arena still stops the program: the library hands it on as the signal it was, and if nobody has a handler,
-# the process ends by it. To stop at each fault again: handle SIGSEGV stop print.
+# A fault outside of any arena still stops the program: the library hands it on as the signal it was, and if nobody has a
+# handler, the process ends by it. To stop at each fault again: handle SIGSEGV stop print.
 handle SIGSEGV nostop noprint pass
 handle SIGBUS nostop noprint pass
 

@@ -84,11 +84,9 @@ std::string address_of(const void* address) {
   return text;
 }
 
-std::string number(std::uint64_t n, const char* unit) { return std::to_string(n) + " " + unit + (n == 1 ? "" : "s"); }
-
 std::string describe(const KnownVersion& version, const Snapshot& snapshot, std::size_t place) {
   return "  snapshot " + std::to_string(place) + ": epoch " + std::to_string(version.epoch) + ", " +
-         number(version.handles, "handle") + ", " + number(version.logged, "page") + " written since, " +
+         counted(version.handles, "handle") + ", " + counted(version.logged, "page") + " written since, " +
          readable_bytes(snapshot.exclusive_bytes()) + " for it alone" +
          (version.lent ? ", shown by views or clones" : "") + "\n";
 }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "amounts.hpp"
 #include "book_memory.hpp"
 #include "fault_recorder.hpp"
 #include "operation.hpp"
@@ -91,7 +92,7 @@ void start_fault_profile(const FaultProfileOptions& options) {
   Profile& profile = the_profile();
   const std::lock_guard guard(profile.lock);
   os::Result<BookBuffer> memory = table_for(options);
-  throw_if(memory.error, "memory for a fault profile of " + std::to_string(options.most_stacks) + " stacks");
+  throw_if(memory.error, "memory for a fault profile of " + counted(options.most_stacks, "stack"));
   stop(profile);
   prepare_libunwind();
   profile.memory = std::move(memory.value);

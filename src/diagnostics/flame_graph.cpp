@@ -49,9 +49,9 @@ std::size_t depth_of(const Box& box) {
 std::string amount_of(std::uint64_t weight, FaultWeight kind) {
   switch (kind) {
     case FaultWeight::faults:
-      return std::to_string(weight) + " faults";
+      return counted(weight, "fault");
     case FaultWeight::pages:
-      return std::to_string(weight) + " pages copied";
+      return counted(weight, "page") + " copied";
     case FaultWeight::nanoseconds:
       break;
   }
@@ -114,7 +114,7 @@ class FlameGraph {
 std::string to_svg(const FaultProfile& profile, FaultWeight weight) {
   const Box root = gather(profile, weight);
   const std::string title = "Copy-on-write faults by the code that wrote: " + amount_of(root.weight, weight) +
-                            (profile.every > 1 ? ", estimated from every " + std::to_string(profile.every) + "th" : "");
+                            (profile.every > 1 ? ", estimated from one in " + std::to_string(profile.every) : "");
   return FlameGraph(root, weight).draw(title);
 }
 

@@ -88,7 +88,7 @@ std::string meaning_of(const PageGroup& group, std::size_t snapshots) {
 }
 
 std::string amount_of(std::uint64_t pages, std::size_t page_bytes) {
-  return number(pages) + (pages == 1 ? " page, " : " pages, ") + readable_bytes(pages * page_bytes);
+  return counted(pages, "page") + ", " + readable_bytes(pages * page_bytes);
 }
 
 /// The map in blocks of as many pages as make it fit.
@@ -138,9 +138,8 @@ struct Grid {
 };
 
 std::string title_of(const PageMap& map, const Grid& grid, const char* block) {
-  return "\"" + map.arena + "\": " + amount_of(map.pages, map.page_bytes) + "; " + number(map.snapshots) +
-         (map.snapshots == 1 ? " snapshot" : " snapshots") + "; a " + block + " is " +
-         (grid.pages_a_block == 1 ? "a page" : number(grid.pages_a_block) + " pages");
+  return "\"" + map.arena + "\": " + amount_of(map.pages, map.page_bytes) + "; " + counted(map.snapshots, "snapshot") +
+         "; a " + block + " is " + (grid.pages_a_block == 1 ? "a page" : number(grid.pages_a_block) + " pages");
 }
 
 std::string coloured(const std::string& text, const Look& look, bool colours) {

@@ -105,9 +105,9 @@ std::vector<std::string> names_from_outermost(const ProfiledStack& stack) {
 
 std::string to_text(const FaultProfile& profile, std::size_t most_sites) {
   const std::vector<Site> sites = gather_sites(profile);
-  std::string text = std::to_string(profile.faults) + " faults";
-  if (profile.every > 1) text += ", estimated from every " + std::to_string(profile.every) + "th";
-  if (profile.dropped != 0) text += "; " + std::to_string(profile.dropped) + " samples dropped";
+  std::string text = counted(profile.faults, "fault");
+  if (profile.every > 1) text += ", estimated from one in " + std::to_string(profile.every);
+  if (profile.dropped != 0) text += "; " + counted(profile.dropped, "sample") + " dropped";
   text += "\n   faults     pages     copied         us  call site\n";
   Site rest;
   for (std::size_t i = 0; i < sites.size(); ++i) {

@@ -76,8 +76,6 @@ void add_line(std::string& text, std::string_view name, const std::string& says)
   text.append(name).append(name.size() < 14 ? 14 - name.size() : 1, ' ').append(says).append("\n");
 }
 
-std::string pages(std::uint64_t n) { return number(n) + (n == 1 ? " page" : " pages"); }
-
 }  // namespace
 
 std::string to_json(const ArenaStats& stats) {
@@ -96,22 +94,23 @@ std::string to_text(const ArenaStats& stats) {
                number(stats.faults_sole_owner) + " sole owner, " + number(stats.faults_to_history) + " to history, " +
                number(stats.faults_moved) + " moved; " + number(stats.faults_already_done) + " more found it done");
   add_line(text, "writable",
-           pages(stats.pages_first_touched) + " first touched, " + number(stats.pages_sole_owner) + " sole owner, " +
-               number(stats.pages_to_history) + " to history, " + number(stats.pages_moved) + " moved");
-  add_line(
-      text, "copied",
-      readable_bytes(stats.bytes_copied) + ", " + pages(stats.pages_copied_along) + " of it along with a neighbour");
+           counted(stats.pages_first_touched, "page") + " first touched, " + number(stats.pages_sole_owner) +
+               " sole owner, " + number(stats.pages_to_history) + " to history, " + number(stats.pages_moved) +
+               " moved");
+  add_line(text, "copied",
+           readable_bytes(stats.bytes_copied) + ", " + counted(stats.pages_copied_along, "page") +
+               " of it along with a neighbour");
   add_line(text, "handler time",
            "p50 " + readable_ns(static_cast<double>(times.quantile_ns(0.5))) + ", p99 " +
                readable_ns(static_cast<double>(times.quantile_ns(0.99))) + ", longest " +
                readable_ns(static_cast<double>(times.longest_ns())) + ", together " +
                readable_ns(static_cast<double>(times.total_ns())));
   add_line(text, "arena",
-           pages(stats.pages_private) + " private, " + number(stats.pages_borrowed) + " borrowed, " +
-               number(stats.pages_writable) + " writable; " + number(stats.snapshots_alive) + " snapshots; epoch " +
+           counted(stats.pages_private, "page") + " private, " + number(stats.pages_borrowed) + " borrowed, " +
+               number(stats.pages_writable) + " writable; " + counted(stats.snapshots_alive, "snapshot") + "; epoch " +
                number(stats.epoch));
   add_line(text, "file",
-           readable_bytes(stats.file_bytes) + ": " + number(stats.file_frames_used) + " frames in use (" +
+           readable_bytes(stats.file_bytes) + ": " + counted(stats.file_frames_used, "frame") + " in use (" +
                number(stats.loose_frames) + " for clones alone), history " + number(stats.history_frames_used) +
                " in use, " + number(stats.history_frames_free) + " free");
   add_line(text, "mappings",

@@ -1,7 +1,9 @@
 // Promise: bad input gives a clear exception of the documented type, and everything is as it was before.
 #include <limits>
 #include <span>
+#include <sstream>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -18,6 +20,18 @@
 
 namespace cow::test {
 namespace {
+
+std::string in_hex(const void* address) {
+  std::stringstream text;
+  text << address;
+  return text.str();
+}
+
+testing::AssertionResult says(const testing::AssertionResult& refused, const std::string& text) {
+  const std::string message = refused.message();
+  if (message.find(text) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "'" << message << "' does not say '" << text << "'";
+}
 
 class BadInput : public BarrierTest {
  protected:
@@ -52,6 +66,13 @@ TEST_P(BadInput, capacity_beyond_any_address_space_is_refused_and_leaves_nothing
   EXPECT_LE(mapping_count(), mapped + 4);
 }
 
+TEST_P(BadInput, capacity_beyond_any_address_space_is_told_with_the_limit_in_large_units) {
+  const auto refused = throws_exactly<std::invalid_argument>([&] { const Arena arena(options(std::size_t{1} << 54)); });
+  EXPECT_TRUE(refused);
+  EXPECT_TRUE(says(refused, "18014398509481984 bytes (16384.0 TiB)"));
+  EXPECT_TRUE(says(refused, page_size() == 4096 ? "(128.0 TiB)" : "TiB)"));
+}
+
 TEST_P(BadInput, capacity_that_the_kernel_refuses_is_named) {
   if (under_sanitizer) GTEST_SKIP() << "sanitizers lay the address space out differently";
   const auto refused = throws_exactly<std::system_error>([&] { const Arena arena(options(std::size_t{1} << 47)); });
@@ -66,7 +87,10 @@ TEST_P(BadInput, address_in_use_is_refused_and_stays_as_it_is) {
   *word = 42;
   ArenaOptions wanted = options(4 * page_size());
   wanted.address = taken;
-  EXPECT_TRUE(throws_exactly<std::system_error>([&] { const Arena arena(wanted); }));
+  const auto refused = throws_exactly<std::system_error>([&] { const Arena arena(wanted); });
+  EXPECT_TRUE(refused);
+  EXPECT_TRUE(says(refused, in_hex(taken))) << "which address";
+  EXPECT_TRUE(says(refused, std::to_string(4 * page_size()) + " bytes")) << "how much";
   wanted.address = static_cast<std::byte*>(taken) - 2 * page_size();  // overlaps its beginning only
   EXPECT_ANY_THROW(const Arena arena(wanted));
   EXPECT_EQ(*word, 42U);
@@ -182,7 +206,7 @@ TEST_P(BadInput, a_moved_from_arena_says_so) {
   const Snapshot snapshot = arena.snapshot();
   Arena target = std::move(arena);
   // NOLINTBEGIN(bugprone-use-after-move): using it is the test
-  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)arena.snapshot(); }));
+  EXPECT_TRUE(says(throws_exactly<std::logic_error>([&] { (void)arena.snapshot(); }), "snapshot: the Arena was moved"));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)arena.clone(); }));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { arena.rollback(snapshot); }));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { arena.prepare_write(target.data(), 1); }));
@@ -203,10 +227,11 @@ TEST_P(BadInput, an_empty_snapshot_says_so) {
   painted.paint(0, 1);
   const Snapshot empty;
   Bytes out(1);
-  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)empty.clone(); }));
+  EXPECT_TRUE(says(throws_exactly<std::logic_error>([&] { (void)empty.clone(); }), "clone: the Snapshot is empty"));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)empty.view(); }));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { empty.read(0, out); }));
-  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { painted.arena().rollback(empty); }));
+  const auto no_target = throws_exactly<std::logic_error>([&] { painted.arena().rollback(empty); });
+  EXPECT_TRUE(says(no_target, "rollback: the Snapshot is empty"));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)painted.arena().changed_since(empty); }));
   EXPECT_TRUE(painted.is_right());
 }

@@ -139,7 +139,7 @@ TEST_P(FaultProfiles, every_nth_is_counted_for_n) {
   const FaultProfile profile = fault_profile();
   EXPECT_EQ(profile.faults, all_faults(since()));
   EXPECT_EQ(samples_of(profile), (profile.faults + 7) / 8);
-  EXPECT_NE(to_text(profile).find("every 8th"), std::string::npos);
+  EXPECT_NE(to_text(profile).find("from one in 8"), std::string::npos);
 }
 
 TEST_P(FaultProfiles, starting_again_forgets) {

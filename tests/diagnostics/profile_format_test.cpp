@@ -58,7 +58,7 @@ TEST(ProfileTable, debug_information_of_the_system_libraries_does_not_make_them_
 
 TEST(ProfileTable, numbers_are_estimates_for_all_faults) {
   const std::string text = to_text(made_up());
-  EXPECT_NE(text.find("64 faults, estimated from every 10th"), std::string::npos) << text;
+  EXPECT_NE(text.find("64 faults, estimated from one in 10"), std::string::npos) << text;
   EXPECT_NE(text.find("       40        80    320 KiB        400  app::paint"), std::string::npos) << text;
 }
 

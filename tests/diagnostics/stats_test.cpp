@@ -104,7 +104,7 @@ TEST(StatsFormat, text_names_what_a_reader_looks_for) {
   put_mark(arena, 3, 2);
   const std::string text = to_text(arena.stats());
   for (const char* const word :
-       {"1 to history", "64 pages first touched", "p50", "p99", "1 snapshots", "64 pages private"}) {
+       {"1 to history", "64 pages first touched", "p50", "p99", "1 snapshot;", "64 pages private"}) {
     EXPECT_NE(text.find(word), std::string::npos) << word << " in\n" << text;
   }
 }
