@@ -1,10 +1,13 @@
 // Promise: a bad access to an arena, a view, what is beside them or where they were is told in one line as what it is,
 // and is deadly as ever: never a loop.
 #include <algorithm>
+#include <chrono>
 #include <csetjmp>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <sys/mman.h>
@@ -13,6 +16,8 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
+#include "fault_registry.hpp"
+#include "os.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
 #include "support/environment.hpp"
@@ -108,6 +113,29 @@ COW_CHILD_BODY(write_to_a_page_that_others_protect) {
   return went_on;
 }
 
+/// Takes snapshots that fail, until one has failed half-way: what counts as writable may be protected by ourselves then.
+bool fail_half_way(Arena& arena) {
+  const ArenaBooks& books = *fault_registry::find(arena.data())->books;
+  for (std::int64_t nth = 1; nth < 20 && !books.half_protected; ++nth) {
+    os::fail_after(nth);
+    try {
+      (void)arena.snapshot();
+      fill_run(arena, 0, pages, 2);
+    } catch (const std::system_error&) {
+    }
+    os::fail_after(0);
+  }
+  return books.half_protected;
+}
+
+COW_CHILD_BODY(write_to_a_page_that_others_protect_after_half_a_snapshot) {
+  Arena arena = victim(argument);
+  if (!fail_half_way(arena)) return 1;
+  ::mprotect(page_at(arena, 3), page_size(), PROT_READ);
+  write_to(page_at(arena, 3));
+  return went_on;
+}
+
 COW_CHILD_BODY(read_from_a_page_that_others_hide) {
   Arena arena = victim(argument);
   ::mprotect(page_at(arena, 3), page_size(), PROT_NONE);
@@ -180,6 +208,22 @@ INSTANTIATE_TEST_SUITE_P(Faults, BadAccess,
                          [](const auto& which) {
                            return std::string(std::get<0>(which.param).body) + "_" + name_of(std::get<1>(which.param));
                          });
+
+// With mprotect the library cannot tell whose protection that is, and opens the page. With userfaultfd it can.
+TEST(BadAccess, to_a_page_that_others_protect_after_half_a_snapshot_is_no_loop) {
+  const std::string body = "write_to_a_page_that_others_protect_after_half_a_snapshot";
+  const auto run = [&](Barrier barrier) {
+    return wait_for(start_child(body, name_of(barrier)), std::chrono::seconds(20));
+  };
+  EXPECT_TRUE(run(Barrier::mprotect).exited_with(went_on));
+  if (!is_available(Barrier::userfaultfd)) GTEST_SKIP() << "userfaultfd is not available here";
+  const ChildResult result = run(Barrier::userfaultfd);
+  EXPECT_TRUE(result.died_by(SIGSEGV)) << result.how();
+  const std::string& text = result.error_text;
+  EXPECT_NE(text.find(" in arena \"victim\", page 3: the page is protected by something outside the library\n"), std::string::npos)
+      << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+}
 
 // The program's own handler comes back without having mended anything: the store is repeated as ever, until the handler
 // has enough.
