@@ -130,6 +130,7 @@ Snapshot Arena::snapshot() {
 }
 
 Arena Arena::clone() {
+  usable(books_, "clone");
   const Snapshot now = snapshot();
   return now.clone();
 }

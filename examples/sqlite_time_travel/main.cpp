@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../support/amounts.hpp"
 #include "../support/command_line.hpp"
 #include "../support/file_text.hpp"
 #include "../what_if/graph_builder.hpp"
@@ -32,12 +33,15 @@ using Stanzas = std::vector<what_if::Stanza>;
 std::size_t capacity_for(const std::string& text) { return std::max(std::size_t{1} << 30, 16 * text.size()); }
 
 void print_loaded(const Options& options, const Database& database, const MemoryInArena& memory) {
-  const auto count = [&](const char* table) { return text_of(database, "SELECT count(*) FROM " + std::string(table)); };
+  const auto count = [&](const std::string& table, const char* one, const char* many) {
+    return examples::counted(std::stoull(text_of(database, "SELECT count(*) FROM " + table)), one, many);
+  };
   const cow::HeapStats heap = memory.heap().stats();
-  std::printf("%s: %s packages with %s dependencies, in an SQLite %s database in memory\n", options.file.c_str(),
-              count("package").c_str(), count("dependency").c_str(), sqlite3_libversion());
-  std::printf("All of SQLite's memory is in an arena: %llu allocations, %.1f MiB\n",
-              static_cast<unsigned long long>(heap.live_blocks),
+  std::printf("%s: %s with %s, in an SQLite %s database in memory\n", options.file.c_str(),
+              count("package", "package", "packages").c_str(),
+              count("dependency", "dependency", "dependencies").c_str(), sqlite3_libversion());
+  std::printf("All of SQLite's memory is in an arena: %s, %.1f MiB\n",
+              examples::counted(heap.live_blocks, "allocation", "allocations").c_str(),
               static_cast<double>(heap.live_bytes) / static_cast<double>(1 << 20));
 }
 

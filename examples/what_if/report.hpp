@@ -10,22 +10,14 @@
 #include <string>
 #include <string_view>
 
+#include "../support/amounts.hpp"
 #include "graph.hpp"
 #include "world.hpp"
 
 namespace what_if {
 
-/// 1234567 as "1,234,567".
-inline std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
-
-/// "1 page", "2,000 pages".
-inline std::string counted(std::uint64_t number, const char* one, const char* many) {
-  return grouped(number) + ' ' + (number == 1 ? one : many);
-}
+using examples::counted;
+using examples::grouped;
 
 /// A size in the largest unit that leaves a figure before the point.
 inline std::string human_size(std::uint64_t kib) {
@@ -80,8 +72,8 @@ inline void print_table(std::span<const World> worlds, std::size_t used_bytes) {
   }
   detail::print_row("total", totals);
   const std::uint64_t full = worlds.size() * pages_in(used_bytes);
-  std::printf("\nFull copies would have taken %s pages; the clones, all alive at once, copied %s (%.1f %%).\n",
-              grouped(full).c_str(), grouped(totals.copied).c_str(),
+  std::printf("\nFull copies would have taken %s; the clones, all alive at once, copied %s (%.1f %%).\n",
+              counted(full, "page", "pages").c_str(), grouped(totals.copied).c_str(),
               100.0 * static_cast<double>(totals.copied) / static_cast<double>(full));
 }
 

@@ -12,7 +12,8 @@ inline std::string readable_bytes(std::uint64_t bytes) {
   constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   double amount = static_cast<double>(bytes);
   int unit = 0;
-  while (amount >= 1024 && unit < 6) amount /= 1024, ++unit;
+  // From 1023.5 on it would be printed as 1024 of a unit.
+  while (amount >= (unit == 0 ? 1024 : 1023.5) && unit < 6) amount /= 1024, ++unit;
   char text[32];
   (void)std::snprintf(text, sizeof text, unit == 0 || amount >= 100 ? "%.0f %s" : "%.1f %s", amount, units[unit]);
   return text;

@@ -207,7 +207,7 @@ TEST_P(BadInput, a_moved_from_arena_says_so) {
   Arena target = std::move(arena);
   // NOLINTBEGIN(bugprone-use-after-move): using it is the test
   EXPECT_TRUE(says(throws_exactly<std::logic_error>([&] { (void)arena.snapshot(); }), "snapshot: the Arena was moved"));
-  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)arena.clone(); }));
+  EXPECT_TRUE(says(throws_exactly<std::logic_error>([&] { (void)arena.clone(); }), "clone: the Arena was moved"));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { arena.rollback(snapshot); }));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { arena.prepare_write(target.data(), 1); }));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { arena.discard(target.data(), page_size()); }));

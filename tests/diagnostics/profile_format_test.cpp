@@ -62,6 +62,16 @@ TEST(ProfileTable, numbers_are_estimates_for_all_faults) {
   EXPECT_NE(text.find("       40        80    320 KiB        400  app::paint"), std::string::npos) << text;
 }
 
+TEST(ProfileTable, one_is_not_told_as_many_and_1024_of_a_unit_as_one_of_the_next) {
+  FaultProfile profile = made_up();
+  profile.faults = profile.dropped = 1;
+  profile.stacks[0].pages = 26'211;  // 1023.9 MiB by estimate
+  const std::string text = to_text(profile);
+  EXPECT_NE(text.find("1 fault, estimated"), std::string::npos) << text;
+  EXPECT_NE(text.find("; 1 sample dropped"), std::string::npos) << text;
+  EXPECT_NE(text.find(" 1.0 GiB "), std::string::npos) << text;
+}
+
 TEST(ProfileTable, what_is_beyond_the_limit_is_summed_up) {
   const std::string text = to_text(made_up(), 1);
   EXPECT_EQ(text.find("app::load"), std::string::npos);
