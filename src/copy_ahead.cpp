@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "copy_page.hpp"
+#include "memory_sanitizer.hpp"
 
 namespace cow {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 constexpr std::uint64_t share_of_mappings = 8;
 
 /// A fingerprint of a page, to see later whether it has changed: a wrong "unchanged" costs one fault, never content.
-std::uint64_t fingerprint(const std::byte* page, std::size_t bytes) noexcept {
+COW_READS_UNINITIALIZED std::uint64_t fingerprint(const std::byte* page, std::size_t bytes) noexcept {
   std::uint64_t lanes[4] = {1, 2, 3, 4};
   for (std::size_t at = 0; at < bytes; at += sizeof lanes) {
     std::uint64_t words[4];
@@ -31,6 +32,7 @@ std::uint64_t fingerprint(const std::byte* page, std::size_t bytes) noexcept {
 bool nobody_else_writes(const ArenaBooks& books) noexcept { return books.single_writer || __libc_single_threaded != 0; }
 
 bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept {
+  const memory_sanitizer::ChecksOff off;
   return History::owns(kept) && std::memcmp(books.address_of(p), books.family.file.history().address(kept), books.bytes(1)) == 0;
 }
 

@@ -4,11 +4,14 @@
 
 #include <cstddef>
 
+#include "memory_sanitizer.hpp"
+
 namespace cow {
 
 /// Copies without being instrumented: a sanitizer cannot see that mprotect has flushed all writers before it returned.
 inline void copy_bytes(void* to, const void* from, std::size_t bytes) noexcept {
 #if defined(__x86_64__)
+  memory_sanitizer::has_content(to, bytes);
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 #else
   const volatile unsigned long* source = static_cast<const unsigned long*>(from);

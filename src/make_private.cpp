@@ -7,6 +7,7 @@
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
 #include "copy_page.hpp"
+#include "memory_sanitizer.hpp"
 #include "mutants.hpp"
 
 namespace cow {
@@ -224,6 +225,7 @@ void make_private_blank(ArenaBooks& books, Pages run) noexcept {
     FaultLockHeld held(file.lock());
     file.plane_of(first).used.erase(part);
   }
+  memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
   books.written = true;
 }
 

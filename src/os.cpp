@@ -18,6 +18,8 @@
 #include <cerrno>
 #include <limits>
 
+#include "memory_sanitizer.hpp"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3
 #endif
@@ -66,9 +68,10 @@ void after_mapping() noexcept { (void)addresses_let_go.load(std::memory_order_ac
 
 Error failed_if(bool failed) noexcept { return {failed ? errno : 0}; }
 
-Result<void*> mapped(long address) noexcept {
+Result<void*> mapped(long address, std::size_t bytes) noexcept {
   if (address == -1) return {nullptr, {errno}};
   after_mapping();
+  memory_sanitizer::has_content(reinterpret_cast<void*>(address), bytes);
   return {reinterpret_cast<void*>(address), {}};
 }
 
@@ -87,17 +90,18 @@ void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
-  return mapped(ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  return mapped(ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+                bytes);
 }
 
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
   before_letting_go();
-  return mapped(ask(SYS_mremap, at, old_bytes, new_bytes, MREMAP_MAYMOVE));
+  return mapped(ask(SYS_mremap, at, old_bytes, new_bytes, MREMAP_MAYMOVE), new_bytes);
 }
 
 Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
   const int exact = at != nullptr ? MAP_FIXED_NOREPLACE : 0;
-  Result<void*> got = mapped(ask(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | exact, -1, 0));
+  Result<void*> got = mapped(ask(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | exact, -1, 0), bytes);
   if (got && at != nullptr && got.value != at) {  // a kernel before 4.17 takes the address for a hint
     unmap(got.value, bytes);
     return {nullptr, {EEXIST}};
@@ -140,7 +144,10 @@ void seal_off(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-void forget(void* at, std::size_t bytes) noexcept { (void)::syscall(SYS_madvise, at, bytes, MADV_DONTNEED); }
+void forget(void* at, std::size_t bytes) noexcept {
+  (void)::syscall(SYS_madvise, at, bytes, MADV_DONTNEED);
+  memory_sanitizer::has_content(at, bytes);
+}
 
 void name_mapping(void* at, std::size_t bytes, const char* name) noexcept {
   (void)::syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, bytes, name);
@@ -195,6 +202,7 @@ Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexc
     const long done = ask(SYS_pread64, fd, into, bytes, offset);
     if (done == -1 && errno == EINTR) continue;
     if (done <= 0) return {done == 0 ? EIO : errno};
+    memory_sanitizer::has_content(into, static_cast<std::size_t>(done));
     into = static_cast<std::byte*>(into) + done;
     bytes -= static_cast<std::size_t>(done);
     offset += static_cast<std::uint64_t>(done);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "memory_sanitizer.hpp"
 #include "operation.hpp"
 #include "versions.hpp"
 
@@ -19,6 +20,7 @@ bool unchanged(ArenaBooks& books, const LogEntry& entry, BookBuffer& buffer) noe
   } else if (os::read_at(file.fd(entry.frame), buffer.data(), buffer.size(), file.offset(entry.frame))) {
     return false;
   }
+  const memory_sanitizer::ChecksOff off;
   return std::memcmp(before, books.address_of(entry.page), books.bytes(1)) == 0;
 }
 
