@@ -1,11 +1,13 @@
 // Promise: the handler needs little stack: a thread with the smallest stack there is, and an alternate stack of the kernel's
 // own minimum and a budget, are enough for it.
 #include <algorithm>
+#include <csetjmp>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <string>
 #include <vector>
 
 #include <pthread.h>
@@ -16,6 +18,7 @@
 
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
+#include "support/child.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"
 
@@ -28,6 +31,8 @@ namespace {
 
 /// What the library asks of whoever sets up an alternate stack, beside the kernel's own minimum (faults.hpp says so too).
 constexpr std::size_t budget = 4096;
+/// And beside that for libunwind, where call stacks are wanted (faults.hpp and fault_profile.hpp).
+constexpr std::size_t more_for_backtraces = 16 * 1024, more_for_profiles = 8 * 1024;
 
 std::size_t kernel_minimum() {
   const std::size_t told = ::getauxval(AT_MINSIGSTKSZ);
@@ -120,6 +125,67 @@ TEST_P(HandlerStack, needs_no_more_than_the_minimum_and_its_budget) {
     fault_in_every_way(GetParam());
   }
   EXPECT_LE(stack.used(), size);
+}
+
+// What many programs give: 16 KiB. Enough wherever the kernel's frame leaves us our budget.
+TEST_P(HandlerStack, of_sixteen_kibibytes_is_enough) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers make frames larger";
+  constexpr std::size_t size = 16 * 1024;
+  if (kernel_minimum() + budget > size) GTEST_SKIP() << "the kernel wants " << kernel_minimum() << " of them itself";
+  MeasuredStack stack(size);
+  {
+    const OnAlternateStack alternate(stack.top(size));
+    fault_in_every_way(GetParam());
+  }
+  EXPECT_GT(stack.used(), 500U) << "the handler did not run on the alternate stack";
+}
+
+TEST_P(HandlerStack, of_a_fault_profile_stays_within_its_budget) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers make frames larger";
+  MeasuredStack stack(kernel_minimum() + 16 * more_for_profiles);
+  start_fault_profile({.every = 1});
+  {
+    const OnAlternateStack alternate(stack.top(stack.size()));
+    fault_in_every_way(GetParam());
+  }
+  stop_fault_profile();
+  ASSERT_GT(fault_profile().faults, 0U);
+  std::cout << "with call stacks the kernel's frame and ours together used " << stack.used() << '\n';
+  EXPECT_LE(stack.used(), kernel_minimum() + budget + more_for_profiles);
+}
+
+sigjmp_buf way_out;
+
+/// Goes past the end of an arena with backtraces on, and tells the stack that took.
+COW_CHILD_BODY(print_a_backtrace_on_an_alternate_stack) {
+  struct sigaction action = {};
+  action.sa_sigaction = [](int, siginfo_t*, void*) { siglongjmp(way_out, 1); };
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  ::sigaction(SIGSEGV, &action, nullptr);
+  const Arena arena(options_for(Barrier::mprotect, 4));
+  if (!print_backtraces_of_bad_accesses(true)) return 77;
+  const std::size_t needed = kernel_minimum() + budget + more_for_backtraces;
+  MeasuredStack stack(argument == "needed" ? needed : 16 * needed);
+  {
+    const OnAlternateStack alternate(stack.top(argument == "needed" ? needed : stack.size()));
+    if (sigsetjmp(way_out, 1) == 0) {
+      *reinterpret_cast<volatile std::byte*>(arena.data() + arena.capacity()) = std::byte{1};
+      return 1;
+    }
+  }
+  std::fprintf(stderr, "used %zu bytes", stack.used());
+  return stack.used() <= needed ? 0 : 2;
+}
+
+TEST(HandlerStackOfBacktraces, stays_within_its_budget) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers make frames larger";
+  for (const char* const size : {"ample", "needed"}) {
+    const ChildResult result = run_child("print_a_backtrace_on_an_alternate_stack", size);
+    if (result.exited_with(77)) GTEST_SKIP() << "built without libunwind";
+    ASSERT_TRUE(result.exited_with(0)) << result.how();
+    EXPECT_NE(result.error_text.find("print_a_backtrace_on_an_alternate_stack"), std::string::npos) << result.how();
+    std::cout << "printing a backtrace " << result.error_text.substr(result.error_text.rfind("used ")) << '\n';
+  }
 }
 
 struct SmallThread {
