@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 
-/// A gap of protected pages between two writable runs that is cheaper to walk over than a system call of its own.
-constexpr std::uint64_t gap_worth_walking = 32;
+/// A gap of protected pages between two writable runs that is cheaper to walk over (150 ns a page on 6.18, as much as a page that
+/// changes) than a system call of its own (1.1 us).
+constexpr std::uint64_t gap_worth_walking = 8;
 
 /// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split it: then
 /// in halves.
