@@ -132,7 +132,9 @@ Error protect(void* at, std::size_t bytes, Access access) noexcept {
 }
 
 Error populate_for_writing(void* at, std::size_t bytes) noexcept {
-  return failed_if(ask(SYS_madvise, at, bytes, MADV_POPULATE_WRITE) == -1);
+  const Error error = failed_if(ask(SYS_madvise, at, bytes, MADV_POPULATE_WRITE) == -1);
+  // madvise(2): EFAULT where a store would have raised SIGBUS, as it does when strict overcommit has no more for the file.
+  return error.code == EFAULT ? Error{ENOMEM} : error;
 }
 
 void unmap(void* at, std::size_t bytes) noexcept {

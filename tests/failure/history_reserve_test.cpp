@@ -1,5 +1,6 @@
 // Promise: what ArenaOptions::reserve_history_bytes covers is copied and logged without a call for memory; where the
 // reserve cannot be made whole, that is an exception of snapshot() or of the constructor, and changes nothing.
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -134,6 +135,30 @@ TEST_P(HistoryReserve, that_cannot_be_had_leaves_nothing_of_the_arena) {
   attempt();
   EXPECT_EQ(descriptor_count(), descriptors);
   EXPECT_LE(mapping_count(), mapped + (under_tsan ? 100 : 4));
+}
+
+// What madvise says where strict overcommit has nothing left, and what a fault would have died of.
+COW_CHILD_BODY(find_no_page_for_the_reserve) {
+  Arena arena = arena_with_reserve(barrier_named(argument), pages);
+  fill_run(arena, 0, pages, 1);
+  const Snapshot first = arena.snapshot();
+  fill_run(arena, 0, pages, 2);
+  if (!refuse_calls_from_now_on({SYS_madvise}, EFAULT)) return cannot_refuse;
+  try {
+    const Snapshot second = arena.snapshot();
+    return 1;
+  } catch (const std::system_error& error) {
+    CHECK_IN_CHILD(error.code().value() == ENOMEM);
+  }
+  CHECK_IN_CHILD(shows(arena, Picture(pages, 2)) && shows(first, Picture(pages, 1)));
+  return 0;
+}
+
+TEST_P(HistoryReserve, that_finds_no_page_is_a_lack_of_memory) {
+  if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
+  const ChildResult result = run_child("find_no_page_for_the_reserve", name_of(GetParam()));
+  if (result.exited_with(cannot_refuse)) GTEST_SKIP() << "this sandbox allows no filters";
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
 
 // More than the library keeps by itself.
