@@ -169,6 +169,27 @@ TEST_P(AtTheLimitOfPrivateMemory, a_view_of_scattered_pages_goes_without) {
   EXPECT_TRUE(shows(without, before));
 }
 
+// Its copy of the arena is private memory of the whole capacity.
+TEST_P(AtTheLimitOfPrivateMemory, a_child_of_fork_is_shut_out_and_its_parent_goes_on) {
+  if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
+  Family family(make_arena(Family::pages));
+  Arena large = make_arena(1 << 16);
+  put_mark(large, 5, 1);
+  ChildResult result;
+  {
+    const NoMoreOf limit(Kind::private_memory);
+    result = run_forked([&] {
+      ::signal(SIGSEGV, SIG_DFL);
+      ::signal(SIGBUS, SIG_DFL);
+      return static_cast<int>(mark_of(large, 5));
+    });
+  }
+  EXPECT_TRUE(result.died_by(SIGSEGV)) << result.how();
+  EXPECT_EQ(mark_of(large, 5), 1U);
+  family.expect_intact();
+  family.expect_to_go_on();
+}
+
 constexpr std::size_t many = 1024;
 
 /// Two snapshots, then all pages at the limit: far apart from each other, each is a fault of its own.
