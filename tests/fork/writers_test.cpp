@@ -191,7 +191,6 @@ COW_CHILD_BODY(fork_while_the_one_writer_has_just_not_written) {
 
 // Nothing was written since the last snapshot, which is no reason to leave the page open.
 TEST_P(ForkBesideWriters, is_one_cut_also_where_pages_stay_writable_and_were_not_written) {
-  if (under_tsan) GTEST_SKIP() << "the writer's fault may come while the thread that forks holds ThreadSanitizer's locks";
   const ChildResult result = run_child("fork_while_the_one_writer_has_just_not_written", name_of(GetParam()));
   EXPECT_TRUE(result.exited_with(0)) << result.how();
 }

@@ -24,7 +24,6 @@
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
-#include "support/environment.hpp"
 #include "support/pages.hpp"
 #include "support/threads.hpp"
 
@@ -133,10 +132,6 @@ COW_CHILD_BODY(store_before_a_call) {
 
 class BetweenCalls : public BarrierTest {
  protected:
-  void SetUp() override {
-    BarrierTest::SetUp();
-    if (under_tsan) GTEST_SKIP() << "ThreadSanitizer keeps SIGSYS until the call is over";
-  }
   static void store_before_each_call_of(const std::string& operation) {
     for (int nth = 1; nth < 20; ++nth) {
       const ChildResult result = run_child(
