@@ -1,5 +1,6 @@
-// Layer 3: the books of one arena: what each page shows, what can be written, the chain of snapshots, and what it shares
-// with its clones. Outlives the arena for as long as a snapshot of it lives. No rule and no system call on pages here.
+// Layer 3: the books of one arena: what each page shows, what can be written, the chain of snapshots, and what it
+// shares with its clones. Outlives the arena for as long as a snapshot of it lives. No rule and no system call on pages
+// here.
 #pragma once
 
 #include <atomic>
@@ -81,12 +82,14 @@ struct RecurringPage {
   std::uint64_t fingerprint = 0;
 };
 
-/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one page can
-/// be written and the next cannot. The latter merge again when they are protected.
+/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one page
+/// can be written and the next cannot. The latter merge again when they are protected.
 struct Edges {
   std::uint64_t all = 0, of_protection = 0;
 
-  friend Edges operator+(const Edges& a, const Edges& b) noexcept { return {a.all + b.all, a.of_protection + b.of_protection}; }
+  friend Edges operator+(const Edges& a, const Edges& b) noexcept {
+    return {a.all + b.all, a.of_protection + b.of_protection};
+  }
 };
 
 class ArenaBooks {
@@ -114,12 +117,15 @@ class ArenaBooks {
   }
   std::size_t bytes(std::uint64_t count) const noexcept { return count << page_shift; }
 
-  void use_barrier(const WriteBarrier& chosen, bool splits) noexcept { barrier = &chosen, writable_pages_split = splits; }
+  void use_barrier(const WriteBarrier& chosen, bool splits) noexcept {
+    barrier = &chosen, writable_pages_split = splits;
+  }
 
   /// The newest snapshot's epoch; with none nothing is logged.
   Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
-  /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and after.
+  /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and
+  /// after.
   Edges edges(Pages run) const noexcept;
   void count_mappings(const Edges& before, const Edges& after) noexcept;
   void count_mappings(std::uint64_t more) noexcept;  // modulo 2^64: fewer too
@@ -163,7 +169,7 @@ class ArenaBooks {
   BlockPolicy blocks;
   PageSet written_twice;              // pages written in two intervals running
   PageSet recurring;                  // and in a third
-  PageSet staying;                    // of those, the ones that the newest version has copies of and that stayed writable
+  PageSet staying;  // of those, the ones that the newest version has copies of and that stayed writable
   BookVector<RecurringPage> watched;  // what the staying pages looked like then
   FaultCounters faults, made_writable;
   std::uint64_t faults_already_done = 0;

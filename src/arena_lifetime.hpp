@@ -26,8 +26,8 @@ Version* take_version(ArenaBooks& books);
 void release_version(Version* version) noexcept;
 
 /// Lends a version: its runs are listed, short enough to be mapped, and stay as they are until the loan is given back.
-/// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where copying the
-/// scattered pages once for all holders can achieve that.
+/// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where
+/// copying the scattered pages once for all holders can achieve that.
 Loan* lend_version(Version& version, std::uint64_t most, const char* operation);
 /// Mappings that one clone or view may take of those that the process has left.
 std::uint64_t fair_share_of_mappings() noexcept;
@@ -37,8 +37,8 @@ struct LentVersion {
   Version* version = nullptr;  // with a handle; null: there was no memory for it
   Loan* loan = nullptr;        // null: there was no memory for it, or for the list of runs
 };
-/// Takes the newest version and lends it in one step, unflattened. The operation mutex and the fault lock are held, so that
-/// no write comes in between or after.
+/// Takes the newest version and lends it in one step, unflattened. The operation mutex and the fault lock are held, so
+/// that no write comes in between or after.
 LentVersion take_and_lend(ArenaBooks& books) noexcept;
 
 /// Shows runs read-only over an address range.

@@ -35,9 +35,10 @@ const WriteBarrier& choose_barrier(Barrier asked) {
     case Barrier::automatic: return refusal ? mprotect_barrier : userfaultfd_barrier;
     case Barrier::userfaultfd:
       if (!refusal) return userfaultfd_barrier;
-      throw std::system_error(refusal.code, std::generic_category(),
-                              "cow: userfaultfd write-protection of shared memory (Linux 5.19, and a sandbox that allows it); "
-                              "Barrier::automatic falls back to mprotect");
+      throw std::system_error(
+          refusal.code, std::generic_category(),
+          "cow: userfaultfd write-protection of shared memory (Linux 5.19, and a sandbox that allows it); "
+          "Barrier::automatic falls back to mprotect");
   }
   throw std::invalid_argument("cow: an unknown barrier");
 }

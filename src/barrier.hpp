@@ -1,5 +1,5 @@
-// Layer 4: what makes pages read-only and catches the first write to each, behind one interface. Knows the kernel's means,
-// and nothing of why. All of it but attach() and detach() may run in the signal handler.
+// Layer 4: what makes pages read-only and catches the first write to each, behind one interface. Knows the kernel's
+// means, and nothing of why. All of it but attach() and detach() may run in the signal handler.
 #pragma once
 
 #include "arena_books.hpp"
@@ -28,7 +28,8 @@ struct WriteBarrier {
   os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
 };
 
-/// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has said yes or no.
+/// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has
+/// said yes or no.
 const WriteBarrier& choose_barrier(Barrier asked);
 
 extern const WriteBarrier mprotect_barrier;

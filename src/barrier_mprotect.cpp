@@ -16,7 +16,8 @@ os::Error protect(ArenaBooks& books, Pages run) {
 }
 
 /// One call over everything between the first and the last writable page walks the mappings in between, but enters the
-/// kernel once: 2.3 us a page where single calls take 3.5. It loses only where most of those mappings are read-only already.
+/// kernel once: 2.3 us a page where single calls take 3.5. It loses only where most of those mappings are read-only
+/// already.
 bool wide_calls_pay(const ArenaBooks& books) { return books.mappings <= 8 + 4 * books.writable_edges; }
 
 os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
@@ -38,7 +39,8 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
 
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
   const FrameFile& file = books.family.file;
-  return os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write, file.fd(frame), file.offset(frame));
+  return os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write, file.fd(frame),
+                      file.offset(frame));
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
-// Layer 4: userfaultfd write-protection and SIGBUS. The protection is a bit of each page, so that no mapping is split and
-// the address space is not locked exclusively.
+// Layer 4: userfaultfd write-protection and SIGBUS. The protection is a bit of each page, so that no mapping is split
+// and the address space is not locked exclusively.
 //
-// The bits cost page tables, which a vast empty arena must not pay for. So everything begins read-only, as with mprotect, and
-// the first touch of an extent opens it: from then on its mapping is writable and each of its pages has the bit.
+// The bits cost page tables, which a vast empty arena must not pay for. So everything begins read-only, as with
+// mprotect, and the first touch of an extent opens it: from then on its mapping is writable and each of its pages has
+// the bit.
 #include <algorithm>
 #include <cerrno>
 
@@ -13,12 +14,12 @@ namespace {
 
 constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 
-/// A gap of protected pages between two writable runs that is cheaper to walk over (150 ns a page on 6.18, as much as a page that
-/// changes) than a system call of its own (1.1 us).
+/// A gap of protected pages between two writable runs that is cheaper to walk over (150 ns a page on 6.18, as much as a
+/// page that changes) than a system call of its own (1.1 us).
 constexpr std::uint64_t gap_worth_walking = 8;
 
-/// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split it: then
-/// in halves.
+/// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split
+/// it: then in halves.
 os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   const os::Error error = os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
   if (error.code != ENOENT || run.count == 1) return error;
@@ -39,9 +40,11 @@ void detach(ArenaBooks& books) {
   books.barrier_fd = -1;
 }
 
-/// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written anyway.
+/// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
+/// anyway.
 os::Error open_extents(ArenaBooks& books, Pages run) {
-  for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end(); p = books.opened.next_absent(p, run.end())) {
+  for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
+       p = books.opened.next_absent(p, run.end())) {
     const Page first{p.value / extent_pages * extent_pages};
     const Pages extent{first, std::min(extent_pages, books.pages - first.value)};
     const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
@@ -54,7 +57,8 @@ os::Error open_extents(ArenaBooks& books, Pages run) {
         if (const os::Error error = protect_range(books, {from, to - from}, false)) return error;
       }
     }
-    if (const os::Error error = os::protect(books.address_of(extent.first), books.bytes(extent.count), os::Access::read_write)) {
+    if (const os::Error error =
+            os::protect(books.address_of(extent.first), books.bytes(extent.count), os::Access::read_write)) {
       return error;
     }
     books.opened.insert(extent);
@@ -77,7 +81,8 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
   Pages wide{};
   os::Error error;
   for_each_run_less(books.writable, staying, [&](Pages run) {
-    const bool near = wide.count != 0 && run.first - wide.end() <= gap_worth_walking && !staying.intersects({wide.end(), run.first - wide.end()});
+    const bool near = wide.count != 0 && run.first - wide.end() <= gap_worth_walking &&
+                      !staying.intersects({wide.end(), run.first - wide.end()});
     if (near) {
       wide.count = run.end() - wide.first;
       return;
@@ -94,8 +99,8 @@ os::Error map(ArenaBooks& books, Pages run, Frame frame, os::Access access) {
   return os::map_file(books.address_of(run.first), books.bytes(run.count), access, file.fd(frame), file.offset(frame));
 }
 
-/// The frames from before, read-only. There is nothing to fall back to if that fails too; the mappings they need were there
-/// a moment ago.
+/// The frames from before, read-only. There is nothing to fall back to if that fails too; the mappings they need were
+/// there a moment ago.
 void show_again(ArenaBooks& books, Pages run) {
   for (Page p = run.first; p < run.end(); ++p) (void)map(books, {p, 1}, books.frame_of(p), os::Access::read);
   (void)os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
@@ -104,8 +109,10 @@ void show_again(ArenaBooks& books, Pages run) {
 
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
   if (const os::Error error = map(books, run, frame, os::Access::read_write)) return error;
-  // A mapping made anew is not watched; one that nobody watches could be written behind our back after the next snapshot.
-  const os::Error error = os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
+  // A mapping made anew is not watched; one that nobody watches could be written behind our back after the next
+  // snapshot.
+  const os::Error error =
+      os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
   if (error) return show_again(books, run), error;
   books.opened.insert(run);
   return {};
@@ -113,6 +120,7 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 
 }  // namespace
 
-const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_written, show};
+const WriteBarrier userfaultfd_barrier{
+    Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_written, show};
 
 }  // namespace cow

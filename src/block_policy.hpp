@@ -1,5 +1,5 @@
-// Layer 3: how many pages one fault should make writable: more where writes come in sequence, one where they are scattered.
-// A guess only; the rule decides page by page what may be in a block. Under the arena's fault lock.
+// Layer 3: how many pages one fault should make writable: more where writes come in sequence, one where they are
+// scattered. A guess only; the rule decides page by page what may be in a block. Under the arena's fault lock.
 #pragma once
 
 #include <cstdint>

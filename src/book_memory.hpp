@@ -19,7 +19,8 @@ namespace cow {
 class BookBuffer {
  public:
   BookBuffer() noexcept = default;
-  BookBuffer(BookBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  BookBuffer(BookBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   BookBuffer& operator=(BookBuffer other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
@@ -175,7 +176,9 @@ class Slab {
     bytes_reserved_ += bytes;
     std::byte* const base = static_cast<std::byte*>(got.value);
     const std::size_t first = (sizeof(Batch) + alignment - 1) / alignment * alignment;
-    for (std::size_t at = first + (bytes - first) / stride * stride; at != first; at -= stride) give_back(base + at - stride);
+    for (std::size_t at = first + (bytes - first) / stride * stride; at != first; at -= stride) {
+      give_back(base + at - stride);
+    }
     capacity_ += (bytes - first) / stride;
     return {};
   }

@@ -19,7 +19,9 @@ Pages window_around(const ArenaBooks& books, Page p, std::uint64_t size) noexcep
   return {{first}, std::min(size, books.pages - first)};
 }
 
-bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept { return books.frame_of(p) == plane.frame_of(p); }
+bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept {
+  return books.frame_of(p) == plane.frame_of(p);
+}
 
 /// Whether each page of the window can be on the plane: it is, and may be written there, or its frame there is free.
 bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
@@ -105,7 +107,8 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
 
   os::Result<Plane*> plane = plane_for(books, window);
   os::Error error = plane.error;
-  if (!error) error = for_each_run(books, *plane.value, window, true, [&](Pages run) { return keep_in_place(books, run); });
+  if (!error)
+    error = for_each_run(books, *plane.value, window, true, [&](Pages run) { return keep_in_place(books, run); });
   if (!error) error = fill_from_elsewhere(books, *plane.value, window);
   if (!error) {
     error = books.barrier->show(books, window, plane.value->frame_of(window.first));

@@ -12,8 +12,8 @@
 namespace cow {
 namespace {
 
-/// Pages copied ahead split the mapping round them for good, where writable pages are mappings of their own: they get a part
-/// of what the process has left.
+/// Pages copied ahead split the mapping round them for good, where writable pages are mappings of their own: they get a
+/// part of what the process has left.
 constexpr std::uint64_t share_of_mappings = 8;
 
 /// A fingerprint of a page, to see later whether it has changed: a wrong "unchanged" costs one fault, never content.
@@ -33,7 +33,8 @@ bool nobody_else_writes(const ArenaBooks& books) noexcept { return books.single_
 
 bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept {
   const memory_sanitizer::ChecksOff off;
-  return History::owns(kept) && std::memcmp(books.address_of(p), books.family.file.history().address(kept), books.bytes(1)) == 0;
+  return History::owns(kept) &&
+         std::memcmp(books.address_of(p), books.family.file.history().address(kept), books.bytes(1)) == 0;
 }
 
 bool staying_pages_unchanged(const ArenaBooks& books) noexcept {
@@ -57,7 +58,8 @@ CopyAhead::CopyAhead(ArenaBooks& books, bool quiet) noexcept : books_(books) {
 void CopyAhead::leave_those_that_stopped_changing() noexcept {
   for (const RecurringPage& known : books_.watched) {
     if (!books_.writable.contains(known.page)) continue;
-    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) == known.fingerprint) books_.recurring.erase({known.page, 1});
+    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) == known.fingerprint)
+      books_.recurring.erase({known.page, 1});
   }
 }
 

@@ -1,8 +1,8 @@
 // Layer 5: recurring pages, written in interval after interval: a snapshot copies them ahead, in bulk, and leaves them
 // writable: no protecting, no fault, no split mapping. Runs in snapshot() only, with the fault lock held.
 //
-// A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other thread
-// can be writing, since the process has none or the program has promised it (ArenaOptions::single_writer).
+// A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other
+// thread can be writing, since the process has none or the program has promised it (ArenaOptions::single_writer).
 #pragma once
 
 #include "arena_books.hpp"
@@ -28,7 +28,8 @@ class CopyAhead {
   CopyAhead(const CopyAhead&) = delete;
   CopyAhead& operator=(const CopyAhead&) = delete;
 
-  /// Frames and log for the copies: taken now, since clones of the arena take frames from the same history. Failing changes nothing.
+  /// Frames and log for the copies: taken now, since clones of the arena take frames from the same history. Failing
+  /// changes nothing.
   os::Error make_room() noexcept;
   /// The pages that stay writable.
   const PageSet& pages() const noexcept { return books_.staying; }

@@ -30,8 +30,9 @@ Pages clipped_to_claim(const ArenaBooks& books, Page p, Pages block, Claim claim
 Pages longer_block(Page p, Pages block, std::uint64_t pages) noexcept {
   const bool stream = block.count > 1;
   const std::uint64_t count = stream ? block.count * 8 : first_touch_block;
-  const std::uint64_t first = stream ? (block.first < p ? block.end().value - std::min(count, block.end().value) : p.value)
-                                     : p.value / first_touch_block * first_touch_block;
+  const std::uint64_t first = stream
+                                  ? (block.first < p ? block.end().value - std::min(count, block.end().value) : p.value)
+                                  : p.value / first_touch_block * first_touch_block;
   return {{first}, std::min(count, pages - first)};
 }
 
@@ -80,7 +81,8 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   const Epoch birth = books.birth_of(p);
   if (birth == never_written || books.blank.contains(p)) return Claim::first_touch;
   if (birth == borrowed_birth) return mutant(Mutant::borrowed_page_counts_as_sole) ? Claim::sole_owner : Claim::move;
-  const bool lent = birth.value <= books.lender.lent_epoch.load(std::memory_order_relaxed) && !mutant(Mutant::lent_page_stays_home);
+  const bool lent =
+      birth.value <= books.lender.lent_epoch.load(std::memory_order_relaxed) && !mutant(Mutant::lent_page_stays_home);
   if (birth <= books.newest_epoch()) return lent ? Claim::move : Claim::history;
   if (!lent) return Claim::sole_owner;
   // No version needs the frame, but clones that started from one may: unless each of them has left it.

@@ -26,15 +26,16 @@ enum class Claim {
 /// Decides from the books. The fault lock is held.
 Claim claim_of(const ArenaBooks& books, Page p) noexcept;
 
-/// A caught write: makes page p writable, and with it as much of a block as the pattern of writes and the mapping budget
-/// suggest.
+/// A caught write: makes page p writable, and with it as much of a block as the pattern of writes and the mapping
+/// budget suggest.
 os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept;
 
 /// Makes a run of any pages writable; those that read as zero only if they are to be included.
 enum class Untouched { included, left };
 os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept;
 
-/// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero. Cannot fail.
+/// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero.
+/// Cannot fail.
 void make_blank(ArenaBooks& books, Pages run) noexcept;
 
 }  // namespace cow

@@ -14,8 +14,8 @@ struct Predecessor {
   std::atomic<bool> spent{false};  // it wanted to be called once only (SA_RESETHAND)
 };
 
-/// The first one, and those on top of which we were put back later. A thread may be reading one while another is published:
-/// a place is used again only after all others were.
+/// The first one, and those on top of which we were put back later. A thread may be reading one while another is
+/// published: a place is used again only after all others were.
 class Predecessors {
  public:
   void add(const struct sigaction& action) noexcept {
@@ -41,8 +41,8 @@ Predecessors for_segv, for_bus;
 
 Predecessors& predecessors(int signo) noexcept { return signo == SIGBUS ? for_bus : for_segv; }
 
-/// A fault that this thread is handing on: the kernel's record of it, and where our handler's frame was. Initial-exec: a
-/// thread-local of another kind might be created here, by malloc.
+/// A fault that this thread is handing on: the kernel's record of it, and where our handler's frame was. Initial-exec:
+/// a thread-local of another kind might be created here, by malloc.
 struct HandedOn {
   const void* ucontext = nullptr;
   const void* frame = nullptr;
@@ -50,9 +50,10 @@ struct HandedOn {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local HandedOn handed_on;
 
-/// Whether the one we handed this fault to has handed it back: it keeps us for its own predecessor, since we were put back in
-/// place after it came. One that jumped out of its handler leaves `handed_on` behind; a later fault has another record, or
-/// the same place for it and then also the same for our frame: only inside the same fault we are called from deeper.
+/// Whether the one we handed this fault to has handed it back: it keeps us for its own predecessor, since we were put
+/// back in place after it came. One that jumped out of its handler leaves `handed_on` behind; a later fault has another
+/// record, or the same place for it and then also the same for our frame: only inside the same fault we are called from
+/// deeper.
 bool comes_back(const void* ucontext, const void* frame) noexcept {
   return handed_on.ucontext == ucontext && frame < handed_on.frame;
 }

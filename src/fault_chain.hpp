@@ -1,13 +1,13 @@
-// Layer 6: who had the signal before us, and handing faults on to them as the kernel would have. Runs in the signal handler, by
-// the rules that copy_on_write.hpp opens with; only remember_previous() does not.
+// Layer 6: who had the signal before us, and handing faults on to them as the kernel would have. Runs in the signal
+// handler, by the rules that copy_on_write.hpp opens with; only remember_previous() does not.
 #pragma once
 
 #include <csignal>
 
 namespace cow {
 
-/// Who gets the signal when it is not ours. Called again when we are put back in place on top of somebody new. Not in the
-/// handler; one thread at a time.
+/// Who gets the signal when it is not ours. Called again when we are put back in place on top of somebody new. Not in
+/// the handler; one thread at a time.
 void remember_previous(int signo, const struct sigaction& action) noexcept;
 
 /// Hands the signal to who was there before, with its own mask and flags; the default action happens as if we had not

@@ -72,7 +72,9 @@ Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access
                        end = slot.end.load(std::memory_order_relaxed);
   const std::uint64_t distance = address < begin ? begin - address : address - end;
   ReportLine line = begin_line(pointer, access);
-  line << ", " << distance << (address < begin ? " bytes before the start of " : " bytes past the end of ");
+  line << ", ";
+  if (distance != 0) line << distance << (distance == 1 ? " byte" : " bytes");
+  line << (address < begin ? " before the start of " : distance != 0 ? " past the end of " : "at the end of ");
   line << (slot.books == nullptr ? "a view of arena \"" : "arena \"") << slot.name << "\" of "
        << std::uint64_t{end - begin};
   line << " bytes";
@@ -92,8 +94,9 @@ Verdict report_gone(const GoneRange& range, const void* pointer, FaultAccess acc
 /// An address in no arena and no view. Where something is mapped by now, it is the business of whoever mapped it.
 Verdict report_stray(const siginfo_t* info, FaultAccess access) noexcept {
   FaultSlot* const beside = fault_registry::find_guard(info->si_addr);
-  if (beside != nullptr && beside->generation == os::process_generation())
+  if (beside != nullptr && beside->generation == os::process_generation()) {
     return report_in_guard(*beside, info->si_addr, access);
+  }
   GoneRange range;
   const bool unmapped = info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
   if (unmapped && gone_ranges::find(info->si_addr, range)) return report_gone(range, info->si_addr, access);
@@ -111,7 +114,8 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
 /// Takes the slot's lock. False where the slot has another range by now.
-bool resolve_under_lock(FaultSlot& slot, void* address, FaultAccess access, FaultCost& cost, Verdict& verdict) noexcept {
+bool resolve_under_lock(FaultSlot& slot, void* address, FaultAccess access, FaultCost& cost,
+                        Verdict& verdict) noexcept {
   const std::uint64_t began = TickClock::now();
   FaultLockHeld held(slot.lock);
   if (!slot.contains(reinterpret_cast<std::uintptr_t>(address))) return false;

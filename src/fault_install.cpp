@@ -23,17 +23,21 @@ std::atomic<bool> sigbus_needed{false};
 
 bool in_place(int signo) noexcept {
   struct sigaction current {};
-  return !os::set_action(signo, nullptr, &current) && (current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == handle_signal;
+  return !os::set_action(signo, nullptr, &current) && (current.sa_flags & SA_SIGINFO) != 0 &&
+         current.sa_sigaction == handle_signal;
 }
 
-/// Ours, as well-behaved runtimes install theirs: on the alternate stack where a thread has one (Go and the JVM need it),
-/// restarting system calls, open to a fault inside the handler, which is a bug to be seen; no other signal in between.
+/// Ours, as well-behaved runtimes install theirs: on the alternate stack where a thread has one (Go and the JVM need
+/// it), restarting system calls, open to a fault inside the handler, which is a bug to be seen; no other signal in
+/// between.
 struct sigaction our_action() noexcept {
   struct sigaction action {};
   action.sa_sigaction = handle_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
   sigfillset(&action.sa_mask);
-  for (const int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&action.sa_mask, synchronous);
+  for (const int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
+    sigdelset(&action.sa_mask, synchronous);
+  }
   return action;
 }
 
@@ -43,7 +47,8 @@ void stay_loaded() noexcept {
   if (stays) return;
   Dl_info where {};
   if (::dladdr(reinterpret_cast<const void*>(&handle_signal), &where) != 0 && where.dli_fname != nullptr) {
-    (void)::dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);  // null for the program itself, which stays anyway
+    (void)::dlopen(where.dli_fname,
+                   RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);  // null for the program itself, which stays anyway
   }
   stays = true;
 }

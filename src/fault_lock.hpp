@@ -17,7 +17,9 @@ class FaultLock {
  public:
   void lock() noexcept {
     std::uint32_t free = 0;
-    if (!state_.compare_exchange_strong(free, held, std::memory_order_acquire, std::memory_order_relaxed)) lock_slowly();
+    if (!state_.compare_exchange_strong(free, held, std::memory_order_acquire, std::memory_order_relaxed)) {
+      lock_slowly();
+    }
     owner_.store(self(), std::memory_order_relaxed);
   }
 
@@ -33,7 +35,9 @@ class FaultLock {
   static constexpr int spins_before_sleep = 200;  // about one fault's work
 
   // pthread_self() reads a register: no system call, no thread-local that may be created lazily.
-  static std::uint64_t self() noexcept { return reinterpret_cast<std::uint64_t>(reinterpret_cast<void*>(::pthread_self())); }
+  static std::uint64_t self() noexcept {
+    return reinterpret_cast<std::uint64_t>(reinterpret_cast<void*>(::pthread_self()));
+  }
   std::uint32_t* word() noexcept { return reinterpret_cast<std::uint32_t*>(&state_); }
 
   void lock_slowly() noexcept {

@@ -103,7 +103,8 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
 void withdraw(FaultSlot& slot) noexcept {
   FaultLockHeld members(membership);
   FaultLockHeld held(slot.lock);
-  const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed), end = slot.end.load(std::memory_order_relaxed);
+  const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
+                       end = slot.end.load(std::memory_order_relaxed);
   const GoneRange range{begin, end, slot.view != nullptr};
   if (range.end != 0) gone_ranges::remember(range, slot.name);
   slot.end.store(0, std::memory_order_release);

@@ -1,5 +1,5 @@
-// Layer 6: which address ranges are arenas or views. Looked up by every fault of the process, also foreign ones and while arenas
-// come and go: slots are reused, but their memory is never freed.
+// Layer 6: which address ranges are arenas or views. Looked up by every fault of the process, also foreign ones and
+// while arenas come and go: slots are reused, but their memory is never freed.
 #pragma once
 
 #include <atomic>
@@ -42,12 +42,12 @@ FaultSlot* find_guard(const void* address) noexcept;
 
 /// A slot for a new range, empty. Reserves memory now and then.
 os::Result<FaultSlot*> take() noexcept;
-/// Publishes a range of an arena or of a view: faults in it are ours from now on. Waits for a fork() that goes on: no lock
-/// of an arena may be held. `arena` names the arena of a view.
+/// Publishes a range of an arena or of a view: faults in it are ours from now on. Waits for a fork() that goes on: no
+/// lock of an arena may be held. `arena` names the arena of a view.
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
              const ArenaBooks* arena = nullptr) noexcept;
-/// Faults in the range are nobody's from now on; gone_ranges remembers it. Waits like publish(); asynchronous signals are
-/// blocked.
+/// Faults in the range are nobody's from now on; gone_ranges remembers it. Waits like publish(); asynchronous signals
+/// are blocked.
 void withdraw(FaultSlot& slot) noexcept;
 void give_back(FaultSlot& slot) noexcept;
 
@@ -58,7 +58,8 @@ void begin_fork() noexcept;
 void end_fork() noexcept;
 /// Inside: covers what take() and give_back() change, so that the child finds it whole.
 FaultLock& slots_lock() noexcept;
-/// Inside: the forking thread holds the locks of all arenas, in the middle of nothing: it may resolve a fault all the same.
+/// Inside: the forking thread holds the locks of all arenas, in the middle of nothing: it may resolve a fault all the
+/// same.
 void hold_all_locks(bool held) noexcept;
 bool all_locks_held() noexcept;
 

@@ -1,5 +1,5 @@
-// Layer 6: the one line that the library ever prints: on a fault in an arena or a view that cannot be resolved. Runs in the
-// signal handler: formats by hand into a buffer on the stack, and writes it with one system call.
+// Layer 6: the one line that the library ever prints: on a fault in an arena or a view that cannot be resolved. Runs in
+// the signal handler: formats by hand into a buffer on the stack, and writes it with one system call.
 #pragma once
 
 #include <cstddef>

@@ -11,7 +11,8 @@
 namespace cow {
 namespace {
 
-using Children = boost::intrusive::slist<ForkChild, boost::intrusive::constant_time_size<false>, boost::intrusive::cache_last<true>>;
+using Children =
+    boost::intrusive::slist<ForkChild, boost::intrusive::constant_time_size<false>, boost::intrusive::cache_last<true>>;
 
 constexpr std::uint64_t asked_at_once = 8;
 

@@ -1,5 +1,5 @@
-// Layer 7: what a process keeps for its fork() children: versions of its arenas, on loan until the child has ended or has
-// become another program, which the parent finds out by itself.
+// Layer 7: what a process keeps for its fork() children: versions of its arenas, on loan until the child has ended or
+// has become another program, which the parent finds out by itself.
 #pragma once
 
 #include <boost/intrusive/slist.hpp>
@@ -16,8 +16,9 @@ struct KeptVersion {
   Loan* loan = nullptr;        // may be null: then the child shows nothing of it
 };
 
-/// A child and its own children. Its life is seen by a page of a memory file that it has mapped and the parent has not: the
-/// kernel drops the mapping with the address space, by exit and by exec, whatever descriptors the child closes before.
+/// A child and its own children. Its life is seen by a page of a memory file that it has mapped and the parent has not:
+/// the kernel drops the mapping with the address space, by exit and by exec, whatever descriptors the child closes
+/// before.
 class ForkChild : public boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
  public:
   ForkChild() noexcept = default;
@@ -50,7 +51,8 @@ void add(ForkChild& child) noexcept;
 /// In a child: those of its parent are none of its own.
 void forget_all() noexcept;
 
-/// Releases what is kept for children that have ended. No lock of an arena may be held. Cost: a system call for each child.
+/// Releases what is kept for children that have ended. No lock of an arena may be held. Cost: a system call for each
+/// child.
 void release_ended() noexcept;
 /// Asks after a few of them only, others the next time.
 void release_some_ended() noexcept;

@@ -1,8 +1,9 @@
 // Layer 7: the three moments of fork(): before it, and after it on either side. See fork_cut.hpp.
 //
-// The locks, in this order, all held while the kernel copies the process, so that the child finds everything whole: what is
-// published (no arena or view comes or goes), the hooks of all arenas (heaps), all operation mutexes, all fault locks, the
-// installing of handlers, the list of children, the registry's slots. Only here a thread holds locks of more than one arena.
+// The locks, in this order, all held while the kernel copies the process, so that the child finds everything whole:
+// what is published (no arena or view comes or goes), the hooks of all arenas (heaps), all operation mutexes, all fault
+// locks, the installing of handlers, the list of children, the registry's slots. Only here a thread holds locks of more
+// than one arena.
 #include "fork_cut.hpp"
 
 #include <pthread.h>
@@ -79,7 +80,8 @@ void list_arenas(Fork& fork) noexcept {
   });
 }
 
-/// All hooks before any operation mutex: some operations hold one arena's hook while they wait for another arena's mutex.
+/// All hooks before any operation mutex: some operations hold one arena's hook while they wait for another arena's
+/// mutex.
 void hold_hooks(Fork& fork) noexcept {
   for (CutArena& arena : fork.arenas) {
     CutHook* hook = nullptr;

@@ -1,5 +1,5 @@
-// Layer 7: in the child of a fork(), an arena's range becomes memory of the child's own. Runs where only one thread is, and
-// takes no lock.
+// Layer 7: in the child of a fork(), an arena's range becomes memory of the child's own. Runs where only one thread is,
+// and takes no lock.
 #pragma once
 
 #include "arena_books.hpp"
@@ -8,9 +8,9 @@
 
 namespace cow {
 
-/// Shows the content of a version, at the arena's own addresses, through at most about `most_mappings` private mappings: the
-/// kernel copies what the child writes. Frames that the runs show must stay as they are for as long as the child lives.
-/// On failure the range is in pieces and must be sealed off.
+/// Shows the content of a version, at the arena's own addresses, through at most about `most_mappings` private
+/// mappings: the kernel copies what the child writes. Frames that the runs show must stay as they are for as long as
+/// the child lives. On failure the range is in pieces and must be sealed off.
 os::Error isolate(ArenaBooks& books, const RunList& runs, std::uint64_t most_mappings) noexcept;
 
 }  // namespace cow

@@ -45,7 +45,8 @@ os::Error History::add_segment() noexcept {
   const std::size_t bytes = frames * page_bytes_;
   const os::Result<void*> alias = os::reserve_addresses(nullptr, bytes);
   if (!alias) return alias.error;
-  os::Error error = os::map_file(alias.value, bytes, os::Access::read_write, fd_, segment_start(segment_count_) * page_bytes_);
+  os::Error error =
+      os::map_file(alias.value, bytes, os::Access::read_write, fd_, segment_start(segment_count_) * page_bytes_);
   os::Result<void*> counts;
   if (!error) counts = os::reserve_books(frames * sizeof(std::uint32_t)), error = counts.error;
   if (error) return os::unmap(alias.value, bytes), error;

@@ -66,7 +66,9 @@ class History {
   static constexpr std::uint64_t warm_bytes_kept = std::uint64_t{128} << 20;
 
   static int segment_of(std::uint64_t index) noexcept;
-  static std::uint64_t segment_start(int segment) noexcept { return first_segment_frames * ((std::uint64_t{1} << segment) - 1); }
+  static std::uint64_t segment_start(int segment) noexcept {
+    return first_segment_frames * ((std::uint64_t{1} << segment) - 1);
+  }
   static std::uint64_t segment_frames(int segment) noexcept { return first_segment_frames << segment; }
 
   os::Error add_segment() noexcept;

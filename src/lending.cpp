@@ -80,7 +80,8 @@ void Lending::release(const Run& run, FrameRelease& freed) noexcept {
     FaultLockHeld held(file_.lock());
     may_be_shown = anyone_borrows() && !mutant(Mutant::release_ignores_borrowers);
   }
-  // Only who shows a frame can pass it on to another clone, and the owner is giving it up: nobody begins to show it now.
+  // Only who shows a frame can pass it on to another clone, and the owner is giving it up: nobody begins to show it
+  // now.
   if (!may_be_shown) {
     if (History::owns(run.frame)) {
       for (std::uint64_t i = 0; i < run.count; ++i) freed.add(run.frame + i);
@@ -117,7 +118,8 @@ bool Lending::any_loose(const Run& run) noexcept {
 }
 
 void Lending::end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept {
-  for (const Run* run = borrower.base.from(pages.first); run != borrower.base.end() && run->first < pages.end(); ++run) {
+  for (const Run* run = borrower.base.from(pages.first); run != borrower.base.end() && run->first < pages.end();
+       ++run) {
     const Page first = std::max(run->first, pages.first), end = std::min(run->end(), pages.end());
     Page at = first;
     while (at < end) {

@@ -19,7 +19,8 @@ namespace cow {
 using ListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
 using SetHook = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
 
-/// What a clone borrows: the runs it started with, less the pages it needs no more, neither live nor for a snapshot of its own.
+/// What a clone borrows: the runs it started with, less the pages it needs no more, neither live nor for a snapshot of
+/// its own.
 struct Borrower : ListHook {
   RunList base;
   PageSet ended;

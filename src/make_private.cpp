@@ -82,7 +82,8 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
-/// Through the file, since the pages are protected. What has memory can be written; what has none reads as zero already.
+/// Through the file, since the pages are protected. What has memory can be written; what has none reads as zero
+/// already.
 void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
   static constexpr std::byte zeros[4096] = {};
   const std::uint64_t begin = file.offset(first), end = begin + count * file.page_bytes();
@@ -127,7 +128,8 @@ os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept 
   const Pages at_first{run.first, 0}, at_end{run.end(), 0};
   const Edges before = books.edges(at_first) + books.edges(at_end);
   const os::Error error = books.barrier->unprotect(books, run, filled);
-  if (error) books.half_protected = true;  // some pages may be open: all count as writable, so that the next snapshot protects them
+  // Some pages may be open: all count as writable, so that the next snapshot protects them.
+  if (error) books.half_protected = true;
   books.writable.insert(run);
   books.written = true;
   books.count_mappings(before, books.edges(at_first) + books.edges(at_end));

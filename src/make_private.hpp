@@ -1,5 +1,5 @@
-// Layer 5: the steps of the rule: making pages an arena's own, in place or by moving. Runs in the signal handler, by the rules
-// that copy_on_write.hpp opens with.
+// Layer 5: the steps of the rule: making pages an arena's own, in place or by moving. Runs in the signal handler, by
+// the rules that copy_on_write.hpp opens with.
 #pragma once
 
 #include "arena_books.hpp"
@@ -20,8 +20,8 @@ os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept;
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
 os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept;
 
-/// Takes the content of writable pages away: they read as zero, cost nothing, and wait for a first touch. Where the kernel
-/// refuses they are written with zeros instead.
+/// Takes the content of writable pages away: they read as zero, cost nothing, and wait for a first touch. Where the
+/// kernel refuses they are written with zeros instead.
 void make_private_blank(ArenaBooks& books, Pages run) noexcept;
 
 // -- What consolidate.cpp shares ------------------------------------------------------------------------------------
@@ -32,7 +32,8 @@ void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
 /// Enters that the run is shown by a plane now, and hands the frames shown before to whoever needs them.
 /// After UndoLog::make_room().
 void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept;
-/// A plane on which all frames of the run are free: home where possible, else where its neighbours are, else any, else new.
+/// A plane on which all frames of the run are free: home where possible, else where its neighbours are, else any, else
+/// new.
 os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept;
 
 }  // namespace cow

@@ -60,8 +60,8 @@ long ask(long number, A... arguments) noexcept {
   return ::syscall(number, arguments...);
 }
 
-// The kernel lets addresses go before it gives them out again, whichever threads ask. The language's memory model does not
-// know that, nor does ThreadSanitizer, who takes the next owner's first write for a race with the last one's.
+// The kernel lets addresses go before it gives them out again, whichever threads ask. The language's memory model does
+// not know that, nor does ThreadSanitizer, who takes the next owner's first write for a race with the last one's.
 std::atomic<std::uint64_t> addresses_let_go{0};
 void before_letting_go() noexcept { addresses_let_go.fetch_add(1, std::memory_order_release); }
 void after_mapping() noexcept { (void)addresses_let_go.load(std::memory_order_acquire); }
@@ -90,8 +90,8 @@ void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
-  return mapped(ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
-                bytes);
+  return mapped(
+      ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), bytes);
 }
 
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
@@ -101,7 +101,8 @@ Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes)
 
 Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
   const int exact = at != nullptr ? MAP_FIXED_NOREPLACE : 0;
-  Result<void*> got = mapped(ask(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | exact, -1, 0), bytes);
+  Result<void*> got =
+      mapped(ask(SYS_mmap, at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | exact, -1, 0), bytes);
   if (got && at != nullptr && got.value != at) {  // a kernel before 4.17 takes the address for a hint
     unmap(got.value, bytes);
     return {nullptr, {EEXIST}};
@@ -110,11 +111,13 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
 }
 
 Error map_zero(void* at, std::size_t bytes) noexcept {
-  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == -1);
+  return failed_if(
+      ask(SYS_mmap, at, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == -1);
 }
 
 Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept {
-  return failed_if(ask(SYS_mmap, at, bytes, protection(access), MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == -1);
+  return failed_if(
+      ask(SYS_mmap, at, bytes, protection(access), MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == -1);
 }
 
 Error map_file_privately(void* at, std::size_t bytes, int fd, std::uint64_t offset) noexcept {
@@ -133,7 +136,8 @@ Error protect(void* at, std::size_t bytes, Access access) noexcept {
 
 Error populate_for_writing(void* at, std::size_t bytes) noexcept {
   const Error error = failed_if(ask(SYS_madvise, at, bytes, MADV_POPULATE_WRITE) == -1);
-  // madvise(2): EFAULT where a store would have raised SIGBUS, as it does when strict overcommit has no more for the file.
+  // madvise(2): EFAULT where a store would have raised SIGBUS, as it does when strict overcommit has no more for the
+  // file.
   return error.code == EFAULT ? Error{ENOMEM} : error;
 }
 
@@ -159,7 +163,9 @@ void hide_from_core_dumps(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_madvise, at, bytes, MADV_DONTDUMP);
 }
 
-void hide_from_children(void* at, std::size_t bytes) noexcept { (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK); }
+void hide_from_children(void* at, std::size_t bytes) noexcept {
+  (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK);
+}
 
 bool has_shared_mappings(int fd) noexcept {
   // The kernel refuses to seal a file against writing for as long as a mapping may write to it, in whatever process.
@@ -283,7 +289,8 @@ ErrnoKept::~ErrnoKept() { errno = saved_; }
 
 AsyncSignalsBlocked::AsyncSignalsBlocked() noexcept {
   constexpr auto bit = [](int signo) { return std::uint64_t{1} << (signo - 1); };
-  const std::uint64_t all_but_faults = ~(bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS));
+  const std::uint64_t all_but_faults =
+      ~(bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS));
   (void)::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all_but_faults, &old_mask_, sizeof old_mask_);
 }
 

@@ -81,8 +81,8 @@ bool has_shared_mappings(int fd) noexcept;
 
 // -- userfaultfd ------------------------------------------------------------------------------------------------
 
-/// A descriptor that can write-protect shared memory and lets the writing thread have SIGBUS: Linux 5.19 and a sandbox that
-/// allows it.
+/// A descriptor that can write-protect shared memory and lets the writing thread have SIGBUS: Linux 5.19 and a sandbox
+/// that allows it.
 Result<int> open_userfaultfd() noexcept;
 /// Mappings made later in the range are not covered.
 Error register_for_write_protection(int fd, void* at, std::size_t bytes) noexcept;

@@ -31,7 +31,9 @@ void for_each_word(Pages run, F&& f) noexcept {
 
 std::size_t PageSet::bytes_for(std::uint64_t pages) noexcept {
   std::uint64_t words = 0;
-  for (std::uint64_t bits = pages, level = 0; level < level_count; ++level, bits = words_for(bits)) words += words_for(bits);
+  for (std::uint64_t bits = pages, level = 0; level < level_count; ++level, bits = words_for(bits)) {
+    words += words_for(bits);
+  }
   return words * sizeof(std::uint64_t);
 }
 

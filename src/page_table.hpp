@@ -27,8 +27,8 @@ class PageTable {
     const std::uint64_t bits = std::atomic_ref(entries_[p.value]).load(std::memory_order_acquire);
     return {{bits >> plane_bits}, static_cast<std::uint32_t>(bits & ((1u << plane_bits) - 1))};
   }
-  /// Whether the entry is what get() gave, after all that the caller has read since: a read-modify-write, since its release
-  /// keeps earlier reads before it, which a load does not.
+  /// Whether the entry is what get() gave, after all that the caller has read since: a read-modify-write, since its
+  /// release keeps earlier reads before it, which a load does not.
   bool still(Page p, Entry entry) const noexcept {
     return std::atomic_ref(entries_[p.value]).fetch_or(0, std::memory_order_acq_rel) == bits_of(entry);
   }

@@ -1,5 +1,5 @@
-// Layer 7: rollback in two steps: first all pages concerned become private, which can fail; then content is copied, which
-// cannot: whatever is copied from is mapped before.
+// Layer 7: rollback in two steps: first all pages concerned become private, which can fail; then content is copied,
+// which cannot: whatever is copied from is mapped before.
 #include "rollback.hpp"
 
 #include <algorithm>
@@ -85,11 +85,14 @@ void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames)
 }
 
 std::string what_rollback(const ArenaBooks& books, std::uint64_t pages) {
-  return "rollback of " + std::to_string(pages) + (pages == 1 ? " page" : " pages") + " in an arena of " + in_bytes(books.bytes(books.pages));
+  return "rollback of " + std::to_string(pages) + (pages == 1 ? " page" : " pages") + " in an arena of " +
+         in_bytes(books.bytes(books.pages));
 }
 
 /// Neighbouring frames are neighbours in memory too, but for history's, whose alias is in segments.
-bool in_one_piece(const Run& run, const Run& next) noexcept { return !History::owns(run.frame) && run.continues_in(next); }
+bool in_one_piece(const Run& run, const Run& next) noexcept {
+  return !History::owns(run.frame) && run.continues_in(next);
+}
 
 /// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames.
 template <class F>
@@ -180,7 +183,9 @@ os::Error list_changed(Version& version, BookVector<Pages>& changed) {
   const bool quiet = nobody_else_writes(version.books);
   for (const KeptPage& kept : version.kept) {
     // A page copied ahead is in the log without having been written.
-    if (quiet && version.books.staying.contains(kept.page) && same_as_kept(version.books, kept.page, kept.frame)) continue;
+    if (quiet && version.books.staying.contains(kept.page) && same_as_kept(version.books, kept.page, kept.frame)) {
+      continue;
+    }
     if (!changed.empty() && changed.back().end() == kept.page) {
       ++changed.back().count;
     } else if (const os::Error error = changed.push_back({kept.page, 1})) {

@@ -1,4 +1,5 @@
-// Layer 3: the content of a version as runs: which pages show which frames. Sorted and disjoint; pages in no run read as zero.
+// Layer 3: the content of a version as runs: which pages show which frames. Sorted and disjoint; pages in no run read
+// as zero.
 #pragma once
 
 #include <algorithm>

@@ -26,7 +26,8 @@ void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
 std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
   std::uint64_t count = 0;
   for (const Run& run : books.borrower.base) {
-    for (Pages own = books.own.next_run(run.first); own.count != 0 && own.first < run.end(); own = books.own.next_run(own.end())) {
+    for (Pages own = books.own.next_run(run.first); own.count != 0 && own.first < run.end();
+         own = books.own.next_run(own.end())) {
       count += std::min(own.end(), run.end()) - own.first;
     }
   }

@@ -21,8 +21,8 @@ struct LogEntry {
   bool owned = false;  // whether the frame is this log's to give back; a borrowed page's is not
 };
 
-/// Entries in eleven bytes each, since all that is written is logged: a page, a frame of history, and the birth as its distance
-/// from a birth of the chunk's. What does not fit into that takes a second slot.
+/// Entries in eleven bytes each, since all that is written is logged: a page, a frame of history, and the birth as its
+/// distance from a birth of the chunk's. What does not fit into that takes a second slot.
 class LogChunk : public boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
  public:
   static constexpr std::uint32_t capacity = 368;  // fills 4 KiB
@@ -150,7 +150,8 @@ class UndoLog {
 
   Mark mark() const noexcept { return chunks_.empty() ? Mark{} : Mark{&chunks_.back(), chunks_.back().slots()}; }
 
-  /// Calls f(entry) for all entries behind `from` and before `to`. Needs no lock against append(), but against the others.
+  /// Calls f(entry) for all entries behind `from` and before `to`. Needs no lock against append(), but against the
+  /// others.
   template <class F>
   void for_each_between(const Mark& from, const Mark& to, F&& f) const {
     bool behind = from.chunk == nullptr;
@@ -166,7 +167,8 @@ class UndoLog {
     }
   }
 
-  using Chunks = boost::intrusive::slist<LogChunk, boost::intrusive::constant_time_size<false>, boost::intrusive::cache_last<true>>;
+  using Chunks = boost::intrusive::slist<LogChunk, boost::intrusive::constant_time_size<false>,
+                                         boost::intrusive::cache_last<true>>;
 
   /// Takes out the entries for which `keep` is false, handing each to `drop`, and the chunks that become empty.
   /// Allocates nothing.

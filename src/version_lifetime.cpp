@@ -14,7 +14,8 @@ namespace cow {
 namespace {
 
 constexpr std::uint64_t fewest_runs = 16;      // however many clones and views there are
-constexpr std::uint64_t share_of_budget = 32;  // one clone or view takes at most this part of the mappings that are left
+constexpr std::uint64_t share_of_budget =
+    32;  // one clone or view takes at most this part of the mappings that are left
 constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
 
 /// `quiet`: no other thread can be writing the pages that stayed writable.
@@ -28,7 +29,9 @@ bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept {
 os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept {
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
-  if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) return books.half_protected = true, error;
+  if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
+    return books.half_protected = true, error;
+  }
   ahead.protected_others();
   books.half_protected = books.half_protected && !ahead.pages().empty();
   books.written = false;

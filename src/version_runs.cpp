@@ -10,7 +10,8 @@ namespace {
 /// Appends live runs in the order of pages, with the version's kept pages in place of what is live there.
 class RunMerger {
  public:
-  RunMerger(const Version& version, RunList& runs) noexcept : next_(version.kept.begin()), end_(version.kept.end()), runs_(runs) {}
+  RunMerger(const Version& version, RunList& runs) noexcept
+      : next_(version.kept.begin()), end_(version.kept.end()), runs_(runs) {}
 
   void add(Run live) noexcept {
     while (next_ != end_ && next_->page < live.end()) {
@@ -108,7 +109,8 @@ os::Error share_plane(ArenaBooks& books, Plane& plane) noexcept {
 }
 
 /// Takes the frames for all short runs on the plane.
-os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, RunList& runs, RunList& copies) noexcept {
+os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, RunList& runs,
+                          RunList& copies) noexcept {
   FrameFile& file = version.books.family.file;
   os::Result<BookBuffer> buffer = BookBuffer::reserve(64 * file.page_bytes());
   if (!buffer) return buffer.error;

@@ -38,7 +38,8 @@ void keep_first_of_each(BookVector<Found>& found) noexcept {
     if (a.page.page != b.page.page) return a.page.page < b.page.page;
     return mutant(Mutant::last_log_wins) ? a.order > b.order : a.order < b.order;
   });
-  const Found* last = std::unique(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.page.page == b.page.page; });
+  const Found* last = std::unique(found.begin(), found.end(),
+                                  [](const Found& a, const Found& b) { return a.page.page == b.page.page; });
   found.shrink_to(static_cast<std::size_t>(last - found.begin()));
 }
 

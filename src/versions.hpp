@@ -24,17 +24,19 @@ os::Error sweep_logs(Version& version, const LogEnd& end) noexcept;
 /// The frame that the logs keep for page p, where sweep_logs() found one.
 const KeptPage* find_kept(const Version& version, Page p) noexcept;
 
-/// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that they stay.
+/// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that
+/// they stay.
 os::Error list_runs(const Version& version, RunList& runs) noexcept;
 
-/// Copies the shorter runs to a plane of the version's own, until at most `most` mappings show the content. The frames are
-/// on loan. Takes the fault lock for moments.
+/// Copies the shorter runs to a plane of the version's own, until at most `most` mappings show the content. The frames
+/// are on loan. Takes the fault lock for moments.
 os::Error flatten(Version& version, std::uint64_t most) noexcept;
 
 /// Gives up the version's own copies.
 void release_flattened(Version& version) noexcept;
 
-/// Takes the version out of the chain and destroys it: what an older one needs goes there, the rest is freed. No allocation.
+/// Takes the version out of the chain and destroys it: what an older one needs goes there, the rest is freed. No
+/// allocation.
 void drop_version(Version& version) noexcept;
 
 /// The arena is gone: frees its live frames that no version shows.

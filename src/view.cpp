@@ -28,8 +28,8 @@ struct ViewPlan {
   std::uint64_t copied_pages = 0;
 };
 
-/// A run goes on behind others for as long as later frames are where it would have them; what is short and stands elsewhere,
-/// between, is copied. Pages between that read as zero end it: what is mapped there may have content by now.
+/// A run goes on behind others for as long as later frames are where it would have them; what is short and stands
+/// elsewhere, between, is copied. Pages between that read as zero end it: what is mapped there may have content by now.
 os::Error plan_with_copies(const RunList& runs, ViewPlan& plan) noexcept {
   Run open{};
   std::uint64_t in_line = 0;  // pages of the open run that are not copied over
@@ -61,11 +61,15 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
   if (const os::Error error = os::protect(view.base, view.bytes, os::Access::read_write)) return error;
   for (const Run& run : plan.mapped) {
     std::byte* const at = view.base + run.first.value * page;
-    if (const os::Error error = os::map_file_privately(at, run.count * page, file.fd(run.frame), file.offset(run.frame))) return error;
+    if (const os::Error error =
+            os::map_file_privately(at, run.count * page, file.fd(run.frame), file.offset(run.frame)))
+      return error;
   }
   for (const Run& run : plan.copied) {
     std::byte* const at = view.base + run.first.value * page;
-    if (const os::Error error = os::read_at(file.fd(run.frame), at, run.count * page, file.offset(run.frame))) return error;
+    if (const os::Error error = os::read_at(file.fd(run.frame), at, run.count * page, file.offset(run.frame))) {
+      return error;
+    }
   }
   return os::protect(view.base, view.bytes, os::Access::read);
 }
@@ -144,7 +148,9 @@ MappedView* map_view(Version& version) {
     view.value->version = &version;
     error = map_range(*view.value, version);
   }
-  if (!error) fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value, &books);
+  if (!error) {
+    fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value, &books);
+  }
   if (error) close(view.value);
   throw_if(error, what);
   return view.value;

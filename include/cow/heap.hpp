@@ -105,7 +105,8 @@ class Heap {
   T* root() const {
     return static_cast<T*>(get_root(detail::root_type<T>()));
   }
-  /// The same in a view, where offset_ptrs work too. Throws std::invalid_argument if the view holds no heap.
+  /// The same in a view, where offset_ptrs work too. Throws std::invalid_argument if the view holds no heap,
+  /// std::logic_error if it is empty.
   template <class T>
   static const T* root(const View& view) {
     return static_cast<const T*>(detail::root_in_view(view.data(), view.size(), detail::root_type<T>()));

@@ -50,6 +50,9 @@ HeapReport Heap::check() const { return core_->check(); }
 void Heap::trim() { core_->trim(); }
 
 const void* detail::root_in_view(const std::byte* data, std::size_t size, std::uint64_t type) {
+  if (data == nullptr) {
+    throw std::logic_error("cow::Heap::root: the View is empty or was moved from; open one from a Snapshot");
+  }
   const auto* const header = reinterpret_cast<const Header*>(data);
   if (size < sizeof(Header) || header->magic != heap_magic || header->version != heap_version ||
       header->capacity != size) {

@@ -86,7 +86,7 @@ TEST(Backtrace, of_a_bad_access_names_the_functions) {
   const ChildResult result = run_child("deadly_write_in_functions");
   if (result.exited_with(cannot_unwind)) GTEST_SKIP() << "built without libunwind";
   EXPECT_TRUE(result.died_by(SIGSEGV)) << result.how();
-  const std::size_t line = result.error_text.find("past the end of arena");
+  const std::size_t line = result.error_text.find("at the end of arena");
   const std::size_t inner = result.error_text.find("#0 ");
   const std::size_t outer = result.error_text.find("cow_test_outer+");
   ASSERT_NE(outer, std::string::npos) << result.error_text;

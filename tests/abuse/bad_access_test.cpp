@@ -113,7 +113,8 @@ COW_CHILD_BODY(write_to_a_page_that_others_protect) {
   return went_on;
 }
 
-/// Takes snapshots that fail, until one has failed half-way: what counts as writable may be protected by ourselves then.
+/// Takes snapshots that fail, until one has failed half-way: what counts as writable may be protected by ourselves
+/// then.
 bool fail_half_way(Arena& arena) {
   const ArenaBooks& books = *fault_registry::find(arena.data())->books;
   for (std::int64_t nth = 1; nth < 20 && !books.half_protected; ++nth) {
@@ -191,9 +192,9 @@ TEST_P(BadAccess, is_told_as_what_it_is_and_is_deadly) {
 
 constexpr Case cases[] = {
     {"write_past_the_end", ", 24 bytes past the end of arena \"victim\" of"},
-    {"read_past_the_end", ", 0 bytes past the end of arena \"victim\" of"},
+    {"read_past_the_end", ", at the end of arena \"victim\" of"},
     {"write_before_the_start", ", 8 bytes before the start of arena \"victim\" of"},
-    {"write_past_a_view", ", 0 bytes past the end of a view of arena \"victim\" of"},
+    {"write_past_a_view", ", at the end of a view of arena \"victim\" of"},
     {"write_into_a_view_of_it", " in a view of arena \"victim\", page 5: a view is read-only"},
     {"write_into_a_destroyed_arena", " where arena \"victim\" was, page 2: it has been destroyed"},
     {"read_from_a_closed_view", " where a view of arena \"victim\" was, page 3: it has been closed"},
@@ -220,7 +221,8 @@ TEST(BadAccess, to_a_page_that_others_protect_after_half_a_snapshot_is_no_loop) 
   const ChildResult result = run(Barrier::userfaultfd);
   EXPECT_TRUE(result.died_by(SIGSEGV)) << result.how();
   const std::string& text = result.error_text;
-  EXPECT_NE(text.find(" in arena \"victim\", page 3: the page is protected by something outside the library\n"), std::string::npos)
+  EXPECT_NE(text.find(" in arena \"victim\", page 3: the page is protected by something outside the library\n"),
+            std::string::npos)
       << text;
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }

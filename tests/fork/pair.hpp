@@ -25,7 +25,9 @@ class Channel {
     ::close(ends_[1]);
   }
 
-  void send(int number) const { EXPECT_EQ(::write(ends_[1], &number, sizeof number), static_cast<ssize_t>(sizeof number)); }
+  void send(int number) const {
+    EXPECT_EQ(::write(ends_[1], &number, sizeof number), static_cast<ssize_t>(sizeof number));
+  }
   /// -1 when nobody is left who could send.
   int wait() const {
     int number = -1;

@@ -1,5 +1,5 @@
-// Promise: what a parent keeps for its children goes when they end or become other programs, without being told; and fork()
-// costs what it would cost without arenas, and a little for each run of pages.
+// Promise: what a parent keeps for its children goes when they end or become other programs, without being told; and
+// fork() costs what it would cost without arenas, and a little for each run of pages.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -52,7 +52,8 @@ struct Levels {
   }
   friend bool operator==(const Levels&, const Levels&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Levels& levels) {
-    return out << levels.frames << " frames, " << levels.versions << " versions, " << levels.memory_files << " memory files";
+    return out << levels.frames << " frames, " << levels.versions << " versions, " << levels.memory_files
+               << " memory files";
   }
 
   std::uint64_t frames = 0, versions = 0;
@@ -192,8 +193,8 @@ TEST_P(ForkRelease, is_not_needed_for_vfork_and_posix_spawn) {
 
 constexpr int shut_out = 1000 + SIGSEGV;
 
-// Each kernel call of the fork fails once, in the parent or in the child: the child has its copy or is shut out of the arena.
-// It never has another content, and the parent is none the worse.
+// Each kernel call of the fork fails once, in the parent or in the child: the child has its copy or is shut out of the
+// arena. It never has another content, and the parent is none the worse.
 TEST_P(ForkRelease, of_a_fork_that_lacks_memory_leaves_a_child_that_is_right_or_shut_out) {
   int right = 0, out = 0;
   for (std::int64_t nth = 1; nth < 40; ++nth) {

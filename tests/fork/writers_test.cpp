@@ -1,5 +1,5 @@
-// Promise: fork() in a program whose other threads write on is one cut through all of its memory, arenas included, and both
-// sides are right afterwards, byte for byte.
+// Promise: fork() in a program whose other threads write on is one cut through all of its memory, arenas included, and
+// both sides are right afterwards, byte for byte.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -33,13 +33,14 @@ struct Writer {
     const std::uint64_t number = begun.load() + 1;
     begun.store(number);
     for (std::size_t page = 0; page < pages; ++page)
-      for (std::size_t word = 0; word < words_in_page(); ++word)
+      for (std::size_t word = 0; word < words_in_page(); ++word) {
         store_word(memory + page * page_size() + word * sizeof number, number);
+      }
     done.store(number);
   }
 
-  /// What memory shows at a cut: a round that was begun, up to some word; the round before it in the rest. None that was
-  /// done is missing; none that was not begun is there. 0 if so, else what is wrong.
+  /// What memory shows at a cut: a round that was begun, up to some word; the round before it in the rest. None that
+  /// was done is missing; none that was not begun is there. 0 if so, else what is wrong.
   int check(std::byte* memory) const {
     std::uint64_t last = load_word(memory);
     if (last > begun.load()) return 1;
@@ -123,7 +124,8 @@ TEST_P(ForkBesideWriters, and_snapshots_and_clones_and_views_is_one_cut_all_the_
   EXPECT_EQ(all.check(), 0);
 }
 
-// Pages that stayed writable after a snapshot are protected for the cut: fork() comes at any time, also beside the one writer.
+// Pages that stayed writable after a snapshot are protected for the cut: fork() comes at any time, also beside the one
+// writer.
 TEST_P(ForkBesideWriters, is_one_cut_also_where_pages_stay_writable) {
   ArenaOptions options = options_for(GetParam(), 256);
   options.single_writer = true;
@@ -149,8 +151,8 @@ TEST_P(ForkBesideWriters, is_one_cut_also_where_pages_stay_writable) {
   }
 }
 
-// The moment between the cut and the copy of the process is ours to use: prepare handlers run last in, first out, and the
-// library adds its own when it is loaded.
+// The moment between the cut and the copy of the process is ours to use: prepare handlers run last in, first out, and
+// the library adds its own when it is loaded.
 struct WriteAfterTheCut {
   std::atomic<bool> armed{false}, go{false};
   std::atomic<std::uint64_t> outside{0};

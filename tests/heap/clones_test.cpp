@@ -135,7 +135,7 @@ TEST(Root, of_a_view_without_a_heap_is_refused) {
   arena.data()[0] = std::byte{1};
   const View view = arena.snapshot().view();
   EXPECT_THROW((void)Heap::root<int>(view), std::invalid_argument);
-  EXPECT_THROW((void)Heap::root<int>(View()), std::invalid_argument);
+  EXPECT_THROW((void)Heap::root<int>(View()), std::logic_error);
 }
 
 TEST(Root, goes_back_in_a_rollback) {

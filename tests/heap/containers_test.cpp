@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include <boost/container/scoped_allocator.hpp>
 #include <gtest/gtest.h>
 
 #include "container_kinds.hpp"
@@ -145,6 +146,26 @@ TEST(Allocator, equals_those_of_the_same_heap_only) {
   EXPECT_TRUE(clone.contains(&there[0]));
   there = std::move(here);
   EXPECT_TRUE(clone.contains(&there[0]));
+}
+
+TEST(NestedContainers, take_the_allocator_from_the_container_they_are_in) {
+  using Inner = bc::vector<int, Allocator<int>>;
+  using Handing = bc::scoped_allocator_adaptor<Allocator<Inner>>;
+  using Outer = bc::vector<Inner, Handing>;
+  Arena arena = arena_of(mib);
+  Heap heap(arena);
+  heap.set_root(heap.create<Outer>(Handing(Allocator<Inner>(heap))));
+  heap.root<Outer>()->emplace_back();
+  heap.root<Outer>()->back().push_back(1);
+  Arena clone = arena.clone();
+  const Heap in_clone(clone);
+  Outer& outer = *in_clone.root<Outer>();
+  outer.emplace_back();
+  outer.back().push_back(2);
+  EXPECT_TRUE(clone.contains(&outer.back()[0]));
+  EXPECT_EQ(outer[0][0], 1);
+  EXPECT_EQ(heap.root<Outer>()->size(), 1U);
+  EXPECT_TRUE(is_sound(in_clone));
 }
 
 }  // namespace

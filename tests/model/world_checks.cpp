@@ -44,8 +44,9 @@ void World::check_everything() {
   for (const HeldView& view : views_) check_view(view);
   for (const HeldArena& arena : arenas_) check_numbers(arena);
   for (const HeldSnapshot& a : snapshots_)
-    for (const HeldSnapshot& b : snapshots_)
+    for (const HeldSnapshot& b : snapshots_) {
       require((a.handle == b.handle) == (a.mirror == b.mirror), "handles compare wrongly");
+    }
 }
 
 // One page of every arena, one of every view, one of one snapshot, the numbers of one arena.
@@ -56,15 +57,17 @@ void World::cheap_checks() {
   }
   for (const HeldView& view : views_) {
     const std::size_t offset = choice_.below(view.mirror->content.size() / page_size()) * page_size();
-    if (std::memcmp(view.view.data() + offset, view.mirror->content.data() + offset, page_size()) != 0)
+    if (std::memcmp(view.view.data() + offset, view.mirror->content.data() + offset, page_size()) != 0) {
       check_view(view);
+    }
   }
   if (const HeldSnapshot* const snapshot = any_snapshot()) {
     scratch_.resize(page_size());
     const std::size_t offset = choice_.below(snapshot->mirror->content.size() / page_size()) * page_size();
     snapshot->handle.read(offset, scratch_);
-    if (std::memcmp(scratch_.data(), snapshot->mirror->content.data() + offset, page_size()) != 0)
+    if (std::memcmp(scratch_.data(), snapshot->mirror->content.data() + offset, page_size()) != 0) {
       check_snapshot(*snapshot);
+    }
   }
   check_numbers(any_arena());
 }
@@ -90,7 +93,8 @@ void World::check_numbers(const HeldArena& arena) const {
   for (const HeldSnapshot& snapshot : snapshots_) versions.insert(snapshot.mirror.get());
   for (const HeldView& view : views_) versions.insert(view.mirror.get());
   for (const HeldArena& clone : arenas_) versions.insert(clone.base.get());
-  require(stats.history_frames_used <= versions.size() * pages + stats.loose_frames, "history keeps a page twice for a snapshot");
+  require(stats.history_frames_used <= versions.size() * pages + stats.loose_frames,
+          "history keeps a page twice for a snapshot");
   require(stats.snapshots_alive >= held.size(), "fewer snapshots alive than there are handles on");
   require(stats.snapshots_alive <= needed.size(), "more snapshots alive than anyone holds");
 }

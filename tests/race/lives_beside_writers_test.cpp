@@ -26,8 +26,9 @@ testing::AssertionResult is_one_sweep(const Shown& shown) {
   const std::uint64_t first = previous;
   for (std::size_t page = 1; page < pages; ++page) {
     const std::uint64_t mark = mark_of(shown, page);
-    if (mark > previous || mark + 1 < first)
+    if (mark > previous || mark + 1 < first) {
       return testing::AssertionFailure() << "page " << page << " shows " << mark << " after " << previous;
+    }
     previous = mark;
   }
   return testing::AssertionSuccess();
@@ -262,7 +263,9 @@ TEST_P(LivesBesideWriters, stores_beside_discard_are_in_the_arena_and_its_snapsh
       for (std::size_t i = 0; i < discarded; ++i) store_word(page_at(arena, i * 97 % discarded), round + 1);
     });
     const View view = arena.snapshot().view();
-    for (std::size_t page = 0; page < discarded; ++page) ASSERT_EQ(mark_of(view, page), mark_of(arena, page)) << "round " << round;
+    for (std::size_t page = 0; page < discarded; ++page) {
+      ASSERT_EQ(mark_of(view, page), mark_of(arena, page)) << "round " << round;
+    }
   }
 }
 

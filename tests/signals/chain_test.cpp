@@ -1,5 +1,5 @@
-// Promise: whoever installs a handler, and whenever, gets each fault that is its own, once, and the way it asked for; two that
-// keep each other for predecessors do not go round in circles.
+// Promise: whoever installs a handler, and whenever, gets each fault that is its own, once, and the way it asked for;
+// two that keep each other for predecessors do not go round in circles.
 #include <csetjmp>
 #include <csignal>
 #include <cstdint>
@@ -106,13 +106,12 @@ TEST_P(TwoHandlers, live_together) {
   EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
 
-INSTANTIATE_TEST_SUITE_P(Orders, TwoHandlers,
-                         testing::Combine(testing::Values("they_come_first", "they_come_later", "they_come_later_and_we_return",
-                                                          "they_come_before_and_later_and_we_return_often"),
-                                          testing::ValuesIn(every_flag)),
-                         [](const auto& which) {
-                           return std::string(std::get<0>(which.param)) + "_" + std::get<1>(which.param).name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Orders, TwoHandlers,
+    testing::Combine(testing::Values("they_come_first", "they_come_later", "they_come_later_and_we_return",
+                                     "they_come_before_and_later_and_we_return_often"),
+                     testing::ValuesIn(every_flag)),
+    [](const auto& which) { return std::string(std::get<0>(which.param)) + "_" + std::get<1>(which.param).name; });
 
 // -- Circles --------------------------------------------------------------------------------------------------------
 
@@ -151,7 +150,8 @@ void jump_out(int, siginfo_t*, void*) {
   siglongjmp(way_out, 1);
 }
 
-// One that jumps out never returns to us: its next fault, at the same depth, is a new one and not the old one come back.
+// One that jumps out never returns to us: its next fault, at the same depth, is a new one and not the old one come
+// back.
 COW_CHILD_BODY(they_jump_out_again_and_again) {
   ForeignPage page;
   (void)set_handler(jump_out);

@@ -1,5 +1,5 @@
-// Promise: the handler needs little stack: a thread with the smallest stack there is, and an alternate stack of the kernel's
-// own minimum and a budget, are enough for it.
+// Promise: the handler needs little stack: a thread with the smallest stack there is, and an alternate stack of the
+// kernel's own minimum and a budget, are enough for it.
 #include <algorithm>
 #include <csetjmp>
 #include <csignal>
@@ -29,7 +29,8 @@ namespace {
 #define AT_MINSIGSTKSZ 51
 #endif
 
-/// What the library asks of whoever sets up an alternate stack, beside the kernel's own minimum (faults.hpp says so too).
+/// What the library asks of whoever sets up an alternate stack, beside the kernel's own minimum (faults.hpp says so
+/// too).
 constexpr std::size_t budget = 4096;
 /// And beside that for libunwind, where call stacks are wanted (faults.hpp and fault_profile.hpp).
 constexpr std::size_t more_for_backtraces = 16 * 1024, more_for_profiles = 8 * 1024;
@@ -62,7 +63,8 @@ class MeasuredStack {
     return stack;
   }
   std::size_t used() const {
-    const std::byte* const untouched = std::find_if(base(), base() + size_, [](std::byte b) { return b != std::byte{0x5a}; });
+    const std::byte* const untouched =
+        std::find_if(base(), base() + size_, [](std::byte b) { return b != std::byte{0x5a}; });
     return static_cast<std::size_t>(base() + size_ - untouched);
   }
 
@@ -111,7 +113,8 @@ TEST_P(HandlerStack, stays_within_its_budget) {
     const OnAlternateStack alternate(stack.top(stack.size()));
     fault_in_every_way(GetParam());
   }
-  std::cout << "the kernel's minimum is " << kernel_minimum() << " bytes; its frame and ours together used " << stack.used() << '\n';
+  std::cout << "the kernel's minimum is " << kernel_minimum() << " bytes; its frame and ours together used "
+            << stack.used() << '\n';
   EXPECT_GT(stack.used(), 500U) << "the handler did not run on the alternate stack";
   EXPECT_LE(stack.used(), kernel_minimum() + budget);
 }

@@ -29,7 +29,8 @@ inline constexpr bool under_sanitizer = under_tsan || under_asan;
 
 /// Why tests of faults inside the program's own signal handlers are left out there.
 inline constexpr const char* tsan_blocks_faults_in_handlers =
-    "ThreadSanitizer calls the program's handlers with SIGSEGV blocked, so that a fault in one is deadly with and without us";
+    "ThreadSanitizer calls the program's handlers with SIGSEGV blocked, so that a fault in one is deadly with and "
+    "without us";
 
 inline std::optional<std::uint64_t> number_from_environment(const char* name) {
   const char* const text = std::getenv(name);

@@ -17,8 +17,9 @@ namespace cow::test {
 template <std::size_t Count>
 bool refuse_calls_from_now_on(const std::uint32_t (&refused)[Count], int error) {
   sock_filter program[Count + 3] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
-  for (std::size_t i = 0; i < Count; ++i)
+  for (std::size_t i = 0; i < Count; ++i) {
     program[i + 1] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[i], static_cast<std::uint8_t>(Count - i), 0);
+  }
   program[Count + 1] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   program[Count + 2] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error));
   const sock_fprog filter = {static_cast<unsigned short>(Count + 3), program};
@@ -27,8 +28,8 @@ bool refuse_calls_from_now_on(const std::uint32_t (&refused)[Count], int error) 
 
 enum class Protection { refused, granted };
 
-/// From here on each call that asks for memory, mappings or (unless granted) protection fails with ENOMEM. Cannot be undone.
-/// False where the sandbox allows no filters.
+/// From here on each call that asks for memory, mappings or (unless granted) protection fails with ENOMEM. Cannot be
+/// undone. False where the sandbox allows no filters.
 inline bool refuse_memory_from_now_on(Protection protection = Protection::refused) {
   ::mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the C library goes on with brk(), which is left alone
   constexpr std::uint32_t memory = SYS_mmap;

@@ -108,7 +108,8 @@ TEST(UndoLog, gives_back_what_was_appended_from_mark_to_mark) {
     for (std::size_t to = from; to < marks.size(); to += 331) {
       std::vector<LogEntry> between;
       log.log.for_each_between(marks[from], marks[to], [&](const LogEntry& entry) { between.push_back(entry); });
-      ASSERT_EQ(between, std::vector<LogEntry>(appended.begin() + static_cast<long>(from), appended.begin() + static_cast<long>(to)));
+      ASSERT_EQ(between, std::vector<LogEntry>(appended.begin() + static_cast<long>(from),
+                                               appended.begin() + static_cast<long>(to)));
     }
   }
 }

@@ -33,9 +33,16 @@ TEST(Options, take_numbers_and_flags) {
 }
 
 TEST(Options, refuse_what_makes_no_sense) {
-  for (const std::vector<const char*>& wrong : std::vector<std::vector<const char*>>{
-           {"--most"}, {"--most", "0"}, {"--most", "-1"}, {"--most", "3x"}, {"--threads", ""}, {"--threads", "1001"}, {"--nonsense"}, {"-v"},
-           {""}, {"./a", "./b"}}) {
+  for (const std::vector<const char*>& wrong : std::vector<std::vector<const char*>>{{"--most"},
+                                                                                     {"--most", "0"},
+                                                                                     {"--most", "-1"},
+                                                                                     {"--most", "3x"},
+                                                                                     {"--threads", ""},
+                                                                                     {"--threads", "1001"},
+                                                                                     {"--nonsense"},
+                                                                                     {"-v"},
+                                                                                     {""},
+                                                                                     {"./a", "./b"}}) {
     EXPECT_THROW(parse(wrong), examples::UsageError) << wrong.front();
   }
 }

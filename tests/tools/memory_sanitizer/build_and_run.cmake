@@ -1,5 +1,5 @@
-# Builds the program of this folder and the library under MemorySanitizer, and runs it: as it is, and with each mistake that
-# must be noticed. WORK is a scratch folder.
+# Builds the program of this folder and the library under MemorySanitizer, and runs it: as it is, and with each mistake
+# that must be noticed. WORK is a scratch folder.
 cmake_minimum_required(VERSION 3.22)
 
 find_program(CLANG NAMES clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14)
@@ -7,7 +7,8 @@ file(MAKE_DIRECTORY ${WORK})
 file(WRITE ${WORK}/empty.cpp "int main() { return 0; }\n")
 set(result 1)
 if(CLANG)
-  execute_process(COMMAND ${CLANG} -fsanitize=memory ${WORK}/empty.cpp -o ${WORK}/empty RESULT_VARIABLE result ERROR_QUIET)
+  execute_process(COMMAND ${CLANG} -fsanitize=memory ${WORK}/empty.cpp -o ${WORK}/empty
+    RESULT_VARIABLE result ERROR_QUIET)
 endif()
 if(result EQUAL 0)
   execute_process(COMMAND ${WORK}/empty RESULT_VARIABLE result ERROR_QUIET)
