@@ -42,13 +42,21 @@ Verdict report(const FaultSlot& slot, const void* address, FaultAccess access, c
   return Verdict::unresolvable;
 }
 
+/// A page that the library left accessible: who denies it. SIGBUS there is the kernel's word for a first touch without
+/// memory.
+const char* reason_from_outside(const siginfo_t* info, const char* protection) noexcept {
+  return info->si_signo == SIGBUS ? "no memory for the page; raise the limit or write less" : protection;
+}
+
 /// The slot's lock is held and the address is in its range.
-Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noexcept {
+Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept {
+  void* const address = info->si_addr;
   if (slot.books == nullptr) return report(slot, address, access, "a view is read-only; clone the snapshot to write");
   ArenaBooks& books = *slot.books;
   if (access == FaultAccess::read) {
     return report(slot, address, access,
-                  "the page is not readable: something outside the library has changed its protection");
+                  reason_from_outside(
+                      info, "the page is not readable: something outside the library has changed its protection"));
   }
   const Page page = books.page_of(address);
   const bool writable_before = claim_of(books, page) == Claim::none;
@@ -57,7 +65,8 @@ Verdict resolve_in_slot(FaultSlot& slot, void* address, FaultAccess access) noex
                   error.code);
   }
   if (writable_before && !os::can_write(address)) {
-    return report(slot, address, access, "the page is protected by something outside the library");
+    return report(slot, address, access,
+                  reason_from_outside(info, "the page is protected by something outside the library"));
   }
   return Verdict::resolved;
 }
@@ -114,13 +123,13 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
 /// Takes the slot's lock. False where the slot has another range by now.
-bool resolve_under_lock(FaultSlot& slot, void* address, FaultAccess access, FaultCost& cost,
+bool resolve_under_lock(FaultSlot& slot, const siginfo_t* info, FaultAccess access, FaultCost& cost,
                         Verdict& verdict) noexcept {
   const std::uint64_t began = TickClock::now();
   FaultLockHeld held(slot.lock);
-  if (!slot.contains(reinterpret_cast<std::uintptr_t>(address))) return false;
+  if (!slot.contains(reinterpret_cast<std::uintptr_t>(info->si_addr))) return false;
   const std::uint64_t copied_before = slot.books == nullptr ? 0 : slot.books->made_writable.copied();
-  verdict = resolve_in_slot(slot, address, access);
+  verdict = resolve_in_slot(slot, info, access);
   if (verdict == Verdict::resolved) cost = enter_cost(*slot.books, copied_before, began);
   return true;
 }
@@ -137,10 +146,10 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
     if (slot == nullptr) return report_stray(info, access);
     if (slot->generation != os::process_generation()) return Verdict::not_ours;
     if (slot->lock.held_by_this_thread()) {
-      if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, address, access);
+      if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, info, access);
       return report(*slot, address, access, "the library itself was at work on this arena");
     }
-  } while (!resolve_under_lock(*slot, address, access, cost, verdict));
+  } while (!resolve_under_lock(*slot, info, access, cost, verdict));
   if (verdict != Verdict::resolved) return verdict;
   const FaultObserver observer = fault_observer.load(std::memory_order_acquire);
   if (observer != nullptr) [[unlikely]]

@@ -50,19 +50,38 @@ void print_with_names(const backtrace_printer::Stack& stack) {
   }
 }
 
+/// A pipe that is closed unless it is kept, which is for ever.
+class Pipe {
+ public:
+  Pipe() {
+    if (::pipe2(ends_, O_CLOEXEC) != 0) {
+      throw std::system_error(errno, std::generic_category(), "cow: a pipe for backtraces");
+    }
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  ~Pipe() {
+    if (kept_) return;
+    for (const int end : ends_) ::close(end);
+  }
+
+  int reader() const noexcept { return ends_[0]; }
+  int writer() const noexcept { return ends_[1]; }
+  void keep() noexcept { kept_ = true; }
+
+ private:
+  int ends_[2];
+  bool kept_ = false;
+};
+
 /// A thread that no signal of the program's interrupts.
 void start_namer() {
-  int ask[2], answer[2];
-  if (::pipe2(ask, O_CLOEXEC) != 0)
-    throw std::system_error(errno, std::generic_category(), "cow: a pipe for backtraces");
-  if (::pipe2(answer, O_CLOEXEC) != 0) {
-    const int error = errno;
-    for (const int end : ask) ::close(end);
-    throw std::system_error(error, std::generic_category(), "cow: a pipe for backtraces");
-  }
+  Pipe ask, answer;
   const os::AsyncSignalsBlocked blocked;
-  std::thread(name_for_ever, ask[0], answer[1]).detach();
-  backtrace_printer::use({ask[1], answer[0], os::process_generation()});
+  std::thread(name_for_ever, ask.reader(), answer.writer()).detach();
+  backtrace_printer::use({ask.writer(), answer.reader(), os::process_generation()});
+  ask.keep();
+  answer.keep();
 }
 
 }  // namespace
