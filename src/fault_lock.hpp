@@ -25,7 +25,7 @@ class FaultLock {
 
   void unlock() noexcept {
     owner_.store(0, std::memory_order_relaxed);
-    if (state_.exchange(0, std::memory_order_release) == contended) os::wake_all(word());
+    if (state_.exchange(0, std::memory_order_release) == contended) os::wake_one(word());
   }
 
   bool held_by_this_thread() const noexcept { return owner_.load(std::memory_order_relaxed) == self(); }

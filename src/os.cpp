@@ -270,8 +270,8 @@ void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
 }
 
-void wake_all(std::uint32_t* word) noexcept {
-  (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
+void wake_one(std::uint32_t* word) noexcept {
+  (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 bool can_write(void* word) noexcept {

@@ -96,7 +96,7 @@ void block_signals(const sigset_t& mask, sigset_t& old) noexcept;
 void restore_signals(const sigset_t& old) noexcept;
 void raise_in_this_thread(int signo) noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
-void wake_all(std::uint32_t* word) noexcept;
+void wake_one(std::uint32_t* word) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;
 /// Bytes to standard error, as far as they go.
