@@ -87,6 +87,10 @@ Snapshot cut_snapshot(ArenaBooks& books) {
   return Access::snapshot(take_version(books));
 }
 
+bool is_base_of(const Version& version, const ArenaBooks& books) noexcept {
+  return books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version;
+}
+
 void make_reserve_whole(ArenaBooks& books) {
   throw_if(fill_reserve(books), [&] {
     return "keeping a reserve of " + in_bytes(books.bytes(books.family.file.history().reserve())) + " of history";
@@ -138,14 +142,19 @@ Arena Arena::clone() {
 void Arena::rollback(const Snapshot& snapshot) {
   ArenaBooks& books = usable(books_, "rollback");
   Version& version = usable(Access::version(snapshot), "rollback");
-  const Cut cut(books);
-  if (&version.books == &books) {
-    roll_back(books, version);
-  } else if (books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version) {
-    roll_back_to_base(books, version);
-  } else {
+  const bool own = &version.books == &books;
+  if (!own && !is_base_of(version, books)) {
     throw std::invalid_argument("cow: rollback to a snapshot of another arena");
   }
+  os::Result<std::uint64_t> pages;
+  {
+    const Cut cut(books);
+    pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
+  }
+  throw_if(pages.error, [&] {
+    return "rollback of " + std::to_string(pages.value) + (pages.value == 1 ? " page" : " pages") +
+           " in an arena of " + in_bytes(books.bytes(books.pages));
+  });
 }
 
 void Arena::prepare_write(void* p, std::size_t n) { prepare_range(usable(books_, "prepare_write"), p, n); }
@@ -158,7 +167,7 @@ std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
   BookVector<Pages> changed;
   if (&version.books == &books) {
     throw_if(list_changed(version, changed), what);
-  } else if (books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version) {
+  } else if (is_base_of(version, books)) {
     throw_if(list_changed_since_base(books, changed), what);
   } else {
     throw std::invalid_argument("cow: changed_since of a snapshot of another arena");

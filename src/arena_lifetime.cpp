@@ -53,6 +53,13 @@ void check_address(const void* address) {
   }
 }
 
+void check_reserve(std::size_t bytes) {
+  const std::uint64_t most = os::machine_memory_bytes();
+  if (bytes <= most) return;
+  throw std::invalid_argument("cow: a reserve of " + in_bytes(bytes) +
+                              " for history is more than the machine's memory: " + in_bytes(most));
+}
+
 os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexcept {
   os::Result<BookBuffer> memory = BookBuffer::reserve(ArenaBooks::bytes_for(pages));
   if (!memory) return {nullptr, memory.error};
@@ -202,6 +209,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
 ArenaBooks* create_arena(const ArenaOptions& options) {
   const std::uint64_t pages = pages_for(options.capacity);
   check_address(options.address);
+  check_reserve(options.reserve_history_bytes);
   const WriteBarrier& barrier = choose_barrier(options.barrier);
   const std::string name = options.name.substr(0, longest_name);
   const std::string what = "creating an arena of " + in_bytes(pages * os::page_size()) +
@@ -233,17 +241,18 @@ ArenaBooks* create_clone(Version& version) {
   os::Error error;
   {
     const Operation operation(of);
-    Loan* const loan = lend_version(version, fair_share_of_mappings(), what.c_str());
+    const os::Result<Loan*> loan = lend_version(version, fair_share_of_mappings());
+    throw_if(loan.error, what);
     const os::Result<ArenaBooks*> books = create_books(family, of.pages);
     clone = books.value;
     error = books.error;
     if (!error) error = clone->borrower.base.copy(version.runs);
     if (clone == nullptr) {
-      give_back_loan(family, loan);
+      give_back_loan(family, loan.value);
       throw_if(error, what);
     }
     family.members.fetch_add(1, std::memory_order_relaxed);
-    clone->loan = loan;
+    clone->loan = loan.value;
     clone->base_version = version.name;
     clone->single_writer = of.single_writer;
     clone->use_barrier(*of.barrier, of.writable_pages_split);

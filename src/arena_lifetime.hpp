@@ -28,7 +28,7 @@ void release_version(Version* version) noexcept;
 /// Lends a version: its runs are listed, short enough to be mapped, and stay as they are until the loan is given back.
 /// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where
 /// copying the scattered pages once for all holders can achieve that.
-Loan* lend_version(Version& version, std::uint64_t most, const char* operation);
+os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept;
 /// Mappings that one clone or view may take of those that the process has left.
 std::uint64_t fair_share_of_mappings() noexcept;
 void give_back_loan(Family& family, Loan* loan) noexcept;

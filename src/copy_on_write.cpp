@@ -94,7 +94,8 @@ os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   const Claim claim = claim_of(books, p);
   if (claim == Claim::none) {
     ++books.faults_already_done;
-    return make_run_writable(books, {p, 1}, claim);
+    const os::Error error = make_run_writable(books, {p, 1}, claim);
+    return error ? consolidate_until_it_fits(books, p, error) : error;
   }
   count(books.faults, claim, 1);
   if (MappingBudget::left() < few_mappings) {

@@ -51,13 +51,13 @@ const char* reason_from_outside(const siginfo_t* info, const char* protection) n
 /// The slot's lock is held and the address is in its range.
 Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept {
   void* const address = info->si_addr;
-  if (slot.books == nullptr) return report(slot, address, access, "a view is read-only; clone the snapshot to write");
-  ArenaBooks& books = *slot.books;
   if (access == FaultAccess::read) {
     return report(slot, address, access,
                   reason_from_outside(
                       info, "the page is not readable: something outside the library has changed its protection"));
   }
+  if (slot.books == nullptr) return report(slot, address, access, "a view is read-only; clone the snapshot to write");
+  ArenaBooks& books = *slot.books;
   const Page page = books.page_of(address);
   const bool writable_before = claim_of(books, page) == Claim::none;
   if (const os::Error error = make_writable_for_fault(books, page)) {
@@ -122,6 +122,11 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
+/// A misaligned access or broken memory, which is nothing that a page's protection could have caused.
+bool says_other_than_protection(const siginfo_t* info) noexcept {
+  return info->si_signo == SIGBUS && info->si_code != BUS_ADRERR;
+}
+
 /// Takes the slot's lock. False where the slot has another range by now.
 bool resolve_under_lock(FaultSlot& slot, const siginfo_t* info, FaultAccess access, FaultCost& cost,
                         Verdict& verdict) noexcept {
@@ -135,7 +140,7 @@ bool resolve_under_lock(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
 }
 
 Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
-  if (sent_by_someone(info)) return Verdict::not_ours;
+  if (sent_by_someone(info) || says_other_than_protection(info)) return Verdict::not_ours;
   void* const address = info->si_addr;
   const FaultAccess access = fault_access(ucontext);
   FaultCost cost{};

@@ -26,6 +26,7 @@ struct [[nodiscard]] Result {
 enum class Access { none, read, read_write };
 
 std::size_t page_size() noexcept;
+std::uint64_t machine_memory_bytes() noexcept;
 
 // -- The seam ---------------------------------------------------------------------------------------------------
 

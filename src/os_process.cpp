@@ -11,6 +11,11 @@
 #include "os.hpp"
 
 namespace cow::os {
+
+std::uint64_t machine_memory_bytes() noexcept {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * page_size();
+}
+
 std::size_t resident_bytes(void* at, std::size_t bytes) noexcept {
   unsigned char resident[4096];
   const std::size_t page = page_size();

@@ -84,11 +84,6 @@ void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames)
   }
 }
 
-std::string what_rollback(const ArenaBooks& books, std::uint64_t pages) {
-  return "rollback of " + std::to_string(pages) + (pages == 1 ? " page" : " pages") + " in an arena of " +
-         in_bytes(books.bytes(books.pages));
-}
-
 /// Neighbouring frames are neighbours in memory too, but for history's, whose alias is in segments.
 bool in_one_piece(const Run& run, const Run& next) noexcept {
   return !History::owns(run.frame) && run.continues_in(next);
@@ -123,7 +118,7 @@ os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexc
 
 }  // namespace
 
-void roll_back(ArenaBooks& books, Version& version) {
+os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
   const Operation operation(books);
   os::Error error = sweep_all(version);
   MappedFrames frames(books.family.file);
@@ -133,22 +128,23 @@ void roll_back(ArenaBooks& books, Version& version) {
       return failed ? failed : frames.add(run.frame);
     });
   }
-  throw_if(error, [&] { return what_rollback(books, version.kept.size()); });
+  if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
   (void)for_each_kept_run(version, [&](const Run& run) { return copy_content(books, run, frames), os::Error{}; });
+  return {version.kept.size(), {}};
 }
 
-void roll_back_to_base(ArenaBooks& books, Version& base) {
+os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept {
   // The base's frames are held by a loan while the clone's lock is taken: never two arenas' locks at once.
-  const std::string what = "rollback of an arena of " + in_bytes(books.bytes(books.pages)) + " to the base of a clone";
   RunList content;
-  Loan* loan = nullptr;
+  os::Result<Loan*> loan;
   const os::AsyncSignalsBlocked blocked;
   os::Error error;
   {
     const Operation operation(base.books);
-    loan = lend_version(base, base.books.pages, what.c_str());
+    loan = lend_version(base, base.books.pages);
+    if (!loan) return {0, loan.error};
     error = content.copy(base.runs);
   }
   std::uint64_t pages = 0;
@@ -173,8 +169,8 @@ void roll_back_to_base(ArenaBooks& books, Version& base) {
       }
     }
   }
-  give_back_loan(books.family, loan);
-  throw_if(error, [&] { return what_rollback(books, pages); });
+  give_back_loan(books.family, loan.value);
+  return {pages, error};
 }
 
 os::Error list_changed(Version& version, BookVector<Pages>& changed) {

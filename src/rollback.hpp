@@ -6,11 +6,12 @@
 
 namespace cow {
 
-/// To a version of the arena itself. Throws before any content has changed.
-void roll_back(ArenaBooks& books, Version& version);
+/// To a version of the arena itself. Gives the pages concerned, also where it fails, which is before any content has
+/// changed. Allocates nothing: the heap in the arena may be what serves operator new, and is locked meanwhile.
+os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept;
 
-/// To the version that the arena is a clone of.
-void roll_back_to_base(ArenaBooks& books, Version& base);
+/// The same to the version that the arena is a clone of.
+os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept;
 
 /// Runs of the pages that may differ from a version of the arena itself.
 os::Error list_changed(Version& version, BookVector<Pages>& changed);

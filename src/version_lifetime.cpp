@@ -133,25 +133,25 @@ std::uint64_t fair_share_of_mappings() noexcept {
   return std::max(fewest_runs, MappingBudget::left() / share_of_budget);
 }
 
-Loan* lend_version(Version& version, std::uint64_t most, const char* operation) {
+os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
   ArenaBooks& books = version.books;
   LogEnd end;
   {
     FaultLockHeld held(*books.fault_lock);
     end = log_end(books);
   }
-  throw_if(sweep_logs(version, end), operation);  // most of it, without keeping writers waiting
+  // Most of it, without keeping writers waiting.
+  if (const os::Error error = sweep_logs(version, end)) return {nullptr, error};
   os::Result<Lent> lent;
   {
     FaultLockHeld held(*books.fault_lock);
     lent = lend_locked(version);
   }
-  throw_if(lent.error, operation);
+  if (!lent) return {nullptr, lent.error};
   if (lent.value.listed_now) release_flattened(version);  // nobody shows the copies of earlier loans
   const os::Error error = flatten(version, most);
-  if (error) give_back_loan(books.family, lent.value.loan);
-  throw_if(error, operation);
-  return lent.value.loan;
+  if (error) return give_back_loan(books.family, lent.value.loan), os::Result<Loan*>{nullptr, error};
+  return {lent.value.loan, {}};
 }
 
 void give_back_loan(Family& family, Loan* loan) noexcept {

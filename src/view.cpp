@@ -138,12 +138,10 @@ MappedView* map_view(Version& version) {
   os::Error error;
   {
     const Operation operation(books);
-    try {
-      view.value->loan = lend_version(version, books.pages * 2, what.c_str());
-    } catch (...) {
-      book_delete(view.value);
-      throw;
-    }
+    const os::Result<Loan*> loan = lend_version(version, books.pages * 2);
+    if (!loan) book_delete(view.value);
+    throw_if(loan.error, what);
+    view.value->loan = loan.value;
     version.handles.fetch_add(1, std::memory_order_relaxed);
     view.value->version = &version;
     error = map_range(*view.value, version);

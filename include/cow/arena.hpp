@@ -35,7 +35,8 @@ struct ArenaOptions {
   /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is
   /// there already: until the next snapshot() makes the reserve whole again. Neighbours copied along count; the
   /// arena's capacity is always enough. Shared by all clones. Not covered: the memory of pages never written before,
-  /// writes to pages that a view, a clone or a fork() child shows, and the kernel's own memory for mappings.
+  /// writes to pages that a view, a clone or a fork() child shows, and the kernel's own memory for mappings. More than
+  /// the machine's memory is refused with std::invalid_argument.
   std::size_t reserve_history_bytes = 0;
 };
 

@@ -97,7 +97,7 @@ struct ArenaStats {
   std::uint64_t pages_copied_along = 0;  ///< of those, neighbours of what was written; see cow/copied_along.hpp
 
   /// Time in the handler, from its entry to the page being writable; waiting for other threads is in it, the kernel's
-  /// delivery of the signal and its return are not (some 1.2 us more a fault on x86-64).
+  /// delivery of the signal and its return are not (1 to 4 us more a fault on x86-64; most on virtual machines).
   DurationHistogram handler_time;
 
   // Levels, of this arena.

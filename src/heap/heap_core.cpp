@@ -42,7 +42,9 @@ HeapCore& HeapCore::of(const ArenaRef& arena) {
 
 HeapCore& HeapCore::at(const void* arena_begin) {
   RegistryEntry* const entry = find_in_registry(arena_begin);
-  if (entry == nullptr) throw std::logic_error("cow::Allocator: no cow::Heap was attached to this arena");
+  if (entry == nullptr)
+    throw std::logic_error(
+        "cow::Allocator: no cow::Heap was attached to this arena, or it is a view, which is read-only");
   return static_cast<HeapCore&>(*entry);
 }
 
@@ -63,7 +65,8 @@ void HeapCore::attach(const Arena& arena) {
     throw std::invalid_argument("cow::Heap: the arena holds a heap of another version or size");
   }
   if (!reads_as_zero(context_.books.base, unit_bytes) || !(made_before_ || was_never_written(arena))) {
-    throw std::invalid_argument("cow::Heap: the arena was written to and holds no heap");
+    throw std::invalid_argument(
+        "cow::Heap: the arena was written to and holds no heap; make the Heap before writing to the arena");
   }
   made_before_ = true;  // should a rollback take the heap away, the arena's past is not another's
   runs_.format();

@@ -137,15 +137,6 @@ COW_CHILD_BODY(write_to_a_page_that_others_protect_after_half_a_snapshot) {
   return went_on;
 }
 
-// What a store meets where the kernel has no memory for a page: here because the file ends before it.
-COW_CHILD_BODY(write_to_a_page_that_gets_no_memory) {
-  Arena arena = victim(argument);
-  const ArenaBooks& books = *fault_registry::find(arena.data())->books;
-  if (::ftruncate(books.family.file.fd(books.frame_of({3})), 0) != 0) return 1;
-  write_to(page_at(arena, 3));
-  return went_on;
-}
-
 COW_CHILD_BODY(read_from_a_page_that_others_hide) {
   Arena arena = victim(argument);
   ::mprotect(page_at(arena, 3), page_size(), PROT_NONE);
@@ -234,14 +225,6 @@ TEST(BadAccess, to_a_page_that_others_protect_after_half_a_snapshot_is_no_loop) 
             std::string::npos)
       << text;
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
-}
-
-// SIGBUS is ours with userfaultfd only.
-TEST(BadAccess, to_a_page_that_gets_no_memory_blames_nobody_else) {
-  if (!is_available(Barrier::userfaultfd)) GTEST_SKIP() << "userfaultfd is not available here";
-  const ChildResult result = run_child("write_to_a_page_that_gets_no_memory", "userfaultfd");
-  EXPECT_TRUE(result.died_by(SIGBUS)) << result.how();
-  EXPECT_NE(result.error_text.find("page 3: no memory for the page;"), std::string::npos) << result.error_text;
 }
 
 // The program's own handler comes back without having mended anything: the store is repeated as ever, until the handler

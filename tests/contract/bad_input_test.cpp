@@ -47,6 +47,14 @@ TEST_P(BadInput, capacity_zero_is_refused) {
   EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { const Arena arena(options(0)); }));
 }
 
+TEST_P(BadInput, a_reserve_of_more_than_the_machines_memory_is_refused_at_once) {
+  ArenaOptions greedy = options(page_size());
+  greedy.reserve_history_bytes = std::size_t{1} << 50;
+  const auto refused = throws_exactly<std::invalid_argument>([&] { const Arena arena(greedy); });
+  EXPECT_TRUE(refused);
+  EXPECT_TRUE(says(refused, "(1024.0 TiB) for history is more than the machine's memory"));
+}
+
 TEST_P(BadInput, capacity_that_overflows_when_rounded_is_refused) {
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { const Arena arena(options(most)); }));

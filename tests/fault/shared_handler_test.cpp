@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <typeinfo>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -133,8 +134,35 @@ COW_CHILD_BODY(try_handle_knows_what_is_not_ours) {
   info.si_signo = SIGUSR1;
   info.si_addr = arena.data();
   CHECK_IN_CHILD(!try_handle(SIGUSR1, &info, &context));
+  info.si_signo = SIGBUS;
+  for (const int code : {BUS_ADRALN, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO}) {
+    info.si_code = code;
+    CHECK_IN_CHILD(!try_handle(SIGBUS, &info, &context));
+  }
   CHECK_IN_CHILD(arena_works(arena));
   return 0;
+}
+
+/// A signal for a page that the library left writable, and something else has not.
+int deny(int signo, int code) {
+  Arena arena = small_arena();
+  *arena.data() = std::byte{1};
+  ::mprotect(arena.data(), page_size(), PROT_READ);
+  siginfo_t info = {};
+  info.si_signo = signo;
+  info.si_code = code;
+  info.si_addr = arena.data();
+  return try_handle(signo, &info, nullptr) ? 1 : 0;
+}
+COW_CHILD_BODY(deny_by_sigsegv) { return deny(SIGSEGV, SEGV_ACCERR); }
+COW_CHILD_BODY(deny_by_sigbus) { return deny(SIGBUS, BUS_ADRERR); }
+
+TEST(DeniedPage, is_told_by_its_signal) {
+  const ChildResult protection = run_child("deny_by_sigsegv"), memory = run_child("deny_by_sigbus");
+  EXPECT_TRUE(protection.exited_with(0)) << protection.how();
+  EXPECT_NE(protection.error_text.find("protected by something outside"), std::string::npos) << protection.how();
+  EXPECT_TRUE(memory.exited_with(0)) << memory.how();
+  EXPECT_NE(memory.error_text.find("page 0: no memory for the page;"), std::string::npos) << memory.how();
 }
 
 class SharedHandler : public testing::TestWithParam<const char*> {};
