@@ -7,6 +7,8 @@
 
 #include "heap_support.hpp"
 
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // gcc 12 takes the replacements below for strangers
+
 namespace {
 thread_local std::size_t allocations = 0;
 }
