@@ -152,8 +152,7 @@ void Arena::rollback(const Snapshot& snapshot) {
     pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
   }
   throw_if(pages.error, [&] {
-    return "rollback of " + std::to_string(pages.value) + (pages.value == 1 ? " page" : " pages") +
-           " in an arena of " + in_bytes(books.bytes(books.pages));
+    return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
   });
 }
 

@@ -1,6 +1,6 @@
 // Layer 3: the books of one arena: what each page shows, what can be written, the chain of snapshots, and what it
-// shares with its clones. Outlives the arena for as long as a snapshot of it lives. No rule and no system call on pages
-// here.
+// shares with its clones. Outlives the arena for as long as a snapshot of it lives. No rule and no system call
+// on pages here.
 #pragma once
 
 #include <atomic>

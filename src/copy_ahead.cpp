@@ -58,8 +58,9 @@ CopyAhead::CopyAhead(ArenaBooks& books, bool quiet) noexcept : books_(books) {
 void CopyAhead::leave_those_that_stopped_changing() noexcept {
   for (const RecurringPage& known : books_.watched) {
     if (!books_.writable.contains(known.page)) continue;
-    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) == known.fingerprint)
+    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) == known.fingerprint) {
       books_.recurring.erase({known.page, 1});
+    }
   }
 }
 

@@ -47,8 +47,8 @@ void stay_loaded() noexcept {
   if (stays) return;
   Dl_info where {};
   if (::dladdr(reinterpret_cast<const void*>(&handle_signal), &where) != 0 && where.dli_fname != nullptr) {
-    (void)::dlopen(where.dli_fname,
-                   RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);  // null for the program itself, which stays anyway
+    // Null for the program itself, which stays anyway.
+    (void)::dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
   }
   stays = true;
 }

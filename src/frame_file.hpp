@@ -20,8 +20,8 @@ struct Plane : boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boo
   std::uint32_t index = 0;
   Frame base;
   PageSet used;                          // frames that hold content of some page, by page
-  std::uint32_t* loose_counts =
-      nullptr;  // by page: how many clones' borrowed pages show the frame, where nothing else does
+  /// By page: how many clones' borrowed pages show the frame, where nothing else does.
+  std::uint32_t* loose_counts = nullptr;
   std::uint64_t loose = 0;               // frames whose loose count is not zero
   bool owned = false;                    // by an arena or its versions; else it stays for its loose frames only
   std::size_t memory_bytes = 0;

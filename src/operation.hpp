@@ -1,13 +1,13 @@
 // Layer 7: what every public operation begins with, and how errors become exceptions.
 #pragma once
 
-#include <cstdio>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <type_traits>
 
+#include "amounts.hpp"
 #include "arena_books.hpp"
 #include "cow/arena.hpp"
 #include "cow/snapshot.hpp"
@@ -66,13 +66,8 @@ void throw_if(os::Error error, const What& what) {
 
 /// "1 byte", "65536 bytes", "3221225472 bytes (3.0 GiB)".
 inline std::string in_bytes(std::size_t bytes) {
-  const std::string exact = std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
-  if (bytes >> 30 == 0) return exact;
-  const bool large = bytes >> 40 != 0;
-  char rounded[32];
-  (void)std::snprintf(rounded, sizeof rounded, large ? " (%.1f TiB)" : " (%.1f GiB)",
-                      static_cast<double>(bytes) / (large ? 0x1p40 : 0x1p30));
-  return exact + rounded;
+  const std::string exact = counted(bytes, "byte");
+  return bytes >> 30 == 0 ? exact : exact + " (" + readable_bytes(bytes) + ")";
 }
 
 /// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it.

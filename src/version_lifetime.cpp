@@ -14,8 +14,8 @@ namespace cow {
 namespace {
 
 constexpr std::uint64_t fewest_runs = 16;      // however many clones and views there are
-constexpr std::uint64_t share_of_budget =
-    32;  // one clone or view takes at most this part of the mappings that are left
+/// One clone or view takes at most this part of the mappings that are left.
+constexpr std::uint64_t share_of_budget = 32;
 constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
 
 /// `quiet`: no other thread can be writing the pages that stayed writable.

@@ -61,9 +61,8 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
   if (const os::Error error = os::protect(view.base, view.bytes, os::Access::read_write)) return error;
   for (const Run& run : plan.mapped) {
     std::byte* const at = view.base + run.first.value * page;
-    if (const os::Error error =
-            os::map_file_privately(at, run.count * page, file.fd(run.frame), file.offset(run.frame)))
-      return error;
+    const int fd = file.fd(run.frame);
+    if (const os::Error error = os::map_file_privately(at, run.count * page, fd, file.offset(run.frame))) return error;
   }
   for (const Run& run : plan.copied) {
     std::byte* const at = view.base + run.first.value * page;

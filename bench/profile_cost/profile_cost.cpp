@@ -13,8 +13,8 @@
 namespace {
 
 constexpr std::size_t faults_in_round = 4'000;
-constexpr std::size_t sets =
-    4;  // of pages, in turn: what is written in each interval would be copied ahead, without faults
+// Of pages, in turn: what is written in each interval would be copied ahead, without faults.
+constexpr std::size_t sets = 4;
 constexpr std::size_t stride = 2 * sets;
 constexpr std::size_t callers = 20;  // functions between main() and the write, as in a program of some size
 

@@ -11,8 +11,8 @@ class Arena;
 /// where the program then wrote them the copy saved a fault, and where it did not the copy was for nothing.
 struct CopiesSinceSnapshot {
   std::uint64_t pages = 0;
-  std::uint64_t unchanged =
-      0;  ///< of those, pages that still are what the snapshot shows: copied for nothing, until now
+  /// Of those, pages that still are what the snapshot shows: copied for nothing, until now.
+  std::uint64_t unchanged = 0;
 };
 
 /// Compares each copied page with its before-image: about a microsecond a page. All zero without a snapshot. Beside

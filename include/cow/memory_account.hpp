@@ -12,14 +12,14 @@ class Arena;
 /// writes, total() == kernel_bytes. The books' own memory is not in it: that is ArenaStats::bookkeeping_bytes.
 struct MemoryAccount {
   std::uint64_t live_bytes = 0;  ///< pages written by this arena, as it shows them
-  std::uint64_t relatives_bytes =
-      0;  ///< pages written by the other living arenas of the file: clones, and what it was cloned from
+  /// Pages written by the other living arenas of the file: clones, and what it was cloned from.
+  std::uint64_t relatives_bytes = 0;
   std::uint64_t left_behind_bytes = 0;   ///< frames that writers left where they were, for snapshots, views or clones
   std::uint64_t history_bytes = 0;       ///< before-images in history
   std::uint64_t history_free_bytes = 0;  ///< history frames kept with their memory for the next before-images
   std::uint64_t read_only_bytes = 0;     ///< never-written pages that were read: the kernel gave them memory for that
-  std::uint64_t untouched_bytes =
-      0;                           ///< to be taken off: pages made writable along with a neighbour, and not touched yet
+  /// To be taken off: pages made writable along with a neighbour, and not touched yet.
+  std::uint64_t untouched_bytes = 0;
   std::uint64_t kernel_bytes = 0;  ///< memory and swap behind the file, as fstat() tells it
 
   std::uint64_t total() const noexcept {

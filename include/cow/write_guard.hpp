@@ -4,22 +4,18 @@
 // stops short, where it meets the first protected page. Seen on Linux 6.18:
 // - read from a pipe or a stream socket: EFAULT, and what was to be read is still there.
 // - recv on a datagram socket: EFAULT, and the datagram is lost.
-// - any call whose buffer begins on a writable page and goes on over a protected one: a short count, as it may always
-// give.
+// - any call whose buffer begins on a writable page and goes on over a protected one: a short count, as ever.
 // - getrandom, fstat: EFAULT, and nothing is lost.
 // - futex operations that write (FUTEX_LOCK_PI, FUTEX_WAKE_OP): EFAULT; those that only wait and wake read, and work.
 // - what the kernel writes on its own, with nobody to tell: lost. A robust mutex whose owner died on a protected page
-// stays
-//   locked for ever. Keep those outside of arenas.
+//   stays locked for ever. Keep those outside of arenas.
 //
 // Which tool:
 // - Nobody takes snapshots meanwhile: writable(), or Arena::prepare_write().
 // - Snapshots, clones or fork() in other threads at any time: each protects the pages again, also between writable()
-// and the
-//   call. retry_on_efault() notices and tries again.
+//   and the call. retry_on_efault() notices and tries again.
 // - Calls that lose what they were about to deliver: a buffer outside of the arena and a copy; or for datagrams,
-// MSG_PEEK
-//   under retry_on_efault(), then taking the datagram out with an empty buffer.
+//   MSG_PEEK under retry_on_efault(), then taking the datagram out with an empty buffer.
 #pragma once
 
 #include <cerrno>

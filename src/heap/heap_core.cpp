@@ -42,9 +42,9 @@ HeapCore& HeapCore::of(const ArenaRef& arena) {
 
 HeapCore& HeapCore::at(const void* arena_begin) {
   RegistryEntry* const entry = find_in_registry(arena_begin);
-  if (entry == nullptr)
-    throw std::logic_error(
-        "cow::Allocator: no cow::Heap was attached to this arena, or it is a view, which is read-only");
+  if (entry == nullptr) {
+    throw std::logic_error("cow::Allocator: no cow::Heap was attached to this arena, or it is a read-only view");
+  }
   return static_cast<HeapCore&>(*entry);
 }
 

@@ -144,6 +144,14 @@ COW_CHILD_BODY(read_from_a_page_that_others_hide) {
   return went_on;
 }
 
+COW_CHILD_BODY(read_from_a_view_that_others_hide) {
+  Arena arena = victim(argument);
+  const View view = arena.snapshot().view();
+  ::mprotect(const_cast<std::byte*>(view.data()) + 5 * page_size(), page_size(), PROT_NONE);
+  read_from(view.data() + 5 * page_size());
+  return went_on;
+}
+
 // Whatever the page needs by the books: they say one thing, the kernel another.
 COW_CHILD_BODY(write_to_a_page_that_others_unmapped) {
   Arena arena = victim(argument);
@@ -201,6 +209,7 @@ constexpr Case cases[] = {
     {"write_where_others_are_by_now", ""},
     {"write_to_a_page_that_others_protect", "cow: write at "},
     {"read_from_a_page_that_others_hide", "cow: read at "},
+    {"read_from_a_view_that_others_hide", " in a view of arena \"victim\", page 5: the page is not readable"},
     {"write_to_a_page_that_others_unmapped", " in arena \"victim\", page 3: "},
     {"write_beside_an_arena_at_a_fixed_address", ""},
 };

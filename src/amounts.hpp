@@ -1,4 +1,4 @@
-// Side room: amounts as people read them.
+// Layer 0: amounts as people read them. Outside the signal handler only.
 #pragma once
 
 #include <cstdint>

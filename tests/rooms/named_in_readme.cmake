@@ -1,0 +1,12 @@
+# Checks that src/README.md names each file under src/ and src/diagnostics, so that its tables show the whole house.
+# SOURCE_DIR: the project; README: the page. heap/ has a page of its own.
+file(GLOB files RELATIVE ${SOURCE_DIR} ${SOURCE_DIR}/src/*.hpp ${SOURCE_DIR}/src/*.cpp
+  ${SOURCE_DIR}/src/diagnostics/*.hpp ${SOURCE_DIR}/src/diagnostics/*.cpp)
+file(READ ${README} page)
+foreach(file IN LISTS files)
+  cmake_path(GET file STEM room)
+  string(FIND "${page}" "`${room}`" at)
+  if(at EQUAL -1)
+    message(SEND_ERROR "${file} is in no table of ${README}")
+  endif()
+endforeach()
