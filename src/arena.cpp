@@ -9,6 +9,7 @@
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
 #include "fork_children.hpp"
+#include "known_writes.hpp"
 #include "operation.hpp"
 #include "rollback.hpp"
 #include "versions.hpp"
@@ -52,6 +53,20 @@ void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   if (n == 0) return;
   const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
   in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+}
+
+void write_batch(ArenaBooks& books, std::span<const Write> batch) {
+  std::size_t bytes = 0;
+  for (const Write& write : batch) {
+    check_range(books, write.to, write.bytes, "write");
+    bytes += write.bytes;
+  }
+  os::Error error;
+  {
+    FaultLockGuard guard(*books.fault_lock);
+    error = write_known(books, batch);
+  }
+  throw_if(error, [&] { return "write of " + in_bytes(bytes) + " in " + counted(batch.size(), "part"); });
 }
 
 void discard_range(ArenaBooks& books, void* p, std::size_t n) {
@@ -156,6 +171,11 @@ void Arena::rollback(const Snapshot& snapshot) {
   });
 }
 
+void Arena::write(void* to, const void* from, std::size_t n) {
+  const Write one{to, from, n};
+  write_batch(usable(books_, "write"), {&one, 1});
+}
+void Arena::write(std::span<const Write> batch) { write_batch(usable(books_, "write"), batch); }
 void Arena::prepare_write(void* p, std::size_t n) { prepare_range(usable(books_, "prepare_write"), p, n); }
 void Arena::discard(void* p, std::size_t n) { discard_range(usable(books_, "discard"), p, n); }
 
@@ -187,6 +207,15 @@ std::size_t ArenaRef::capacity() const noexcept { return books_ == nullptr ? 0 :
 
 bool ArenaRef::contains(const void* p) const noexcept {
   return books_ != nullptr && p >= data() && p < data() + capacity();
+}
+
+void ArenaRef::write(void* to, const void* from, std::size_t n) const {
+  const Write one{to, from, n};
+  write_batch(usable(books_, "write", no_arena_ref), {&one, 1});
+}
+
+void ArenaRef::write(std::span<const Write> batch) const {
+  write_batch(usable(books_, "write", no_arena_ref), batch);
 }
 
 void ArenaRef::prepare_write(void* p, std::size_t n) const {

@@ -18,6 +18,7 @@
 #include "fault_lock.hpp"
 #include "frame_file.hpp"
 #include "lending.hpp"
+#include "live_readers.hpp"
 #include "page_set.hpp"
 #include "page_table.hpp"
 #include "run_list.hpp"
@@ -117,6 +118,9 @@ class ArenaBooks {
   }
   std::size_t bytes(std::uint64_t count) const noexcept { return count << page_shift; }
 
+  /// Whether there is an arena at `base`: not before it is opened, and not when only snapshots are left of it.
+  bool mapped() const noexcept { return base != nullptr && !live_readers.is_closed(); }
+
   void use_barrier(const WriteBarrier& chosen, bool splits) noexcept {
     barrier = &chosen, writable_pages_split = splits;
   }
@@ -136,7 +140,7 @@ class ArenaBooks {
   BookBuffer memory_;                 // holds this object too
   const std::uint64_t pages;
   int page_shift = 12;
-  std::byte* base = nullptr;          // null when the arena is gone
+  std::byte* base = nullptr;          // where the arena is, or was
   std::byte* reservation = nullptr;   // with a guard page on each side, where the address was ours to choose
   std::size_t reserved_bytes = 0;
   std::uint64_t generation = 0;       // the process that made it
@@ -156,6 +160,7 @@ class ArenaBooks {
   PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
   PageSet opened;     // pages that a barrier has made its own; what that means is the barrier's business
   int barrier_fd = -1;
+  std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   Epoch epoch = first_epoch;
   bool written = false;               // anything, since the newest version was taken
@@ -175,6 +180,10 @@ class ArenaBooks {
   std::uint64_t faults_already_done = 0;
   std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
   DurationHistogram handler_time;
+
+  // -- No lock covers this; closed when the arena goes --------------------------------------------------------------
+
+  LiveReaders live_readers;
 
   // -- The file's lock covers these -------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@
 #include "fault_install.hpp"
 #include "fault_registry.hpp"
 #include "fork_cut.hpp"
+#include "known_writes.hpp"
 #include "mutants.hpp"
 #include "operation.hpp"
 #include "versions.hpp"
@@ -136,11 +137,12 @@ void withdraw(ArenaBooks& books) noexcept {
 
 /// The books let go of the address range, which stays reserved.
 void close_arena(ArenaBooks& books) noexcept {
-  if (books.base == nullptr) return;
+  if (!books.mapped()) return;
+  books.live_readers.close();
   books.barrier->detach(books);
+  unmap_home_alias(books);
   books.count_mappings(0 - books.mappings);
   MappingBudget::used.fetch_sub(guard_mappings, std::memory_order_relaxed);
-  books.base = nullptr;
 }
 
 /// What the versions still show stays; lists of runs that no loan has kept right are forgotten.
@@ -276,7 +278,7 @@ void destroy_arena(ArenaBooks* books) noexcept {
   withdraw(*books);
   {
     const Operation operation(*books);
-    const bool mapped = books->base != nullptr;
+    const bool mapped = books->mapped();
     close_arena(*books);
     if (mapped) os::unmap(books->reservation, books->reserved_bytes);
     leave_to_versions(*books);

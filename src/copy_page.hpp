@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "memory_sanitizer.hpp"
 
@@ -14,9 +15,16 @@ inline void copy_bytes(void* to, const void* from, std::size_t bytes) noexcept {
   memory_sanitizer::has_content(to, bytes);
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 #else
-  const volatile unsigned long* source = static_cast<const unsigned long*>(from);
-  volatile unsigned long* target = static_cast<unsigned long*>(to);
-  for (std::size_t i = 0; i < bytes / sizeof(unsigned long); ++i) target[i] = source[i];
+  const auto aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % sizeof(unsigned long) == 0; };
+  std::size_t done = 0;
+  if (aligned(to) && aligned(from)) {
+    const volatile unsigned long* source = static_cast<const unsigned long*>(from);
+    volatile unsigned long* target = static_cast<unsigned long*>(to);
+    for (; bytes - done >= sizeof(unsigned long); done += sizeof(unsigned long)) *target++ = *source++;
+  }
+  const volatile unsigned char* source = static_cast<const unsigned char*>(from);
+  volatile unsigned char* target = static_cast<unsigned char*>(to);
+  for (; done < bytes; ++done) target[done] = source[done];
 #endif
 }
 

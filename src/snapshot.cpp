@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "arena_lifetime.hpp"
+#include "copy_page.hpp"
 #include "cow/arena.hpp"
 #include "mapped_view.hpp"
 #include "operation.hpp"
@@ -17,8 +18,7 @@ namespace {
 
 constexpr std::size_t bounce_bytes = 4096;  // the smallest page there is
 
-/// Where a version's content of a page is. A live frame holds it only for as long as the page's entry stays what it
-/// was.
+/// Where a version's content of a page is. A live page holds it only for as long as its entry stays what it was.
 struct Source {
   Frame frame;
   bool live = false;
@@ -50,19 +50,35 @@ os::Result<Source> find_source(Version& version, Page p) noexcept {
   return find_logged(version, p);
 }
 
+/// Part of a page that the arena itself shows, where there still is one. Not of a discarded page: reading that would
+/// take memory for it.
+bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
+  const LiveReader reader(books.live_readers);
+  if (!reader || books.blank.contains(p)) return false;
+  copy_bytes(out.data(), books.address_of(p) + offset, out.size());
+  return true;
+}
+
+/// Part of a frame, without the kernel where the process has it mapped.
+os::Error copy_part(ArenaBooks& books, const Source& source, Page p, std::size_t offset,
+                    std::span<std::byte> out) noexcept {
+  FrameFile& file = books.family.file;
+  if (source.frame == zero_frame) return std::memset(out.data(), 0, out.size()), os::Error{};
+  if (History::owns(source.frame)) {
+    return copy_bytes(out.data(), file.history().address(source.frame) + offset, out.size()), os::Error{};
+  }
+  if (source.live && copy_live(books, p, offset, out)) return {};
+  return os::read_at(file.fd(source.frame), out.data(), out.size(), file.offset(source.frame) + offset);
+}
+
 /// Part of a page into a buffer of ours. Whoever writes the page meanwhile logs it before the entry changes (release),
 /// and changes the entry before the content: an entry that is still the same vouches for what was read.
 os::Error read_part(Version& version, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
-  const ArenaBooks& books = version.books;
-  const FrameFile& file = books.family.file;
   for (;;) {
     const os::Result<Source> source = find_source(version, p);
     if (!source) return source.error;
-    const Frame frame = source.value.frame;
-    if (frame == zero_frame) return std::memset(out.data(), 0, out.size()), os::Error{};
-    const std::uint64_t from = file.offset(frame) + offset;
-    if (const os::Error error = os::read_at(file.fd(frame), out.data(), out.size(), from)) return error;
-    if (!source.value.live || books.table.still(p, source.value.entry)) return {};
+    if (const os::Error error = copy_part(version.books, source.value, p, offset, out)) return error;
+    if (!source.value.live || version.books.table.still(p, source.value.entry)) return {};
   }
 }
 
@@ -83,6 +99,14 @@ Snapshot::~Snapshot() { release_version(version_); }
 
 std::size_t Snapshot::capacity() const noexcept {
   return version_ == nullptr ? 0 : version_->books.bytes(version_->books.pages);
+}
+
+std::size_t Snapshot::offset_of(const void* at) const {
+  const ArenaBooks& books = usable(version_, "read").books;
+  const auto address = reinterpret_cast<std::uintptr_t>(at), base = reinterpret_cast<std::uintptr_t>(books.base);
+  if (address - base < capacity()) return address - base;  // below the base it wraps round
+  throw std::invalid_argument(std::string("cow: reading a snapshot at an address outside its arena \"") + books.name +
+                              "\" of " + in_bytes(capacity()));
 }
 
 Arena Snapshot::clone() const { return Access::arena(create_clone(usable(version_, "clone"))); }

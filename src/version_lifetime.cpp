@@ -69,7 +69,7 @@ struct Lent {
 os::Result<Lent> lend_locked(Version& version) noexcept {
   ArenaBooks& books = version.books;
   Family& family = books.family;
-  const bool living = books.base != nullptr;
+  const bool living = books.mapped();
   Lent lent;
   os::Error error;
   {
@@ -122,7 +122,7 @@ void release_version(Version* version) noexcept {
     const Operation operation(books);
     if (version->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
     drop_version(*version);
-    last = books.base == nullptr && books.versions.empty();
+    last = !books.mapped() && books.versions.empty();
     file = &books.family.file;
     if (!last) file->trim();
   }

@@ -117,7 +117,7 @@ void drop_version(Version& version) noexcept {
   release_flattened(version);
   version.~Version();
   books.version_memory.give_back(&version);
-  if (books.base == nullptr) release_unshown_frames(books);
+  if (!books.mapped()) release_unshown_frames(books);
 }
 
 void release_unshown_frames(ArenaBooks& books) noexcept {

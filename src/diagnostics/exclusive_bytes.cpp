@@ -24,7 +24,7 @@ class WhatWouldGo {
     version_.log.for_each_between({}, newest_ ? end.mark : version_.log.mark(),
                                   [&](const LogEntry& entry) { add_logged(entry); });
     for (const Run& run : version_.flattened) add_owned(run);
-    if (books_.base == nullptr) add_of_gone_arena();
+    if (!books_.mapped()) add_of_gone_arena();
     return frames_;
   }
 

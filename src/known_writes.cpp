@@ -1,0 +1,97 @@
+// Layer 5: known writes. See known_writes.hpp.
+#include "known_writes.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "copy_on_write.hpp"
+#include "memory_sanitizer.hpp"
+
+namespace cow {
+namespace {
+
+void map_home_alias(ArenaBooks& books) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  const std::size_t bytes = books.bytes(books.pages);
+  const os::Result<void*> range = os::reserve_addresses(nullptr, bytes);
+  if (!range) return;
+  if (os::map_file(range.value, bytes, os::Access::read_write, file.fd(home), file.offset(home))) {
+    return os::unmap(range.value, bytes);
+  }
+  os::hide_from_core_dumps(range.value, bytes);  // the arena itself is in them
+  os::hide_from_children(range.value, bytes);    // shared and writable: a child must not be able to reach it
+  books.home_alias = static_cast<std::byte*>(range.value);
+  MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Calls f(page, offset in it, from, bytes) for the parts of a write by page, until one fails.
+template <class F>
+os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
+  const std::byte* from = static_cast<const std::byte*>(write.from);
+  std::size_t at = static_cast<std::size_t>(static_cast<const std::byte*>(write.to) - books.base);
+  for (const std::size_t end = at + write.bytes; at < end;) {
+    const std::size_t offset = at % books.bytes(1);
+    const std::size_t bytes = std::min(books.bytes(1) - offset, end - at);
+    if (const os::Error error = f(Page{at >> books.page_shift}, offset, from, bytes)) return error;
+    at += bytes;
+    from += bytes;
+  }
+  return {};
+}
+
+/// A store to a frame without memory gets it from the kernel, or a signal. Asked for like this it is an error.
+os::Error give_memory(const FrameFile& file, Frame frame) noexcept {
+  static constexpr std::byte zero{};
+  return os::write_at(file.fd(frame), &zero, 1, file.offset(frame));
+}
+
+os::Error make_ready(ArenaBooks& books, Page p) noexcept {
+  if (claim_of(books, p) == Claim::first_touch) {
+    if (const os::Error error = give_memory(books.family.file, books.frame_of(p))) return error;
+  }
+  return make_private(books, p);
+}
+
+/// By the alias, or through the file for a frame that is not at home: never at the page itself, which may be protected.
+os::Error store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame frame = books.frame_of(p);
+  memory_sanitizer::has_content(books.address_of(p) + offset, bytes);
+  if (books.home_alias == nullptr || frame != books.home->frame_of(p)) {
+    return os::write_at(file.fd(frame), from, bytes, file.offset(frame) + offset);
+  }
+  std::memcpy(books.home_alias + books.bytes(p.value) + offset, from, bytes);
+  return {};
+}
+
+}  // namespace
+
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept {
+  if (books.home_alias == nullptr) map_home_alias(books);  // without it everything goes through the file
+  for (const Write& write : batch) {
+    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+      return make_ready(books, p);
+    });
+    if (error) return error;
+  }
+  books.written = true;
+  os::Error error;  // none is known: all frames have their memory
+  for (const Write& write : batch) {
+    const os::Error failed =
+        for_each_part(books, write, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
+          return store(books, p, offset, from, bytes);
+        });
+    if (failed) error = failed;
+  }
+  return error;
+}
+
+void unmap_home_alias(ArenaBooks& books) noexcept {
+  if (books.home_alias == nullptr) return;
+  os::unmap(books.home_alias, books.bytes(books.pages));
+  MappingBudget::used.fetch_sub(1, std::memory_order_relaxed);
+  books.home_alias = nullptr;
+}
+
+}  // namespace cow

@@ -1,0 +1,20 @@
+// Layer 5: writes that the program hands over instead of making them. What it would take to let them through the barrier
+// is saved: they go to the frames by a second mapping of the arena's home, the home alias, and the pages stay protected
+// for everybody else. Runs in operations only.
+#pragma once
+
+#include <span>
+
+#include "arena_books.hpp"
+#include "cow/arena.hpp"
+#include "os.hpp"
+
+namespace cow {
+
+/// All of the batch or, with an error, nothing. The ranges lie in the arena. The fault lock is held.
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept;
+
+/// When the arena goes.
+void unmap_home_alias(ArenaBooks& books) noexcept;
+
+}  // namespace cow
