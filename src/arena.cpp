@@ -61,6 +61,7 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
     check_range(books, write.to, write.bytes, "write");
     bytes += write.bytes;
   }
+  if (bytes == 0) return;
   os::Error error;
   {
     FaultLockGuard guard(*books.fault_lock);

@@ -70,11 +70,10 @@ class Version : public ListHook {
   RunList flattened;                      // frames of its own, for pages that were too scattered to map
 };
 
-/// A page copied ahead, and what it looked like then.
-struct RecurringPage {
+/// What a page copied ahead looked like some intervals ago.
+struct WatchedPage {
   Page page;
-  Frame copy;  // valid while the copying goes on
-  std::uint64_t fingerprint = 0;
+  std::uint64_t fingerprint;
 };
 
 /// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one page
@@ -166,10 +165,12 @@ class ArenaBooks {
   std::uint64_t writable_edges = 0;   // of the mappings, those that merge when everything is protected
   std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
   BlockPolicy blocks;
-  PageSet written_twice;              // pages written in two intervals running
+  PageSet written_twice;              // pages written in two intervals near each other
   PageSet recurring;                  // and in a third
   PageSet staying;  // of those, the ones that the newest version has copies of and that stayed writable
-  BookVector<RecurringPage> watched;  // what the staying pages looked like then
+  BookVector<Frame> copies;           // frames for the copies of the staying pages, while they are being made
+  BookVector<WatchedPage> watched;    // the pages that stayed writable when the watch began
+  unsigned intervals_watched = 0;
   FaultCounters faults, made_writable;
   std::uint64_t faults_already_done = 0;
   std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
@@ -199,8 +200,8 @@ class ArenaBooks {
 
 using detail::ArenaBooks;
 using detail::Edges;
-using detail::RecurringPage;
 using detail::Version;
+using detail::WatchedPage;
 
 /// Mappings of all arenas and views of the process, and how many they should keep to, so that the rest of the program
 /// can still map memory.

@@ -16,6 +16,10 @@ namespace {
 /// part of what the process has left.
 constexpr std::uint64_t share_of_mappings = 8;
 
+/// A page leaves when it looks as it did so many intervals ago: a copy costs a tenth of a fault, so that a page may miss
+/// some. An odd number, for those that alternate.
+constexpr unsigned intervals_of_a_watch = 5;
+
 /// A fingerprint of a page, to see later whether it has changed: a wrong "unchanged" costs one fault, never content.
 COW_READS_UNINITIALIZED std::uint64_t fingerprint(const std::byte* page, std::size_t bytes) noexcept {
   std::uint64_t lanes[4] = {1, 2, 3, 4};
@@ -46,22 +50,25 @@ bool staying_pages_unchanged(const ArenaBooks& books) noexcept {
   return unchanged == books.staying.count();
 }
 
-CopyAhead::CopyAhead(ArenaBooks& books, bool quiet) noexcept : books_(books) {
+CopyAhead::CopyAhead(ArenaBooks& books, bool quiet) noexcept
+    : books_(books), watch_begins_(++books.intervals_watched >= intervals_of_a_watch || books.watched.empty()) {
   if (quiet) {
-    leave_those_that_stopped_changing();
+    if (watch_begins_) leave_those_that_stopped_changing();
     choose();
   } else {
     books_.staying.clear();
+    books_.watched.clear();
   }
 }
 
 void CopyAhead::leave_those_that_stopped_changing() noexcept {
-  for (const RecurringPage& known : books_.watched) {
+  for (const WatchedPage& known : books_.watched) {
     if (!books_.writable.contains(known.page)) continue;
-    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) == known.fingerprint) {
-      books_.recurring.erase({known.page, 1});
-    }
+    if (fingerprint(books_.address_of(known.page), books_.bytes(1)) != known.fingerprint) continue;
+    books_.recurring.erase({known.page, 1});
+    books_.written_twice.erase({known.page, 1});
   }
+  books_.watched.clear();
 }
 
 void CopyAhead::choose() noexcept {
@@ -80,25 +87,24 @@ void CopyAhead::choose() noexcept {
 
 os::Error CopyAhead::make_room() noexcept {
   const std::uint64_t count = books_.staying.count();
-  books_.watched.clear();
   if (count == 0) return {};
   if (const os::Error error = UndoLog::make_room(books_.log_memory, count)) return error;
-  if (const os::Error error = books_.watched.make_room(count)) return error;
+  if (const os::Error error = books_.copies.make_room(count)) return error;
+  if (watch_begins_) {
+    if (const os::Error error = books_.watched.make_room(count)) return error;
+  }
   History& history = books_.family.file.history();
   FaultLockHeld held(books_.family.file.lock());
   if (const os::Error error = history.make_room(count)) return error;
-  for (Page p = books_.staying.next({0}); p != books_.staying.end(); p = books_.staying.next(p + 1)) {
-    books_.watched.append({p, history.take()});
-  }
-  holds_frames_ = true;
+  for (std::uint64_t i = 0; i < count; ++i) books_.copies.append(history.take());
   return {};
 }
 
 CopyAhead::~CopyAhead() {
-  if (!holds_frames_) return;
+  if (books_.copies.empty()) return;
   FaultLockHeld held(books_.family.file.lock());
-  for (const RecurringPage& page : books_.watched) books_.family.file.history().give_back(page.copy);
-  books_.watched.clear();
+  for (const Frame frame : books_.copies) books_.family.file.history().give_back(frame);
+  books_.copies.clear();
 }
 
 void CopyAhead::protected_others() noexcept {
@@ -118,16 +124,18 @@ void CopyAhead::protected_others() noexcept {
 
 void CopyAhead::copy() noexcept {
   const History& history = books_.family.file.history();
-  for (RecurringPage& page : books_.watched) {
-    const std::byte* const content = books_.address_of(page.page);
-    copy_bytes(history.address(page.copy), content, books_.bytes(1));
-    page.fingerprint = fingerprint(content, books_.bytes(1));
-    const PageTable::Entry entry = books_.table.get(page.page);
-    books_.newest->log.append(books_.log_memory, {page.page, page.copy, entry.birth, true});
-    books_.table.set(page.page, {books_.epoch, entry.plane});
+  const Frame* copy = books_.copies.begin();
+  for (Page p = books_.staying.next({0}); p != books_.staying.end(); p = books_.staying.next(p + 1), ++copy) {
+    const std::byte* const content = books_.address_of(p);
+    copy_bytes(history.address(*copy), content, books_.bytes(1));
+    if (watch_begins_) books_.watched.append({p, fingerprint(content, books_.bytes(1))});
+    const PageTable::Entry entry = books_.table.get(p);
+    books_.newest->log.append(books_.log_memory, {p, *copy, entry.birth, true});
+    books_.table.set(p, {books_.epoch, entry.plane});
     ++books_.made_writable.to_history;
   }
-  holds_frames_ = false;
+  books_.copies.clear();
+  if (watch_begins_) books_.intervals_watched = 0;
 }
 
 }  // namespace cow

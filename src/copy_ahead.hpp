@@ -43,7 +43,7 @@ class CopyAhead {
   void leave_those_that_stopped_changing() noexcept;
 
   ArenaBooks& books_;
-  bool holds_frames_ = false;
+  const bool watch_begins_;
 };
 
 }  // namespace cow

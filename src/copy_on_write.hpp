@@ -34,7 +34,8 @@ os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept;
 enum class Untouched { included, left };
 os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept;
 
-/// Makes page p the arena's own, for a write to its frame. It stays as protected as it is, unless it has to move.
+/// Makes page p the arena's own, for a write to its frame. It stays as protected as it is, unless it has to move: then
+/// it is writable.
 os::Error make_private(ArenaBooks& books, Page p) noexcept;
 
 /// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero.

@@ -46,45 +46,42 @@ os::Error give_memory(const FrameFile& file, Frame frame) noexcept {
   return os::write_at(file.fd(frame), &zero, 1, file.offset(frame));
 }
 
+bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
+  return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
+}
+
+/// Where the alias does not reach, the page has to be writable itself.
 os::Error make_ready(ArenaBooks& books, Page p) noexcept {
   if (claim_of(books, p) == Claim::first_touch) {
     if (const os::Error error = give_memory(books.family.file, books.frame_of(p))) return error;
   }
-  return make_private(books, p);
+  return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
 }
 
-/// By the alias, or through the file for a frame that is not at home: never at the page itself, which may be protected.
-os::Error store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
-  const FrameFile& file = books.family.file;
-  const Frame frame = books.frame_of(p);
-  memory_sanitizer::has_content(books.address_of(p) + offset, bytes);
-  if (books.home_alias == nullptr || frame != books.home->frame_of(p)) {
-    return os::write_at(file.fd(frame), from, bytes, file.offset(frame) + offset);
-  }
-  std::memcpy(books.home_alias + books.bytes(p.value) + offset, from, bytes);
-  return {};
+void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
+  std::byte* const page = books.address_of(p);
+  std::memcpy((reached_by_alias(books, p) ? books.home_alias + (page - books.base) : page) + offset, from, bytes);
+  memory_sanitizer::has_content(page + offset, bytes);
 }
 
 }  // namespace
 
 os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept {
-  if (books.home_alias == nullptr) map_home_alias(books);  // without it everything goes through the file
+  if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
       return make_ready(books, p);
     });
     if (error) return error;
   }
+  // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
   books.written = true;
-  os::Error error;  // none is known: all frames have their memory
   for (const Write& write : batch) {
-    const os::Error failed =
-        for_each_part(books, write, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
-          return store(books, p, offset, from, bytes);
-        });
-    if (failed) error = failed;
+    (void)for_each_part(books, write, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
+      return store(books, p, offset, from, bytes), os::Error{};
+    });
   }
-  return error;
+  return {};
 }
 
 void unmap_home_alias(ArenaBooks& books) noexcept {

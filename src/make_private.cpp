@@ -51,9 +51,10 @@ void touch_first(ArenaBooks& books, Pages run) noexcept {
   books.blank.erase(run);
 }
 
-/// Whether this write follows one in the interval before, and that one another.
+/// Whether this write follows one a few intervals before, and that one another.
 void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept {
-  if (birth + 1 != books.epoch) {
+  constexpr std::uint64_t few_intervals = 4;
+  if (birth + few_intervals < books.epoch) {
     books.written_twice.erase({p, 1});
   } else if (books.written_twice.contains(p)) {
     books.recurring.insert({p, 1});
