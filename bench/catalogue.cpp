@@ -10,6 +10,7 @@
 #include "competitors/fork_huge_pages.hpp"
 #include "competitors/fork_small_pages.hpp"
 #include "competitors/map_cow.hpp"
+#include "competitors/map_cow_calls.hpp"
 #include "competitors/map_deep_copy.hpp"
 #include "competitors/map_fork.hpp"
 #include "competitors/map_lmdb.hpp"
@@ -68,6 +69,7 @@ const std::vector<Entry>& entries() {
       cycle<RawUserfaultfd>(1),
       cycle<CowSnapshots<Barrier::mprotect>>(1),
       cycle<CowSnapshots<Barrier::automatic>>(1),
+      cycle<CowKnownWrites>(1),
       cycle<CowClones<Barrier::mprotect>>(1),
       cycle<CowClones<Barrier::automatic>>(1),
       cycle<CowViews<Barrier::mprotect>>(1),
@@ -85,6 +87,7 @@ const std::vector<Entry>& entries() {
 #ifdef COW_BENCH_WITH_HEAP
       map<MapCow<Barrier::mprotect>>(2),
       map<MapCow<Barrier::automatic>>(2),
+      map<MapCowCalls>(2),
 #endif
       {Experiment::books, name::cow, 2, make<BooksTrial<Barrier::mprotect>>},
       {Experiment::books, name::cow_auto, 2, make<BooksTrial<Barrier::automatic>>},

@@ -19,6 +19,7 @@ inline constexpr std::string_view textbook = "textbook remap";
 inline constexpr std::string_view userfaultfd = "raw userfaultfd";
 inline constexpr std::string_view cow = "cow, mprotect";
 inline constexpr std::string_view cow_auto = "cow, automatic";
+inline constexpr std::string_view known_writes = "cow, by write()";
 inline constexpr std::string_view clones = "cow clones, mprotect";
 inline constexpr std::string_view clones_auto = "cow clones, automatic";
 inline constexpr std::string_view views = "cow views, mprotect";
@@ -31,6 +32,7 @@ inline constexpr std::string_view map_copy = "std::map, deep copy";
 inline constexpr std::string_view lmdb = "LMDB";
 inline constexpr std::string_view map_cow = "cow heap, mprotect";
 inline constexpr std::string_view map_cow_auto = "cow heap, automatic";
+inline constexpr std::string_view map_calls = "cow heap, by calls";
 }  // namespace name
 
 /// Whether this build has it: LMDB is optional.

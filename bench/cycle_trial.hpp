@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "competitors/competitor.hpp"
@@ -46,7 +47,7 @@ class CycleTrial : public Trial {
     competitor_.snapshot(written_);
     ++alive_;
     sample[Part::snapshot] = watch.lap_ns();
-    writers_.write(competitor_.data(), pages, ++stamp_);
+    write(pages, ++stamp_);
     sample[Part::writes] = watch.lap_ns();
     sample[Part::first_writes] = static_cast<double>(workload_.distinct());
     sample[Part::total] = sample[Part::snapshot] + sample[Part::writes] + (C::drop_counts ? sample[Part::drop] : 0);
@@ -63,6 +64,14 @@ class CycleTrial : public Trial {
   }
 
  private:
+  void write(std::span<const Page> pages, std::uint64_t value) {
+    if constexpr (requires(C& c) { c.write(pages, value); }) {
+      competitor_.write(pages, value);
+    } else {
+      writers_.write(competitor_.data(), pages, value);
+    }
+  }
+
   static constexpr std::size_t pages_checked = 2000;  // of each kind; some competitors search a log for each
 
   // Which pages a cycle will write is not known before it, so it looks at the whole heap as it was.

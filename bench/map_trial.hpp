@@ -24,7 +24,7 @@ class MapTrial : public Trial {
         reads_(setting.writes) {}
 
   void check() override {
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < cycles_to_warm; ++i) {
       choose();
       const std::uint64_t old_sum = expected_sum();
       run();
@@ -48,6 +48,8 @@ class MapTrial : public Trial {
   }
 
  private:
+  static constexpr int cycles_to_warm = 30;  // in which random updates reach nine pages in ten
+
   static Key key_at(std::size_t rank) noexcept { return (rank + 1) * 7919; }
 
   std::vector<Key> shuffled_keys() {

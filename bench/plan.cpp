@@ -16,13 +16,15 @@ namespace {
 using Names = std::vector<std::string_view>;
 
 const Names one_snapshot = {name::fork,     name::fork_huge,   name::eager, name::private_mapping,
-                            name::textbook, name::userfaultfd, name::cow,   name::cow_auto};
-const Names bars_only = {name::fork, name::cow, name::cow_auto};
-const Names bars_and_huge = {name::fork, name::fork_huge, name::cow, name::cow_auto};
+                            name::textbook, name::userfaultfd, name::cow,   name::cow_auto,
+                            name::known_writes};
+const Names bars_only = {name::fork, name::cow, name::cow_auto, name::known_writes};
+const Names bars_and_huge = {name::fork, name::fork_huge, name::cow, name::cow_auto, name::known_writes};
 const Names parallel = {name::fork, name::userfaultfd, name::cow, name::cow_auto};
 const Names both_barriers = {name::cow, name::cow_auto};
 const Names rollbacks = {name::restore_copy, name::restore_private, name::restore_fork, name::cow, name::cow_auto};
-const Names maps = {name::map_fork, name::map_copy, name::lmdb, name::map_cow, name::map_cow_auto};
+const Names maps = {name::map_fork, name::map_copy, name::lmdb, name::map_cow, name::map_cow_auto,
+                    name::map_calls};
 
 constexpr unsigned usual_cycles = 5;
 constexpr unsigned short_cycles = 200;  // where one takes microseconds

@@ -17,6 +17,7 @@
 #include "cow/stats.hpp"
 #include "fault_lock.hpp"
 #include "frame_file.hpp"
+#include "kept_pages.hpp"
 #include "lending.hpp"
 #include "live_readers.hpp"
 #include "page_set.hpp"
@@ -49,12 +50,6 @@ struct FaultCounters {
 
 namespace detail {
 
-/// A page written since a version was taken, and the frame that still shows what it was.
-struct KeptPage {
-  Page page;
-  Frame frame;
-};
-
 /// One version of an arena. The operation mutex covers it, but for the handles.
 class Version : public ListHook {
  public:
@@ -66,8 +61,7 @@ class Version : public ListHook {
   std::atomic<std::uint64_t> handles{1};  // reaches 0 only under the operation mutex
   UndoLog log;                            // what was written since, up to the next version
 
-  // Invariant: a kept page once found stays: its frame is there for this version until that goes.
-  BookVector<KeptPage> kept;             // sorted by page; of the logs from this version on, as far as swept
+  KeptPages kept;                         // of the logs from this version on, as far as swept; its frames stay for it
   Epoch swept_to;                         // the version whose log was the newest then
   UndoLog::Mark swept_mark;               // and where that log ended
   std::uint64_t swept_drops = 0;          // and how many versions had been dropped
@@ -205,7 +199,6 @@ class ArenaBooks {
 
 using detail::ArenaBooks;
 using detail::Edges;
-using detail::KeptPage;
 using detail::RecurringPage;
 using detail::Version;
 

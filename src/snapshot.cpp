@@ -26,19 +26,16 @@ struct Source {
 };
 
 os::Result<Source> find_logged(Version& version, Page p) noexcept {
+  if (const auto kept = version.kept.find(p)) return {{*kept, false, {}}, {}};
   const os::AsyncSignalsBlocked blocked;
   const std::lock_guard lock(version.books.operation);
-  const KeptPage* kept = find_kept(version, p);
-  if (kept == nullptr) {
-    LogEnd end;
-    {
-      FaultLockHeld held(*version.books.fault_lock);
-      end = log_end(version.books);
-    }
-    if (const os::Error error = sweep_logs(version, end)) return {{}, error};
-    kept = find_kept(version, p);
+  LogEnd end;
+  {
+    FaultLockHeld held(*version.books.fault_lock);
+    end = log_end(version.books);
   }
-  return {{kept != nullptr ? kept->frame : zero_frame, false, {}}, {}};
+  if (const os::Error error = sweep_logs(version, end)) return {{}, error};
+  return {{version.kept.find(p).value_or(zero_frame), false, {}}, {}};
 }
 
 os::Result<Source> find_source(Version& version, Page p) noexcept {

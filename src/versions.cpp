@@ -44,7 +44,7 @@ void keep_first_of_each(BookVector<Found>& found) noexcept {
 }
 
 /// Where a page is in both, what was known before wins: it came from an earlier log.
-os::Error merge_into(BookVector<KeptPage>& kept, const BookVector<Found>& found) noexcept {
+os::Error merge_into(KeptPages& kept, const BookVector<Found>& found) noexcept {
   BookVector<KeptPage> merged;
   if (const os::Error error = merged.make_room(kept.size() + found.size())) return error;
   const KeptPage* old = kept.begin();
@@ -53,8 +53,7 @@ os::Error merge_into(BookVector<KeptPage>& kept, const BookVector<Found>& found)
     if (old == kept.end() || old->page != candidate.page.page) merged.append(candidate.page);
   }
   while (old != kept.end()) merged.append(*old++);
-  kept = std::move(merged);
-  return {};
+  return kept.replace(std::move(merged));
 }
 
 }  // namespace
@@ -70,12 +69,6 @@ os::Error sweep_logs(Version& version, const LogEnd& end) noexcept {
   }
   if (error) version.swept_to = swept_to, version.swept_mark = swept_mark;
   return error;
-}
-
-const KeptPage* find_kept(const Version& version, Page p) noexcept {
-  const KeptPage* at = std::lower_bound(version.kept.begin(), version.kept.end(), p,
-                                        [](const KeptPage& kept, Page page) { return kept.page < page; });
-  return at != version.kept.end() && at->page == p ? at : nullptr;
 }
 
 void release_flattened(Version& version) noexcept {

@@ -21,9 +21,6 @@ inline LogEnd log_end(const ArenaBooks& books) noexcept { return {books.newest, 
 /// Cost: what was logged since the last time.
 os::Error sweep_logs(Version& version, const LogEnd& end) noexcept;
 
-/// The frame that the logs keep for page p, where sweep_logs() found one.
-const KeptPage* find_kept(const Version& version, Page p) noexcept;
-
 /// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that
 /// they stay.
 os::Error list_runs(const Version& version, RunList& runs) noexcept;

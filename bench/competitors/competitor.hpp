@@ -12,7 +12,8 @@
 
 namespace bench {
 
-/// A heap that can be snapshotted. Constructed with its size in bytes, zero or not; the cycle fills it.
+/// A heap that can be snapshotted. Constructed with its size in bytes, zero or not; the cycle fills it. It may have a
+/// write(pages, value) of its own; else the cycle stores.
 /// Everything but settle() is timed.
 template <class C>
 concept Competitor = std::constructible_from<C, std::size_t> && requires(C c, Page page, std::span<const Page> pages) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <deque>
 #include <string>
+#include <vector>
 
 #include "competitors/competitor.hpp"
 #include "cow/cow.hpp"
@@ -40,9 +41,29 @@ class CowSnapshots {
   }
   std::string note() const { return barrier_note(arena_); }
 
+ protected:
+  cow::Arena& arena() noexcept { return arena_; }
+
  private:
   cow::Arena arena_;
   std::deque<cow::Snapshot> snapshots_;
+};
+
+/// The writes are handed to Arena::write(), all in one batch. Which barrier there is makes no difference to them.
+class CowKnownWrites : public CowSnapshots<cow::Barrier::mprotect> {
+ public:
+  static constexpr std::string_view label = "cow, by write()";
+
+  using CowSnapshots::CowSnapshots;
+
+  void write(std::span<const Page> pages, std::uint64_t value) {
+    batch_.clear();
+    for (const Page page : pages) batch_.push_back({data() + word_offset(page), &value, sizeof value});
+    arena().write(batch_);
+  }
+
+ private:
+  std::vector<cow::Write> batch_;
 };
 
 /// The "snapshot" is a clone: writes go to pages that are lent.
@@ -90,6 +111,7 @@ class CowViews {
 };
 
 static_assert(Competitor<CowSnapshots<cow::Barrier::mprotect>>);
+static_assert(Competitor<CowKnownWrites>);
 static_assert(Competitor<CowClones<cow::Barrier::mprotect>>);
 static_assert(Competitor<CowViews<cow::Barrier::mprotect>>);
 
