@@ -18,6 +18,7 @@
 #include "support/child.hpp"
 #include "support/environment.hpp"
 #include "support/family.hpp"
+#include "support/known_writes.hpp"
 #include "support/limits.hpp"
 #include "support/pages.hpp"
 #include "support/process.hpp"
@@ -130,6 +131,9 @@ TEST_P(AtTheLimit, everything_else_succeeds_or_throws_and_changes_nothing) {
       [](Family& family) { (void)family.painted.arena().changed_since(family.first); },
       [](Family& family) { prepare_all(family.painted.arena()); },
       [](Family& family) { prepare_all(family.clone->arena()); },
+      [](Family& family) { write_page(family.painted, 5, 8); },
+      [](Family& family) { write_page(family.painted, 28, 8); },
+      [](Family& family) { write_page(*family.clone, 20, 8); },
       [](Family& family) {
         family.painted.arena().rollback(family.first);
         family.painted.set_picture(Family::first_picture());
@@ -188,6 +192,33 @@ TEST_P(AtTheLimitOfPrivateMemory, a_child_of_fork_is_shut_out_and_its_parent_goe
   EXPECT_EQ(mark_of(large, 5), 1U);
   family.expect_intact();
   family.expect_to_go_on();
+}
+
+class AtTheLimitOfAddresses : public BarrierTest {};
+COW_FOR_EVERY_BARRIER(AtTheLimitOfAddresses);
+
+// There is no room to map the frames a second time: it goes through the file.
+TEST_P(AtTheLimitOfAddresses, write_does_without_a_mapping_of_its_own) {
+  if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
+  constexpr std::size_t pages = 1 << 16;
+  Arena arena = make_arena(pages);
+  fill_run(arena, 0, 64, 1);
+  const Snapshot snapshot = arena.snapshot();
+  const std::uint64_t mapped = arena.stats().process_mappings;
+  {
+    const NoMoreOf limit(Kind::address_space, std::size_t{32} << 20);
+    for (std::size_t page = 32; page < 96; ++page) ASSERT_NO_THROW(write_page(arena, page, 2));
+  }
+  EXPECT_EQ(arena.stats().process_mappings, mapped);
+  EXPECT_EQ(arena.stats().pages_writable, 0U);
+  for (std::size_t page = 0; page < 128; ++page) {
+    ASSERT_TRUE(filled(page_at(arena, page), page < 32 ? 1 : page < 96 ? 2 : 0));
+    ASSERT_EQ(mark_of(snapshot, page), page < 64 ? 1U : 0U);
+  }
+  write_page(arena, 40, 3);
+  EXPECT_EQ(arena.stats().process_mappings, mapped + 1);
+  EXPECT_TRUE(filled(page_at(arena, 40), 3));
+  EXPECT_TRUE(filled(page_at(arena, 41), 2));
 }
 
 constexpr std::size_t many = 1024;

@@ -16,6 +16,7 @@
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/family.hpp"
+#include "support/known_writes.hpp"
 #include "support/pages.hpp"
 #include "support/process.hpp"
 
@@ -234,6 +235,58 @@ TEST_P(EveryKernelCall, of_questions) {
     family.first.read(0, out);
     family.second.read(0, out);
   });
+}
+
+// Pages of every kind: shown by the view, moved away from it already, and opened by a block but never written.
+constexpr std::size_t written_pages[] = {2, 5, 8, 10, 28};
+
+/// All of them in one batch; whole in the pages' picture only once it has succeeded.
+void write_batch(Painted& painted, std::uint64_t value) {
+  const auto content = page_of(value);
+  Picture picture = painted.picture();
+  std::vector<Write> batch;
+  for (const std::size_t page : written_pages) {
+    batch.push_back({page_at(painted.arena(), page), content.data(), page_size()});
+    picture[page] = value;
+  }
+  painted.arena().write(batch);
+  painted.set_picture(picture);
+}
+
+TEST_P(EveryKernelCall, of_writing_one_page) {
+  for (const std::size_t page : written_pages) {
+    expect_no_harm([page](Family& family) { write_page(family.painted, page, 8); });
+    expect_no_harm([page](Family& family) { write_page(*family.clone, page, 8); });
+  }
+}
+
+TEST_P(EveryKernelCall, of_writing_a_batch) {
+  expect_no_harm([](Family& family) { write_batch(family.painted, 8); });
+}
+
+TEST_P(EveryKernelCall, of_writing_a_batch_to_a_clone) {
+  expect_no_harm([](Family& family) { write_batch(*family.clone, 8); });
+}
+
+// The first calls of the first write() map the frames a second time. Without that it goes through the file.
+TEST_P(EveryKernelCall, of_mapping_the_frames_for_writing_is_done_without) {
+  for (const std::int64_t nth : {1, 2}) {
+    Painted painted(make_arena(64));
+    painted.paint_run(0, 16, 1);
+    const Snapshot snapshot = painted.arena().snapshot();
+    const auto mapped = [&] { return painted.arena().stats().process_mappings; };
+    const std::uint64_t before = mapped();
+    os::fail_after(nth);
+    EXPECT_NO_THROW(write_page(painted, 40, 8));
+    os::fail_after(0);
+    EXPECT_EQ(mapped(), before);
+    EXPECT_TRUE(painted.is_right());
+    EXPECT_NO_THROW(write_page(painted, 40, 9));
+    EXPECT_EQ(mapped(), before + 1);
+    EXPECT_NO_THROW(write_batch(painted, 10));
+    EXPECT_TRUE(painted.is_right());
+    EXPECT_EQ(mark_of(snapshot, 5), 1U);
+  }
 }
 
 // What ends cannot fail: it does without, or does it later. Nobody else may notice.

@@ -8,13 +8,18 @@
 
 namespace cow::model {
 
-// The stored bytes differ from stamp to stamp, and along the range.
-void World::stamp(HeldArena& arena, Range range) {
-  Bytes& content = arena.content;
+Bytes World::new_stamp(std::size_t size) {
+  Bytes bytes(size);
   std::uint64_t value = ++stamps_ * 0x9e3779b97f4a7c15U;
-  for (std::size_t i = 0; i < range.size; i += sizeof value, value += 0x0101010101010101U)
-    std::memcpy(content.data() + range.offset + i, &value, std::min(sizeof value, range.size - i));
-  std::memcpy(arena.arena.data() + range.offset, content.data() + range.offset, range.size);
+  for (std::size_t i = 0; i < size; i += sizeof value, value += 0x0101010101010101U)
+    std::memcpy(bytes.data() + i, &value, std::min(sizeof value, size - i));
+  return bytes;
+}
+
+void World::stamp(HeldArena& arena, Range range) {
+  const Bytes bytes = new_stamp(range.size);
+  std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+  std::memcpy(arena.arena.data() + range.offset, arena.content.data() + range.offset, range.size);
   begin_to_write(arena);
 }
 
@@ -96,6 +101,46 @@ void World::write_what_is_there() {
   trace_.line(name(arena), ": write the same ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
   std::memcpy(arena.arena.data() + range.offset, arena.content.data() + range.offset, range.size);
+  begin_to_write(arena);
+}
+
+void World::hand_over_write() {
+  HeldArena& arena = any_arena();
+  const Range range = any_range(arena);
+  trace_.line(name(arena), ": write() of ", range.size, " bytes at ", range.offset / page_size(), "+",
+              range.offset % page_size());
+  const Bytes bytes = new_stamp(range.size);
+  arena.arena.write(arena.arena.data() + range.offset, bytes.data(), range.size);
+  std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+  begin_to_write(arena);
+}
+
+// What it writes may overlap, and may come from an arena: even from the same one, whose pages are being replaced.
+void World::hand_over_batch() {
+  HeldArena& arena = any_arena();
+  std::vector<Bytes> sources(choice_.between(1, 12));
+  std::vector<Write> batch;
+  std::string places;
+  for (Bytes& bytes : sources) {
+    const Range range = any_range(arena);
+    const HeldArena& other = any_arena();
+    const std::size_t start = range.offset + range.size;
+    const bool copied = choice_.chance(30) && range.size <= other.content.size() &&
+                        start <= other.content.size() - range.size;
+    places += " " + std::to_string(range.offset) + "+" + std::to_string(range.size);
+    if (copied) {
+      places += " from " + name(other);
+      batch.push_back({arena.arena.data() + range.offset, other.arena.data() + start, range.size});
+      const auto from = other.content.begin() + static_cast<std::ptrdiff_t>(start);
+      std::copy_n(from, range.size, arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+    } else {
+      bytes = new_stamp(range.size);
+      batch.push_back({arena.arena.data() + range.offset, bytes.data(), range.size});
+      std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+    }
+  }
+  trace_.line(name(arena), ": write() of a batch:", places);
+  arena.arena.write(batch);
   begin_to_write(arena);
 }
 
@@ -197,7 +242,8 @@ void World::ask_what_changed() {
 void World::misuse() {
   HeldArena& arena = any_arena();
   std::byte* const end = arena.arena.data() + arena.arena.capacity();
-  const std::size_t kind = choice_.below(5);
+  const std::size_t kind = choice_.below(6);
+  const std::byte byte{1};
   trace_.line(name(arena), ": misuse of kind ", kind);
   try {
     if (kind == 0) arena.arena.prepare_write(end - 1, 2);
@@ -205,6 +251,7 @@ void World::misuse() {
     if (kind == 2) arena.arena.discard(arena.arena.data(), std::numeric_limits<std::size_t>::max());
     if (kind == 3) arena.arena.prepare_write(nullptr, 1);
     if (kind == 4) arena.arena.rollback(Snapshot());
+    if (kind == 5) arena.arena.write({{end - 1, &byte, 1}, {end, &byte, 1}});
   } catch (const std::logic_error&) {
     return;
   }

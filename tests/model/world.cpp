@@ -17,6 +17,8 @@ const std::vector<World::Operation>& World::operations() {
       {"write scattered pages", 10, &World::write_scattered_pages},
       {"write zeros", 2, &World::write_zeros},
       {"write what is there", 2, &World::write_what_is_there},
+      {"hand over a write", 8, &World::hand_over_write},
+      {"hand over a batch", 6, &World::hand_over_batch},
       {"move within", 2, &World::move_within},
       {"copy between", 4, &World::copy_between},
       {"copy from view", 2, &World::copy_from_view},

@@ -44,6 +44,8 @@ class World {
   void write_scattered_pages();
   void write_zeros();
   void write_what_is_there();
+  void hand_over_write();
+  void hand_over_batch();
   void move_within();
   void copy_between();
   void copy_from_view();
@@ -78,7 +80,8 @@ class World {
   std::size_t any_page(const HeldArena& arena);
   Range any_range(const HeldArena& arena);
 
-  // Writes to both sides.
+  // Writes to both sides. Stamps differ from each other, and along their length.
+  Bytes new_stamp(std::size_t size);
   void stamp(HeldArena& arena, Range range);
   void copy_in(HeldArena& arena, std::size_t offset, const std::byte* from, std::size_t size);
 

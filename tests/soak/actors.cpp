@@ -55,7 +55,14 @@ void Round::write_pattern(std::size_t writer) {
   std::uint64_t number = word_of(memory, page_size(), writer, pages - 1);  // the round before ended with a whole one
   while (!stop_.load(std::memory_order_relaxed)) {
     ++number;
-    for (std::size_t step = 0; step < pages; ++step) write(memory, page_size(), writer, step, number);
+    const bool handed_over = number % writers == writer;  // one round in three, and not all writers in the same
+    for (std::size_t step = 0; step < pages; ++step) {
+      if (handed_over) {
+        arena_.write(&word_of(memory, page_size(), writer, step), &number, sizeof number);
+      } else {
+        write(memory, page_size(), writer, step, number);
+      }
+    }
     tally_.writes.fetch_add(pages, std::memory_order_relaxed);
   }
 }
@@ -101,6 +108,8 @@ void Round::live_in(Arena clone, const Snapshot& base, std::mt19937_64& random, 
   require(!base || is_one_moment(clone.data(), page_size()), "a clone shows no single moment");
   count(tally_.clones);
   for (std::size_t i = 0; i < 50; ++i) write(clone.data(), page_size(), 0, below(random, pages), 1);
+  const std::vector<std::byte> zeros(3 * page_size());
+  clone.write(clone.data() + below(random, pages) * page_size() + 8, zeros.data(), zeros.size());
   const Snapshot middle = clone.snapshot();
   const std::uint64_t mark = random();
   for (std::size_t step = 0; step < pages; step += 1 + below(random, 9))
