@@ -59,6 +59,32 @@ TEST_P(HalfDoneSnapshot, leaves_every_page_to_be_written) {
   EXPECT_GT(failures, 1);
 }
 
+// The pages have moved, so that write() stores to them where they are: they count as writable, and some are protected.
+TEST_P(HalfDoneSnapshot, leaves_every_page_to_be_handed_over) {
+  int failures = 0;
+  for (std::int64_t nth = 1; nth <= 12; ++nth) {
+    Arena arena = make_arena(pages);
+    for (std::size_t page = 0; page < pages; ++page) put_mark(arena, page, 1);
+    const View lends = arena.snapshot().view();
+    std::vector<Write> batch;
+    const std::uint64_t three = 3;
+    for (std::size_t page = 1; page < pages; page += 500) {
+      put_mark(arena, page, 2);
+      batch.push_back({page_at(arena, page), &three, sizeof three});
+    }
+    failures += snapshot_fails_at(arena, nth) ? 1 : 0;
+    arena.write(batch);
+    const Snapshot third = arena.snapshot();
+    for (std::size_t page = 1; page < pages; page += 500) put_mark(arena, page, 4);
+    for (std::size_t page = 1; page < pages; page += 500) {
+      ASSERT_EQ(mark_of(lends, page), 1U) << "call " << nth;
+      ASSERT_EQ(mark_of(third, page), 3U) << "call " << nth;
+      ASSERT_EQ(mark_of(arena, page), 4U) << "call " << nth;
+    }
+  }
+  EXPECT_GT(failures, 1);
+}
+
 // A page that stayed writable is written without a fault. Copying it ahead needs a kernel call now and then: for a
 // frame.
 TEST_P(HalfDoneSnapshot, does_not_hide_what_was_written_without_a_fault) {
