@@ -1,5 +1,6 @@
 // Promise: whichever kernel call fails in an operation, that throws std::system_error or std::bad_alloc, all content
 // is as before, nothing leaks, and the operation succeeds when it is tried again.
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <new>
@@ -266,6 +267,36 @@ TEST_P(EveryKernelCall, of_writing_a_batch) {
 
 TEST_P(EveryKernelCall, of_writing_a_batch_to_a_clone) {
   expect_no_harm([](Family& family) { write_batch(*family.clone, 8); });
+}
+
+// The memory of pages never written is asked for before anything is stored: a refusal leaves the whole batch undone.
+TEST_P(EveryKernelCall, of_writing_to_memory_that_is_not_there_yet_leaves_all_undone) {
+  int failures = 0;
+  for (std::int64_t nth = 1; nth < 40; ++nth) {
+    Painted painted(make_arena(64));
+    painted.paint_run(0, 16, 1);
+    const Picture before = painted.picture();
+    const Snapshot snapshot = painted.arena().snapshot();
+    const auto content = page_of(8);
+    const std::size_t written[] = {3, 40, 4, 60};
+    std::vector<Write> batch;
+    for (const std::size_t page : written)
+      batch.push_back({page_at(painted.arena(), page), content.data(), page_size()});
+    os::fail_after(nth);
+    try {
+      painted.arena().write(batch);
+      Picture picture = before;
+      for (const std::size_t page : written) picture[page] = 8;
+      painted.set_picture(picture);
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code().value(), ENOMEM) << error.what();
+      ++failures;
+    }
+    os::fail_after(0);
+    EXPECT_TRUE(painted.is_right()) << "call " << nth;
+    EXPECT_TRUE(shows(snapshot, before)) << "call " << nth;
+  }
+  EXPECT_GE(failures, 2);
 }
 
 // The first calls of the first write() map the frames a second time. Without that pages are made writable.

@@ -1,5 +1,5 @@
-// Race: Snapshot::read while the arena is destroyed. Promise: readers get the snapshot's content before, while and after
-// the mapping goes that they may be reading from.
+// Race: Snapshot::read while the arena is destroyed. Promise: readers get the snapshot's content before, while and
+// after the mapping goes that they may be reading from.
 #include <atomic>
 #include <cstdint>
 #include <optional>
