@@ -88,7 +88,7 @@ struct ArenaStats {
   std::uint64_t faults_to_history = 0;   ///< the before-image went to history
   std::uint64_t faults_already_done = 0; ///< another thread had made the page writable meanwhile
 
-  // Pages made writable (counters), by faults, prepare_write(), rollback() and snapshot() alike.
+  // Pages made writable or written (counters), by faults, write(), prepare_write(), rollback() and snapshot() alike.
   std::uint64_t pages_first_touched = 0;
   std::uint64_t pages_sole_owner = 0;
   std::uint64_t pages_moved = 0;

@@ -155,7 +155,7 @@ TEST_P(WriteBatch, reads_from_the_pages_that_it_writes) {
   const View view = clone.snapshot().view();
   const std::size_t half = page_size() / 2;
   clone.write({{page_at(clone, 1), page_at(clone, 2) + half, half}, {page_at(clone, 2), page_at(clone, 1), half}});
-  for (const std::size_t page : {1, 2})
+  for (const std::size_t page : {1U, 2U})
     for (std::size_t word = 0; word < words_in_page(); ++word)
       ASSERT_EQ(mark_of(page_at(clone, page) + 8 * word), page == 2 || word < words_in_page() / 2 ? 12U : 11U);
   EXPECT_TRUE(base.is_right());

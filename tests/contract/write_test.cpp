@@ -125,7 +125,7 @@ TEST_P(KnownWrite, into_discarded_memory_leaves_zero_around_it) {
   const Snapshot first = arena.snapshot();
   arena.write(page_at(arena, 4) + 8, &word, sizeof word);  // and after it
   EXPECT_TRUE(shows(full, Picture(8, 1)));
-  for (const std::size_t page : {3, 4}) {
+  for (const std::size_t page : {3U, 4U}) {
     EXPECT_EQ(mark_of(arena, page), 0U);
     EXPECT_EQ(mark_of(page_at(arena, page) + 8), 7U);
     EXPECT_EQ(mark_of(page_at(arena, page) + 16), 0U);
@@ -219,12 +219,12 @@ TEST_P(KnownWrite, to_pages_that_were_opened_before_leaves_them_open) {
   painted.paint(2, 2);
   painted.arena().prepare_write(page_at(painted.arena(), 3), page_size());
   painted.arena().prepare_write(page_at(painted.arena(), 12), page_size());
-  for (const std::size_t page : {2, 3, 12}) write_page(painted, page, 3);
+  for (const std::size_t page : {2U, 3U, 12U}) write_page(painted, page, 3);
   EXPECT_TRUE(painted.arena().ref().is_writable(page_at(painted.arena(), 2)));
   EXPECT_TRUE(painted.is_right());
   const Picture then = painted.picture();
   const Snapshot second = painted.arena().snapshot();
-  for (const std::size_t page : {2, 3, 12}) painted.paint(page, 4);
+  for (const std::size_t page : {2U, 3U, 12U}) painted.paint(page, 4);
   EXPECT_TRUE(painted.is_right());
   EXPECT_TRUE(shows(second, then));
   Picture at_first(16, 0);

@@ -43,11 +43,11 @@ TEST_P(ForkAndWrite, the_childs_memory_stays_as_it_was) {
     return 0;
   });
   pair.wait_for_turn();
-  for (const std::size_t page : {3, 4, 5, 20, 30}) write_page(painted, page, 3);
+  for (const std::size_t page : {3U, 4U, 5U, 20U, 30U}) write_page(painted, page, 3);
   pair.give_turn();
   pair.wait_for_turn();  // the child has written
   EXPECT_TRUE(painted.is_right());
-  for (const std::size_t page : {2, 3}) write_page(painted, page, 4);
+  for (const std::size_t page : {2U, 3U}) write_page(painted, page, 4);
   EXPECT_TRUE(painted.is_right());
   pair.give_turn();
   EXPECT_EQ(pair.finish(), 0);
