@@ -55,10 +55,18 @@ void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) { return make_writable(books, part); });
 }
 
+/// What the program's own handler has to fill first it fills now, not while a lock is held.
+void read_each_page(const void* from, std::size_t bytes) noexcept {
+  const volatile std::byte* const at = static_cast<const std::byte*>(from);
+  for (std::size_t i = 0; i < bytes; i += os::page_size()) (void)at[i];
+  if (bytes != 0) (void)at[bytes - 1];
+}
+
 void write_batch(ArenaBooks& books, std::span<const Write> batch) {
   std::size_t bytes = 0;
   for (const Write& write : batch) {
     check_range(books, write.to, write.bytes, "write");
+    read_each_page(write.from, write.bytes);
     bytes += write.bytes;
   }
   if (bytes == 0) return;

@@ -179,6 +179,7 @@ class ArenaBooks {
   // -- No lock covers this; closed when the arena goes --------------------------------------------------------------
 
   LiveReaders live_readers;
+  std::atomic<std::uint64_t> moves{0};  // odd while pages may show frames that their entries do not tell yet
 
   // -- The file's lock covers these -------------------------------------------------------------------------------
 
@@ -196,10 +197,23 @@ class ArenaBooks {
   std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
 };
 
+/// While it lives, pages move to other frames: readers of their memory must not believe the entries.
+class Moving {
+ public:
+  explicit Moving(ArenaBooks& books) noexcept : books_(books) { books_.moves.fetch_add(1, std::memory_order_seq_cst); }
+  ~Moving() { books_.moves.fetch_add(1, std::memory_order_seq_cst); }
+  Moving(const Moving&) = delete;
+  Moving& operator=(const Moving&) = delete;
+
+ private:
+  ArenaBooks& books_;
+};
+
 }  // namespace detail
 
 using detail::ArenaBooks;
 using detail::Edges;
+using detail::Moving;
 using detail::Version;
 using detail::WatchedPage;
 

@@ -111,6 +111,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
     error = for_each_run(books, *plane.value, window, true, [&](Pages run) { return keep_in_place(books, run); });
   if (!error) error = fill_from_elsewhere(books, *plane.value, window);
   if (!error) {
+    const Moving moving(books);
     error = books.barrier->show(books, window, plane.value->frame_of(window.first));
     if (error) {
       (void)for_each_run(books, *plane.value, window, false, [&](Pages run) {

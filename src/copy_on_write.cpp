@@ -67,6 +67,13 @@ os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept 
   return error;
 }
 
+/// Where the process has few mappings left: makes page p writable together with a window round it, for fewer of them.
+bool consolidated_in_time(ArenaBooks& books, Page p) noexcept {
+  if (MappingBudget::left() >= few_mappings) return false;
+  const Pages window = crowded_window(books, p);
+  return window.count != 0 && !consolidate(books, window);
+}
+
 /// The run of pages from `first` on that share its claim.
 Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept {
   Page p = first + 1;
@@ -98,10 +105,7 @@ os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
     return error ? consolidate_until_it_fits(books, p, error) : error;
   }
   count(books.faults, claim, 1);
-  if (MappingBudget::left() < few_mappings) {
-    const Pages window = crowded_window(books, p);
-    if (window.count != 0 && !consolidate(books, window)) return {};
-  }
+  if (consolidated_in_time(books, p)) return {};
   const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }
@@ -113,6 +117,7 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexc
       ++p;
       continue;
     }
+    if (claim == Claim::move && consolidated_in_time(books, p)) continue;
     const Pages part = run_of_claim(books, p, run.end(), claim);
     if (os::Error error = make_run_writable(books, part, claim)) {
       error = consolidate_until_it_fits(books, p, error);

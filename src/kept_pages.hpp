@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -21,67 +22,58 @@ struct KeptPage {
   Frame frame;
 };
 
-/// A sorted table, replaced as a whole. Invariant: a page once in it stays, with the same frame.
+/// Two sorted tables, the whole and a small one of recent additions, each replaced when it changes. Invariant: a page once
+/// in stays, with the same frame.
 class KeptPages {
  public:
   KeptPages() noexcept = default;
   KeptPages(const KeptPages&) = delete;
   KeptPages& operator=(const KeptPages&) = delete;
-  ~KeptPages() { discard_from(table_.load(std::memory_order_acquire)); }
+  ~KeptPages();
 
   // -- With the operation mutex ---------------------------------------------------------------------------------
 
-  const KeptPage* begin() const noexcept { return current() == nullptr ? nullptr : current()->pages.begin(); }
-  const KeptPage* end() const noexcept { return current() == nullptr ? nullptr : current()->pages.end(); }
-  std::size_t size() const noexcept { return static_cast<std::size_t>(end() - begin()); }
-  std::size_t capacity_bytes() const noexcept {
-    std::size_t bytes = 0;
-    for (const Table* table = current(); table != nullptr; table = table->replaced) {
-      bytes += table->pages.capacity_bytes();
-    }
-    return bytes;
-  }
+  /// Sorted pages that were not in it join. Cost: about the square root of what there is.
+  os::Error add(const BookVector<KeptPage>& found) noexcept;
+  /// Before begin() and end() are asked for. Cost: of what there is, where something has joined.
+  os::Error make_whole() noexcept;
 
-  /// Readers may be in the table from before: then it stays until the next time that nobody is.
-  os::Error replace(BookVector<KeptPage> pages) noexcept {
-    const os::Result<Table*> next = book_new<Table>(std::move(pages), current());
-    if (!next) return next.error;
-    table_.store(next.value, std::memory_order_seq_cst);
-    if (readers_.load(std::memory_order_seq_cst) == 0) discard_from(std::exchange(next.value->replaced, nullptr));
-    return {};
-  }
+  const KeptPage* begin() const noexcept { return first_of(whole_.load(std::memory_order_relaxed)); }
+  const KeptPage* end() const noexcept { return last_of(whole_.load(std::memory_order_relaxed)); }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(end() - begin()); }
+  std::size_t capacity_bytes() const noexcept;
 
   // -- Without a lock -------------------------------------------------------------------------------------------
 
   /// The frame that keeps page p, as far as the logs have been swept.
-  std::optional<Frame> find(Page p) const noexcept {
-    // Sequentially consistent, as in replace(): who counts zero readers knows that all to come will find the new table.
-    readers_.fetch_add(1, std::memory_order_seq_cst);
-    std::optional<Frame> frame;
-    if (const Table* const table = table_.load(std::memory_order_seq_cst)) {
-      const KeptPage* const at = std::lower_bound(table->pages.begin(), table->pages.end(), p,
-                                                  [](const KeptPage& kept, Page page) { return kept.page < page; });
-      if (at != table->pages.end() && at->page == p) frame = at->frame;
-    }
-    readers_.fetch_sub(1, std::memory_order_release);
-    return frame;
-  }
+  std::optional<Frame> find(Page p) const noexcept;
 
  private:
   struct Table {
-    Table(BookVector<KeptPage> of, Table* before) noexcept : pages(std::move(of)), replaced(before) {}
+    explicit Table(BookVector<KeptPage> of) noexcept : pages(std::move(of)) {}
     const BookVector<KeptPage> pages;
-    Table* replaced;  // and those before it, still to be discarded
+    Table* next = nullptr;  // of those replaced
   };
 
-  const Table* current() const noexcept { return table_.load(std::memory_order_relaxed); }
-  Table* current() noexcept { return table_.load(std::memory_order_relaxed); }
-  static void discard_from(Table* table) noexcept {
-    while (table != nullptr) book_delete(std::exchange(table, table->replaced));
+  static const KeptPage* first_of(const Table* table) noexcept {
+    return table == nullptr ? nullptr : table->pages.begin();
   }
+  static const KeptPage* last_of(const Table* table) noexcept {
+    return table == nullptr ? nullptr : table->pages.end();
+  }
+  static const KeptPage* find_in(const Table* table, Page p) noexcept;
+  static std::size_t capacity_of(const Table* chain) noexcept;
 
-  std::atomic<Table*> table_{nullptr};
-  mutable std::atomic<std::uint32_t> readers_{0};
+  os::Error replace(std::atomic<Table*>& table, BookVector<KeptPage> pages) noexcept;
+  void retire(Table* table) noexcept;
+
+  std::atomic<Table*> whole_{nullptr}, recent_{nullptr};
+  // Readers count themselves under the turn's parity. A table that was replaced before the turn began is discarded when
+  // those of the other parity are gone; then the turn changes.
+  mutable std::atomic<std::uint32_t> readers_[2]{};
+  std::atomic<std::uint32_t> turn_{0};
+  Table* replaced_before_turn_ = nullptr;
+  Table* replaced_in_turn_ = nullptr;
 };
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "copy_on_write.hpp"
+#include "fences.hpp"
 #include "memory_sanitizer.hpp"
 
 namespace cow {
@@ -76,6 +77,7 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept 
   }
   // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
   books.written = true;
+  fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {
     (void)for_each_part(books, write, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
       return store(books, p, offset, from, bytes), os::Error{};

@@ -193,6 +193,7 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
   if (!plane) return plane.error;
   if (const os::Error error = fill_frames(books, *plane.value, run)) return error;
   const Edges before = books.edges(run);
+  const Moving moving(books);
   if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
     free_frames(books, *plane.value, run);
     return error;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fences.hpp"
 #include "units.hpp"
 
 namespace cow {
@@ -29,14 +30,8 @@ class PageTable {
   }
   /// Whether the entry is what get() gave, after all that the caller has read since.
   bool still(Page p, Entry entry) const noexcept {
-    std::atomic_ref word(entries_[p.value]);
-#if defined(__SANITIZE_THREAD__)
-    // Knows no fences. The release of a read-modify-write keeps earlier reads before it too, but takes the cache line.
-    return word.fetch_or(0, std::memory_order_acq_rel) == bits_of(entry);
-#else
-    std::atomic_thread_fence(std::memory_order_acquire);
-    return word.load(std::memory_order_relaxed) == bits_of(entry);
-#endif
+    fence(std::memory_order_acquire);
+    return std::atomic_ref(entries_[p.value]).load(std::memory_order_relaxed) == bits_of(entry);
   }
   /// After the log says where the old content is (release): a reader that sees the new entry finds the log's.
   void set(Page p, Entry entry) noexcept {

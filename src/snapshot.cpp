@@ -9,6 +9,7 @@
 #include "arena_lifetime.hpp"
 #include "copy_page.hpp"
 #include "cow/arena.hpp"
+#include "fences.hpp"
 #include "mapped_view.hpp"
 #include "operation.hpp"
 #include "versions.hpp"
@@ -34,7 +35,7 @@ os::Result<Source> find_logged(Version& version, Page p) noexcept {
     FaultLockHeld held(*version.books.fault_lock);
     end = log_end(version.books);
   }
-  if (const os::Error error = sweep_logs(version, end)) return {{}, error};
+  if (const os::Error error = sweep_for_look_ups(version, end)) return {{}, error};
   return {{version.kept.find(p).value_or(zero_frame), false, {}}, {}};
 }
 
@@ -47,13 +48,19 @@ os::Result<Source> find_source(Version& version, Page p) noexcept {
   return find_logged(version, p);
 }
 
-/// Part of a page that the arena itself shows, where there still is one. Not of a discarded page: reading that would
-/// take memory for it.
+/// More at once is asked of the kernel: reading a page without memory would take some for it, and whoever reads much may
+/// come by many that were opened beside others but never stored to.
+constexpr std::size_t most_copied_live = 1024;
+
+/// Part of a page as the arena itself shows it, where there still is one and its pages stay on their frames meanwhile.
 bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
+  if (out.size() > most_copied_live || books.blank.contains(p)) return false;
   const LiveReader reader(books.live_readers);
-  if (!reader || books.blank.contains(p)) return false;
+  const std::uint64_t moves = books.moves.load(std::memory_order_acquire);
+  if (!reader || moves % 2 != 0) return false;
   copy_bytes(out.data(), books.address_of(p) + offset, out.size());
-  return true;
+  fence(std::memory_order_acquire);
+  return books.moves.load(std::memory_order_relaxed) == moves;
 }
 
 /// Part of a frame, without the kernel where the process has it mapped.

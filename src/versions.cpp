@@ -43,32 +43,34 @@ void keep_first_of_each(BookVector<Found>& found) noexcept {
   found.shrink_to(static_cast<std::size_t>(last - found.begin()));
 }
 
-/// Where a page is in both, what was known before wins: it came from an earlier log.
-os::Error merge_into(KeptPages& kept, const BookVector<Found>& found) noexcept {
-  BookVector<KeptPage> merged;
-  if (const os::Error error = merged.make_room(kept.size() + found.size())) return error;
-  const KeptPage* old = kept.begin();
+/// What was known before wins: it came from an earlier log.
+os::Error add_to(KeptPages& kept, const BookVector<Found>& found) noexcept {
+  BookVector<KeptPage> joining;
+  if (const os::Error error = joining.make_room(found.size())) return error;
   for (const Found& candidate : found) {
-    while (old != kept.end() && old->page < candidate.page.page) merged.append(*old++);
-    if (old == kept.end() || old->page != candidate.page.page) merged.append(candidate.page);
+    if (!kept.find(candidate.page.page)) joining.append(candidate.page);
   }
-  while (old != kept.end()) merged.append(*old++);
-  return kept.replace(std::move(merged));
+  return joining.empty() ? os::Error{} : kept.add(joining);
 }
 
 }  // namespace
 
-os::Error sweep_logs(Version& version, const LogEnd& end) noexcept {
+os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept {
   BookVector<Found> found;
   const Epoch swept_to = version.swept_to;
   const UndoLog::Mark swept_mark = version.swept_mark;
   os::Error error = collect_new_entries(version, end, found);
   if (!error && !found.empty()) {
     keep_first_of_each(found);
-    error = merge_into(version.kept, found);
+    error = add_to(version.kept, found);
   }
   if (error) version.swept_to = swept_to, version.swept_mark = swept_mark;
   return error;
+}
+
+os::Error sweep_logs(Version& version, const LogEnd& end) noexcept {
+  const os::Error error = sweep_for_look_ups(version, end);
+  return error ? error : version.kept.make_whole();
 }
 
 void release_flattened(Version& version) noexcept {

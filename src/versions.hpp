@@ -17,8 +17,10 @@ struct LogEnd {
 /// The fault lock is held. There is a version.
 inline LogEnd log_end(const ArenaBooks& books) noexcept { return {books.newest, books.newest->log.mark()}; }
 
-/// Brings version.kept up to date with the logs: the first log from the version on that has a page wins.
+/// Brings version.kept up to date with the logs, for look-ups: the first log from the version on that has a page wins.
 /// Cost: what was logged since the last time.
+os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept;
+/// The same, and makes it whole, for going through.
 os::Error sweep_logs(Version& version, const LogEnd& end) noexcept;
 
 /// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that

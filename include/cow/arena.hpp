@@ -75,6 +75,7 @@ class ArenaRef {
   /// As the Arena's members of the same names.
   void write(void* to, const void* from, std::size_t n) const;
   void write(std::span<const Write> batch) const;
+  void write(std::initializer_list<Write> batch) const { write(std::span(batch.begin(), batch.size())); }
   void prepare_write(void* p, std::size_t n) const;
   void discard(void* p, std::size_t n) const;
 
@@ -145,13 +146,15 @@ class Arena {
   void rollback(const Snapshot& snapshot);
 
   /// Writes like memcpy(to, from, n), for code that knows what it writes: no fault, and nothing that the next snapshot
-  /// would have to protect again, since the pages stay as protected as they are. Cost: half a microsecond; as much again
-  /// for the first write to a page after a snapshot, which copies the page; and once in an arena's life 1.3 us for each
-  /// page, to map it a second time. A page to be written many times is better written by plain stores. Any thread, at
-  /// any time, beside plain stores to other bytes too. Takes as many addresses as the arena, on the first call.
+  /// would have to protect again, since the pages stay as protected as they are (but those that a view or a clone
+  /// shows: they move, and are writable then). Cost: half a microsecond; as much again for the first write to a page
+  /// after a snapshot, which copies the page; and once in an arena's life 1.3 us for each page, to map it a second
+  /// time. A page to be written many times is better written by plain stores. Any thread, at any time, beside plain
+  /// stores to other bytes too. Takes as many addresses as the arena, on the first call.
   void write(void* to, const void* from, std::size_t n);
   /// The same for many at once, in order, at the price of one and a copy of each page. All or nothing: any snapshot has
-  /// the whole batch or none of it, and so has the arena when it throws. Faults of other threads wait meanwhile.
+  /// the whole batch or none of it, and so has the arena when it throws; unless another thread discard()s the same
+  /// pages meanwhile. Faults of other threads wait for it, and it reads from memory that must stay readable.
   void write(std::span<const Write> batch);
   void write(std::initializer_list<Write> batch) { write(std::span(batch.begin(), batch.size())); }
 

@@ -2,6 +2,7 @@
 // was written at random; other code in the process can still map memory. COW_BIG=1: at full size, 8 GiB.
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -66,12 +67,15 @@ class MappingLimit : public BarrierTest {
     if (available_memory_bytes() < needed + needed / 4) GTEST_SKIP() << "too little memory for this size";
   }
 
-  void expect_scattered_writes_to_succeed(Arena& arena, const Snapshot& snapshot, std::uint64_t content) {
+  using Writer = std::function<void(Arena&, std::size_t page, std::uint64_t value)>;
+
+  void expect_scattered_writes_to_succeed(Arena& arena, const Snapshot& snapshot, std::uint64_t content,
+                                          const Writer& write = put_mark) {
     const std::size_t pages = page_count(arena);
     const Scattered scattered(pages);
     const std::size_t writes = std::min(chosen_size().writes, pages / 2);
     for (std::size_t i = 0; i < writes; ++i) {
-      put_mark(arena, scattered(i), i + 1000);
+      ASSERT_NO_THROW(write(arena, scattered(i), i + 1000));
       const bool time_to_ask = i % (writes / 8) == writes / 16;
       ASSERT_TRUE(!time_to_ask || others_can_map(200)) << "after " << i << " writes";
     }
@@ -108,6 +112,25 @@ TEST_P(MappingLimit, does_not_stop_scattered_writes_under_an_open_view) {
   expect_scattered_writes_to_succeed(arena, snapshot, 7);
   const Scattered scattered(page_count(arena));
   for (std::size_t i = 0; i < 10'000; ++i) ASSERT_EQ(mark_of(view, scattered(i)), 7U);
+}
+
+// The same where the program says what it writes.
+TEST_P(MappingLimit, does_not_stop_known_writes_under_an_open_view) {
+  const Writer writers[] = {
+      [](Arena& arena, std::size_t page, std::uint64_t value) {
+        arena.write(page_at(arena, page), &value, sizeof value);
+      },
+      [](Arena& arena, std::size_t page, std::uint64_t value) {
+        arena.prepare_write(page_at(arena, page), sizeof value);
+        put_mark(arena, page, value);
+      }};
+  for (const Writer& writer : writers) {
+    Arena arena = make_arena(chosen_size().bytes / page_size());
+    for (std::size_t page = 0; page < page_count(arena); ++page) put_mark(arena, page, 7);
+    const Snapshot snapshot = arena.snapshot();
+    const View view = snapshot.view();
+    expect_scattered_writes_to_succeed(arena, snapshot, 7, writer);
+  }
 }
 
 TEST_P(MappingLimit, does_not_stop_a_clone_from_being_written_at_random) {
