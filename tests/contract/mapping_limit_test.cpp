@@ -124,8 +124,9 @@ TEST_P(MappingLimit, does_not_stop_known_writes_under_an_open_view) {
         arena.prepare_write(page_at(arena, page), sizeof value);
         put_mark(arena, page, value);
       }};
+  constexpr std::size_t pages = 150'000;  // half of them, written at random, would be 75,000 mappings
   for (const Writer& writer : writers) {
-    Arena arena = make_arena(chosen_size().bytes / page_size());
+    Arena arena = make_arena(pages);
     for (std::size_t page = 0; page < page_count(arena); ++page) put_mark(arena, page, 7);
     const Snapshot snapshot = arena.snapshot();
     const View view = snapshot.view();
