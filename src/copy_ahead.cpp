@@ -16,8 +16,8 @@ namespace {
 /// part of what the process has left.
 constexpr std::uint64_t share_of_mappings = 8;
 
-/// A page leaves when it looks as it did so many intervals ago: a copy costs a tenth of a fault, so that a page may miss
-/// some. An odd number, for those that alternate.
+/// A page leaves when it looks as it did so many intervals ago: a copy costs a tenth of a fault, so that a page may
+/// miss some. An odd number, for those that alternate.
 constexpr unsigned intervals_of_a_watch = 5;
 
 /// A fingerprint of a page, to see later whether it has changed: a wrong "unchanged" costs one fault, never content.

@@ -50,7 +50,9 @@ std::optional<Frame> KeptPages::find(Page p) const noexcept {
 os::Error KeptPages::add(const BookVector<KeptPage>& found) noexcept {
   const Table* const recent = recent_.load(std::memory_order_relaxed);
   BookVector<KeptPage> merged;
-  if (const os::Error error = merge(first_of(recent), last_of(recent), found.begin(), found.end(), merged)) return error;
+  if (const os::Error error = merge(first_of(recent), last_of(recent), found.begin(), found.end(), merged)) {
+    return error;
+  }
   const std::size_t few = std::size_t{2} << (std::bit_width(size()) / 2);
   const bool many = merged.size() > few;
   if (const os::Error error = replace(recent_, std::move(merged))) return error;

@@ -1,5 +1,5 @@
-// Layer 3: what the logs keep for one version, by page. Changed with the operation mutex held; looked up without any lock,
-// so that reading an old page asks nobody.
+// Layer 3: what the logs keep for one version, by page. Changed with the operation mutex held; looked up without any
+// lock, so that reading an old page asks nobody.
 #pragma once
 
 #include <algorithm>
@@ -22,8 +22,8 @@ struct KeptPage {
   Frame frame;
 };
 
-/// Two sorted tables, the whole and a small one of recent additions, each replaced when it changes. Invariant: a page once
-/// in stays, with the same frame.
+/// Two sorted tables, the whole and a small one of recent additions, each replaced when it changes. Invariant: a page
+/// once in stays, with the same frame.
 class KeptPages {
  public:
   KeptPages() noexcept = default;

@@ -1,6 +1,6 @@
-// Layer 5: writes that the program hands over instead of making them. What it would take to let them through the barrier
-// is saved: they go to the frames by a second mapping of the arena's home, the home alias, and the pages stay protected
-// for everybody else. Runs in operations only.
+// Layer 5: writes that the program hands over instead of making them. What it would take to let them through the
+// barrier is saved: they go to the frames by a second mapping of the arena's home, the home alias, and the pages stay
+// protected for everybody else. Runs in operations only.
 #pragma once
 
 #include <span>

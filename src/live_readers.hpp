@@ -1,5 +1,5 @@
-// Layer 3: threads that read versions straight from the arena's own mapping, which must not go away under them. No lock:
-// readers never wait, and the one that takes the mapping away waits for a copy of a page at most.
+// Layer 3: threads that read versions straight from the arena's own mapping, which must not go away under them. No
+// lock: readers never wait, and the one that takes the mapping away waits for a copy of a page at most.
 #pragma once
 
 #include <atomic>

@@ -48,8 +48,8 @@ os::Result<Source> find_source(Version& version, Page p) noexcept {
   return find_logged(version, p);
 }
 
-/// More at once is asked of the kernel: reading a page without memory would take some for it, and whoever reads much may
-/// come by many that were opened beside others but never stored to.
+/// More at once is asked of the kernel: reading a page without memory would take some for it, and whoever reads much
+/// may come by many that were opened beside others but never stored to.
 constexpr std::size_t most_copied_live = 1024;
 
 /// Part of a page as the arena itself shows it, where there still is one and its pages stay on their frames meanwhile.

@@ -1,5 +1,6 @@
 // Map competitor: this library, for a program that tells it what it does: updates are handed over in one batch, and the
-// old is read node by node out of the snapshot. A red-black tree (Boost.Intrusive's) with plain pointers, in a cow::Heap.
+// old is read node by node out of the snapshot. A red-black tree (Boost.Intrusive's) with plain pointers, in a
+// cow::Heap.
 #pragma once
 
 #if __has_include("cow/heap.hpp")
@@ -45,7 +46,9 @@ class MapCowCalls {
   static constexpr bool drop_counts = true;
 
   explicit MapCowCalls(std::span<const Key> keys)
-      : arena_(make_arena(std::size_t{1} << 30, cow::Barrier::mprotect)), heap_(arena_), header_(heap_.create<MapNode>()) {
+      : arena_(make_arena(std::size_t{1} << 30, cow::Barrier::mprotect)),
+        heap_(arena_),
+        header_(heap_.create<MapNode>()) {
     Tree::init_header(header_);
     for (const Key key : keys) {
       MapNode* const node = heap_.create<MapNode>(MapNode{{}, {}, {}, {}, key, key});
@@ -57,7 +60,9 @@ class MapCowCalls {
   void snapshot() { snapshot_ = arena_.snapshot(); }
   void update(std::span<const Update> updates) {
     batch_.clear();
-    for (const Update& update : updates) batch_.push_back({&find(update.key)->value, &update.value, sizeof update.value});
+    for (const Update& update : updates) {
+      batch_.push_back({&find(update.key)->value, &update.value, sizeof update.value});
+    }
     arena_.write(batch_);
   }
   Reading read_old(std::span<const Key> keys) const {

@@ -41,9 +41,9 @@ class Snapshot {
   [[nodiscard]] View view() const;
 
   /// Copies `out.size()` bytes from `offset` into `out`, without mapping anything; safe while the
-  /// arena is being written, and `out` may itself lie in an arena. A tenth of a microsecond and the time to copy, for up
-  /// to 1 KiB of a page; more at once, or once the arena is gone, a microsecond a page.
-  /// Throws std::invalid_argument when the range is outside the snapshot.
+  /// arena is being written, and `out` may itself lie in an arena. A tenth of a microsecond and the time to copy, for
+  /// up to 1 KiB of a page; more at once, or once the arena is gone, a microsecond a page. Throws std::invalid_argument
+  /// when the range is outside the snapshot.
   void read(std::size_t offset, std::span<std::byte> out) const;
 
   /// What the object at this address of the arena was then. Pointers in it are as they were: to follow them, read()
