@@ -176,9 +176,9 @@ class ArenaBooks {
   std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
   DurationHistogram handler_time;
 
-  // -- No lock covers this; closed when the arena goes --------------------------------------------------------------
+  // -- No lock covers these: readers of versions ask them -----------------------------------------------------------
 
-  LiveReaders live_readers;
+  LiveReaders live_readers;             // closed when the arena goes
   std::atomic<std::uint64_t> moves{0};  // odd while pages may show frames that their entries do not tell yet
 
   // -- The file's lock covers these -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Layer 5: recurring pages, written in interval after interval: a snapshot copies them ahead, in bulk, and leaves them
+// Layer 5: recurring pages, written in most intervals: a snapshot copies them ahead, in bulk, and leaves them
 // writable: no protecting, no fault, no split mapping. Runs in snapshot() only, with the fault lock held.
 //
 // A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other

@@ -28,7 +28,8 @@ __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) i
 
 }  // namespace detail
 
-/// Copies without being instrumented: a sanitizer cannot see that mprotect has flushed all writers before it returned.
+/// Copies without being instrumented: a sanitizer cannot see that mprotect has flushed all writers before it returned,
+/// nor that who reads beside a writer looks afterwards whether the copy is good.
 inline void copy_bytes(void* to, const void* from, std::size_t bytes) noexcept {
   memory_sanitizer::has_content(to, bytes);
 #if defined(__x86_64__)

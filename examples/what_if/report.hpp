@@ -43,7 +43,7 @@ struct Totals {
     freed_kib += world.removal.freed_kib;
     shared += world.cost.pages_borrowed;
     copied += pages_copied(world.cost);
-    faults += what_if::faults(world.cost);
+    faults += world.cost.faults();
     clone_us += world.clone_us;
     removal_us += world.removal_us;
   }

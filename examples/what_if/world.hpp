@@ -40,11 +40,6 @@ struct World {
   const Graph& graph() { return *ArenaMemory::attach(*arena).root<Graph>(); }
 };
 
-inline std::uint64_t faults(const cow::ArenaStats& stats) noexcept {
-  return stats.faults_first_touch + stats.faults_sole_owner + stats.faults_moved + stats.faults_to_history +
-         stats.faults_already_done;
-}
-
 namespace detail {
 
 /// Lets threads take the numbers from 0 to count - 1, each once, and passes on the first exception.

@@ -87,6 +87,9 @@ struct ArenaStats {
   std::uint64_t faults_moved = 0;        ///< the writer moved to a frame of its own
   std::uint64_t faults_to_history = 0;   ///< the before-image went to history
   std::uint64_t faults_already_done = 0; ///< another thread had made the page writable meanwhile
+  std::uint64_t faults() const noexcept {
+    return faults_first_touch + faults_sole_owner + faults_moved + faults_to_history + faults_already_done;
+  }
 
   // Pages made writable or written (counters), by faults, write(), prepare_write(), rollback() and snapshot() alike.
   std::uint64_t pages_first_touched = 0;

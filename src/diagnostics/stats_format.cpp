@@ -85,8 +85,7 @@ std::string to_json(const ArenaStats& stats) {
 }
 
 std::string to_text(const ArenaStats& stats) {
-  const std::uint64_t faults =
-      stats.faults_first_touch + stats.faults_sole_owner + stats.faults_moved + stats.faults_to_history;
+  const std::uint64_t faults = stats.faults() - stats.faults_already_done;
   const DurationHistogram& times = stats.handler_time;
   std::string text;
   add_line(text, "faults",

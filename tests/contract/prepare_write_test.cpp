@@ -16,10 +16,6 @@ namespace {
 class PrepareWrite : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(PrepareWrite);
 
-std::uint64_t faults_of(const ArenaStats& stats) {
-  return stats.faults_first_touch + stats.faults_sole_owner + stats.faults_moved + stats.faults_to_history;
-}
-
 /// A pipe that holds some text; read() takes it out.
 class FilledPipe {
  public:
@@ -58,9 +54,9 @@ TEST_P(PrepareWrite, covers_every_page_that_the_range_touches) {
   fill_run(arena, 0, 8, 1);
   const Snapshot snapshot = arena.snapshot();
   arena.prepare_write(page_at(arena, 2) - 1, page_size() + 2);  // the last byte of page 1 to the first of page 3
-  const std::uint64_t before = faults_of(arena.stats());
+  const std::uint64_t before = arena.stats().faults();
   for (const std::size_t page : {1, 2, 3}) fill(arena, page, 2);
-  EXPECT_EQ(faults_of(arena.stats()), before);
+  EXPECT_EQ(arena.stats().faults(), before);
   EXPECT_TRUE(shows(snapshot, Picture(8, 1)));
   EXPECT_TRUE(shows(arena, {1, 2, 2, 2, 1, 1, 1, 1}));
 }
@@ -68,9 +64,9 @@ TEST_P(PrepareWrite, covers_every_page_that_the_range_touches) {
 TEST_P(PrepareWrite, saves_the_faults_of_memory_never_written) {
   Arena arena = make_arena(64);
   arena.prepare_write(arena.data(), arena.capacity());
-  const std::uint64_t before = faults_of(arena.stats());
+  const std::uint64_t before = arena.stats().faults();
   fill_run(arena, 0, 64, 1);
-  EXPECT_EQ(faults_of(arena.stats()), before);
+  EXPECT_EQ(arena.stats().faults(), before);
 }
 
 TEST_P(PrepareWrite, alone_changes_no_content) {

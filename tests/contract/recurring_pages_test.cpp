@@ -16,11 +16,6 @@ namespace {
 constexpr std::size_t pages = 16;
 constexpr std::size_t hot = 1;
 
-std::uint64_t faults_of(const Arena& arena) {
-  const ArenaStats stats = arena.stats();
-  return stats.faults_first_touch + stats.faults_sole_owner + stats.faults_moved + stats.faults_to_history;
-}
-
 class RecurringPages : public BarrierTest {
  protected:
   static Arena make(bool single_writer) {
@@ -40,9 +35,9 @@ class RecurringPages : public BarrierTest {
     for (int i = 0; i < count; ++i) {
       const std::uint64_t old = mark_of(arena, hot);
       const Snapshot snapshot = arena.snapshot();
-      const std::uint64_t before = faults_of(arena);
+      const std::uint64_t before = arena.stats().faults();
       if (writes(i)) put_mark(arena, hot, value(i));
-      faults += faults_of(arena) - before;
+      faults += arena.stats().faults() - before;
       put_mark(arena, 6 + static_cast<std::size_t>(i) * 7 % 10, 1000 + static_cast<std::uint64_t>(i));
       EXPECT_EQ(mark_of(snapshot, hot), old) << "interval " << i;
     }

@@ -199,7 +199,7 @@ TEST_P(WriteBatch, leaves_the_next_snapshot_nothing_to_protect) {
   EXPECT_EQ(arena.stats().mappings, before.mappings);
   kept.push_back(arena.snapshot());
   EXPECT_EQ(arena.stats().pages_writable, 0U);
-  EXPECT_EQ(faults_of(arena.stats().since(before)), 0U);
+  EXPECT_EQ(arena.stats().since(before).faults(), 0U);
   for (std::uint64_t i = 0; i < 1000; ++i) {
     ASSERT_EQ(mark_of(kept[1], i * 389 % pages), 100 + i);
     ASSERT_EQ(mark_of(kept[0], i * 389 % pages), 1U);

@@ -59,7 +59,7 @@ TEST_P(KnownWrite, takes_no_fault_and_opens_no_page) {
   const ArenaStats before = arena.stats();
   for (std::size_t page = 0; page < 64; page += 3) write_page(arena, page, 2);
   const ArenaStats after = arena.stats();
-  EXPECT_EQ(faults_of(after.since(before)), 0U);
+  EXPECT_EQ(after.since(before).faults(), 0U);
   EXPECT_EQ(after.pages_writable, 0U);
   EXPECT_EQ(after.mappings, before.mappings);
   for (std::size_t page = 0; page < 64; ++page) {
@@ -75,7 +75,7 @@ TEST_P(KnownWrite, leaves_the_page_protected_for_the_plain_store_that_follows) {
   write_page(painted, 3, 2);
   const ArenaStats before = painted.arena().stats();
   painted.paint(3, 3);
-  EXPECT_EQ(faults_of(painted.arena().stats().since(before)), 1U);
+  EXPECT_EQ(painted.arena().stats().since(before).faults(), 1U);
   EXPECT_TRUE(painted.is_right());
   write_page(painted, 4, 2);
   const Picture then = painted.picture();

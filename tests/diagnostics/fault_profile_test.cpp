@@ -48,11 +48,6 @@ __attribute__((noinline)) void write_from_depth(const Arena& arena, std::size_t 
 
 namespace {
 
-std::uint64_t all_faults(const ArenaStats& stats) {
-  return stats.faults_first_touch + stats.faults_sole_owner + stats.faults_moved + stats.faults_to_history +
-         stats.faults_already_done;
-}
-
 std::uint64_t samples_of(const FaultProfile& profile) {
   std::uint64_t sum = profile.dropped;
   for (const ProfiledStack& stack : profile.stacks) sum += stack.samples;
@@ -109,7 +104,7 @@ TEST_P(FaultProfiles, with_every_fault_recorded_they_are_those_of_the_statistics
   stop_fault_profile();
   const FaultProfile profile = fault_profile();
   const ArenaStats stats = since();
-  EXPECT_EQ(all_faults(stats), profile.faults);
+  EXPECT_EQ(stats.faults(), profile.faults);
   EXPECT_EQ(samples_of(profile), profile.faults);
   EXPECT_EQ(profile.dropped, 0U);
   std::uint64_t copied = 0, ns = 0;
@@ -128,7 +123,7 @@ TEST_P(FaultProfiles, switched_off_it_records_nothing) {
   EXPECT_FALSE(fault_profile_on());
   for (std::size_t i = 0; i < writes; ++i) write_in_one_place(arena(), 4 * i);
   const FaultProfile profile = fault_profile();
-  EXPECT_GT(all_faults(since()), 0U);
+  EXPECT_GT(since().faults(), 0U);
   EXPECT_EQ(profile.faults, 0U);
   EXPECT_TRUE(profile.stacks.empty());
 }
@@ -137,7 +132,7 @@ TEST_P(FaultProfiles, every_nth_is_counted_for_n) {
   start_fault_profile({.every = 8});
   for (std::size_t i = 0; i < writes; ++i) write_in_one_place(arena(), 4 * i);
   const FaultProfile profile = fault_profile();
-  EXPECT_EQ(profile.faults, all_faults(since()));
+  EXPECT_EQ(profile.faults, since().faults());
   EXPECT_EQ(samples_of(profile), (profile.faults + 7) / 8);
   EXPECT_NE(to_text(profile).find("from one in 8"), std::string::npos);
 }
@@ -163,7 +158,7 @@ TEST_P(FaultProfiles, threads_are_all_counted) {
     }
   }
   const FaultProfile profile = fault_profile();
-  EXPECT_EQ(profile.faults, all_faults(since()));
+  EXPECT_EQ(profile.faults, since().faults());
   EXPECT_EQ(samples_of(profile), profile.faults);
 }
 

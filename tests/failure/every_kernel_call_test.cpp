@@ -19,6 +19,7 @@
 #include "support/family.hpp"
 #include "support/known_writes.hpp"
 #include "support/pages.hpp"
+#include "support/throws.hpp"
 #include "support/process.hpp"
 
 namespace cow::test {
@@ -319,6 +320,19 @@ TEST_P(EveryKernelCall, of_mapping_the_frames_for_writing_is_done_without) {
     EXPECT_TRUE(painted.is_right());
     EXPECT_EQ(mark_of(snapshot, 5), 1U);
   }
+}
+
+// The kernel is asked for the memory of a page never written, and may say no; a store would have to end in a signal.
+TEST_P(EveryKernelCall, of_giving_memory_to_a_first_touch_is_an_exception) {
+  Painted painted(make_arena(64));
+  painted.paint_run(0, 16, 1);
+  write_page(painted, 5, 2);  // what write() needs for itself is there now
+  os::fail_after(1);
+  EXPECT_TRUE(throws_exactly<std::system_error>([&] { write_page(painted, 40, 8); }));
+  os::fail_after(0);
+  EXPECT_TRUE(painted.is_right());
+  write_page(painted, 40, 8);
+  EXPECT_TRUE(painted.is_right());
 }
 
 // What ends cannot fail: it does without, or does it later. Nobody else may notice.

@@ -90,13 +90,10 @@ TEST(Pages, are_made_writable_by_calls_rather_than_faults) {
   (void)fill_with(heap, arena, 20'000, random);
   const Snapshot before = arena.snapshot();
   const ArenaStats start = arena.stats();
-  const auto faults = [](const ArenaStats& s) {
-    return s.faults_first_touch + s.faults_sole_owner + s.faults_moved + s.faults_to_history;
-  };
   std::size_t pages = 0;
   for (int i = 0; i < 5'000; ++i) pages += allocate_block(heap, arena, 512, 5).bytes / 512;
   pages /= 8;
-  EXPECT_LT(faults(arena.stats()) - faults(start), pages / 10);
+  EXPECT_LT(arena.stats().since(start).faults(), pages / 10);
 }
 
 TEST(Pages, in_use_are_few_more_than_the_live_blocks_need) {

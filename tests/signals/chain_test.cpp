@@ -203,5 +203,34 @@ TEST(Circle, is_not_mistaken_for_a_fault_inside_a_handler) {
   EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
 
+// What is to be written lies on a page that their handler opens, and their handler itself writes to the arena.
+void opens_and_writes_inside(int, siginfo_t*, void*) {
+  calls = calls + 1;
+  if (calls > 20) ::_exit(4);
+  foreign->open();
+  put_mark(*used_inside, 5, 77);
+}
+
+COW_CHILD_BODY(a_source_that_they_open) {
+  ForeignPage page;
+  foreign = &page;
+  page.open();
+  page.word() = 42;
+  page.shut();
+  (void)set_handler(opens_and_writes_inside);
+  Arena arena = small_arena();
+  used_inside = &arena;
+  const Snapshot before = arena.snapshot();
+  arena.write(page_at(arena, 3), page.address(), sizeof(std::uint64_t));
+  if (calls != 1) return 1;
+  if (mark_of(arena, 3) != 42 || mark_of(arena, 5) != 77) return 2;
+  return mark_of(before, 3) == 1 && mark_of(before, 5) == 1 ? 0 : 3;
+}
+
+TEST(Chain, may_open_what_a_write_is_to_read) {
+  const ChildResult result = run_child("a_source_that_they_open");
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
+}
+
 }  // namespace
 }  // namespace cow::test

@@ -34,9 +34,4 @@ inline Bytes noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-inline std::uint64_t faults_of(const ArenaStats& stats) {
-  return stats.faults_first_touch + stats.faults_sole_owner + stats.faults_moved + stats.faults_to_history +
-         stats.faults_already_done;
-}
-
 }  // namespace cow::test
