@@ -9,6 +9,7 @@
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
 #include "fork_children.hpp"
+#include "fork_gate.hpp"
 #include "known_writes.hpp"
 #include "operation.hpp"
 #include "rollback.hpp"
@@ -40,7 +41,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     os::Error error;
     {
-      FaultLockGuard guard(*books.fault_lock);
+      const WriterLockGuard guard(*books.fault_lock);
       error = f(part);
     }
     throw_if(error, [&] { return std::string(operation) + " of " + in_bytes(books.bytes(run.count)); });
@@ -72,7 +73,7 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
   if (bytes == 0) return;
   os::Error error;
   {
-    FaultLockGuard guard(*books.fault_lock);
+    const WriterLockGuard guard(*books.fault_lock);
     error = write_known(books, batch);
   }
   throw_if(error, [&] { return "write of " + in_bytes(bytes) + " in " + counted(batch.size(), "part"); });

@@ -28,6 +28,15 @@ class FaultLock {
     if (state_.exchange(0, std::memory_order_release) == contended) os::wake_one(word());
   }
 
+  /// By whichever thread.
+  bool is_held() const noexcept { return state_.load(std::memory_order_relaxed) != 0; }
+
+  /// In a fork() child, where whoever held it is not.
+  void let_go_in_child() noexcept {
+    owner_.store(0, std::memory_order_relaxed);
+    state_.store(0, std::memory_order_relaxed);
+  }
+
   bool held_by_this_thread() const noexcept { return owner_.load(std::memory_order_relaxed) == self(); }
 
  private:

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 
@@ -45,16 +46,23 @@ Result<std::uint64_t> seek(int fd, std::uint64_t from, int to) noexcept {
 Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_DATA); }
 Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_HOLE); }
 
+namespace {
+std::size_t ask_mapping_limit() noexcept {
+  char text[32] = {};
+  const int fd = ::open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+  const ssize_t length = fd == -1 ? 0 : ::read(fd, text, sizeof text);
+  if (fd != -1) ::close(fd);
+  std::size_t value = 65530;  // the kernel's default
+  if (length > 0) std::from_chars(text, text + length, value);
+  return value;
+}
+}  // namespace
+
 std::size_t mapping_limit() noexcept {
-  static const std::size_t limit = [] {
-    char text[32] = {};
-    const int fd = ::open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    const ssize_t length = fd == -1 ? 0 : ::read(fd, text, sizeof text);
-    if (fd != -1) ::close(fd);
-    std::size_t value = 65530;  // the kernel's default
-    if (length > 0) std::from_chars(text, text + length, value);
-    return value;
-  }();
+  // Not a static that is initialized once: a fork() child would wait for ever for a thread that was at it.
+  static std::atomic<std::size_t> known{0};
+  std::size_t limit = known.load(std::memory_order_relaxed);
+  if (limit == 0) known.store(limit = ask_mapping_limit(), std::memory_order_relaxed);
   return limit;
 }
 

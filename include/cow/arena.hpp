@@ -54,12 +54,15 @@ class ArenaBooks;
 }
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
-/// before_cut() before each snapshot(), clone() and rollback(), and after_cut() when it is done or failed.
+/// before_cut() before each snapshot(), clone(), rollback() and fork(), and after_cut() when it is done or failed.
 class CutHook {
  public:
   virtual ~CutHook() = default;
   virtual void before_cut() = 0;
   virtual void after_cut() noexcept = 0;
+  /// In the child of a fork(), before that returns: the arena shows the moment between the two calls, other memory a later
+  /// one. So a lock may be held by a thread that the child does not have; it must be made anew, not waited for.
+  virtual void in_fork_child() noexcept {}
 };
 
 /// A reference to an arena that follows it when the Arena object is moved. Must not be used after the
