@@ -117,6 +117,9 @@ class ArenaRef {
 ///
 /// fork(): the child has its own copy of the memory, at the same addresses: neither side sees what the other writes
 /// later. It is cut like a snapshot, at the moment of fork(), and kept until the child ends or becomes another program.
+/// Threads that write meanwhile wait until fork() is done, so that no memory of the child is ahead of its arenas; but
+/// where fork() waits for one of them (it holds a lock that some library's pthread_atfork() handler wants, or libc), they
+/// go on after 50 ms, at most a second, and what they write between is not in the child's arenas.
 /// The members, and older snapshots, throw std::logic_error in a child; views stay readable. Where memory is too short
 /// to prepare the copy, the child finds the range inaccessible.
 ///

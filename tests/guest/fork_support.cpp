@@ -26,11 +26,15 @@ Stranger& stranger() {
 }
 
 Meanwhile::Meanwhile(std::function<void()> deed) {
-  stranger().before = [this] {
+  const auto forking = std::this_thread::get_id();  // the deed may be a fork() too
+  stranger().before = [this, forking] {
+    if (std::this_thread::get_id() != forking) return;
     go_ = true;
     foreign_.lock();
   };
-  stranger().after = [this] { foreign_.unlock(); };
+  stranger().after = [this, forking] {
+    if (std::this_thread::get_id() == forking) foreign_.unlock();
+  };
   thread_ = std::thread([this, deed = std::move(deed)] {
     const std::lock_guard guard(foreign_);
     has_lock_ = true;

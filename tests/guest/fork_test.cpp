@@ -1,8 +1,11 @@
 // Promise: fork() waits for nobody who may be waiting for it. Other libraries' handlers and libc itself take locks
 // between the cut through the arenas and the copy of the process; a thread that holds one of those may do anything with
 // an arena. The child is right all the same: its arenas are of one moment, and it can use them and make others.
+#include <atomic>
+#include <boost/container/map.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +13,8 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <setjmp.h>
 #include <spawn.h>
@@ -91,6 +96,10 @@ const std::map<std::string, Deed>& deeds() {
       {"stats", [](Subject& s) { (void)s.arena.stats(); }},
       {"make_an_arena", [](Subject& s) { const Arena made(options_for(s.barrier, pages)); }},
       {"make_a_heap", [](Subject& s) { use_arenas_of_its_own(s.barrier); }},
+      {"fork",
+       [](Subject& s) {
+         if (fork_and_wait([&] { return s.check_child(); }) != 0) fill_run(s.heap_arena, 0, 1, 99);  // to be noticed
+       }},
       {"allocate",
        [](Subject& s) {
          for (std::size_t i = 1; i < 200; ++i) s.heap.deallocate(s.heap.allocate(i * 100));
@@ -140,6 +149,38 @@ TEST_P(GuestFork, does_not_wait_for_a_thread_that_allocates_under_a_lock_of_othe
 
 TEST_P(GuestFork, does_not_wait_for_any_operation_under_a_lock_of_others) {
   for (const auto& [name, deed] : deeds()) expect_well("fork_meanwhile", name);
+}
+
+// A child finds the registry of heaps as a thread left it that was at it.
+COW_CHILD_BODY(fork_while_heaps_are_attached) {
+  using Map = boost::container::map<int, int, std::less<int>, Allocator<std::pair<const int, int>>>;
+  constexpr int count = 20;
+  std::vector<Arena> arenas;
+  std::vector<Map*> maps;
+  for (int i = 0; i < count; ++i) {
+    arenas.emplace_back(options_for(barrier_named(argument), 256));
+    Heap heap(arenas.back());
+    maps.push_back(heap.create<Map>(Allocator<int>(heap)));
+  }
+  Team team;
+  for (int thread = 0; thread < 3; ++thread)
+    team.keep_doing([&, i = std::size_t{0}]() mutable { const Heap again(arenas[++i % count]); });
+  for (int round = 0; round < 40; ++round) {
+    const int code = fork_and_wait([&] {
+      for (Map* map : maps)
+        for (int i = 0; i < 30; ++i) (*map)[i] = i;
+      for (const Map* map : maps)
+        if (map->size() != 30) return 1;
+      return use_arenas_of_its_own(barrier_named(argument));
+    });
+    CHECK_IN_CHILD(code == 0);
+  }
+  return 0;
+}
+
+TEST_P(GuestFork, leaves_the_child_all_heaps_to_be_found) {
+  if (under_tsan) GTEST_SKIP() << "ThreadSanitizer does not follow threads into a fork()";
+  expect_well("fork_while_heaps_are_attached");
 }
 
 // -- libc's own locks ---------------------------------------------------------------------------------------------
