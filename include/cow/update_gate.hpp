@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 /// A snapshot beside writers is one moment of memory, but memory cannot know which stores belong together: one that
