@@ -47,7 +47,7 @@ inline Barrier barrier_named(const std::string& name) {
 
 /// Far more than any of it takes, and less than a hang.
 inline ChildResult run_in_time(const std::string& body, const std::string& argument) {
-  return wait_for(start_child(body, argument), std::chrono::seconds(under_sanitizer ? 60 : 20));
+  return wait_for(start_child(body, argument), std::chrono::seconds(under_sanitizer ? 90 : 40));
 }
 
 }  // namespace cow::test
