@@ -50,6 +50,13 @@ struct FaultCounters {
 
 namespace detail {
 
+/// How far a version's logs have been swept. Says nothing unless all of it belongs together.
+struct Swept {
+  Epoch to;                 // the version whose log was the newest then
+  UndoLog::Mark mark;       // and where that log ended
+  std::uint64_t drops = 0;  // and how many versions had been dropped: that changes the logs
+};
+
 /// One version of an arena. The operation mutex covers it, but for the handles.
 class Version : public ListHook {
  public:
@@ -62,9 +69,7 @@ class Version : public ListHook {
   UndoLog log;                            // what was written since, up to the next version
 
   KeptPages kept;                         // of the logs from this version on, as far as swept; its frames stay for it
-  Epoch swept_to;                         // the version whose log was the newest then
-  UndoLog::Mark swept_mark;               // and where that log ended
-  std::uint64_t swept_drops = 0;          // and how many versions had been dropped
+  Swept swept;
 
   RunList runs;                           // the whole content; right for as long as loans of this epoch are out
   RunList flattened;                      // frames of its own, for pages that were too scattered to map
@@ -214,6 +219,7 @@ class Moving {
 using detail::ArenaBooks;
 using detail::Edges;
 using detail::Moving;
+using detail::Swept;
 using detail::Version;
 using detail::WatchedPage;
 

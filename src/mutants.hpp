@@ -19,6 +19,7 @@ enum class Mutant {
   release_ignores_borrowers,     // an owner frees frames that clones still show
   block_crosses_claims,          // a block takes in pages that another part of the rule decides
   unwritten_shared_version,      // two snapshots are taken for one version though something was written
+  failed_sweep_knows_of_drops,   // a sweep that failed takes its mark for one in the logs as they are now
   count_
 };
 
@@ -33,7 +34,8 @@ inline const char* mutant_name(std::size_t i) noexcept {
   constexpr const char* names[] = {
       "none", "lent_page_stays_home", "borrowed_page_counts_as_sole", "birth_not_advanced", "zero_page_not_logged",
       "drop_frees_all", "drop_keeps_all", "last_log_wins", "loan_ends_with_arena", "release_ignores_borrowers",
-      "block_crosses_claims", "unwritten_shared_version"};
+      "block_crosses_claims", "unwritten_shared_version",
+      "failed_sweep_knows_of_drops"};
   static_assert(sizeof names / sizeof names[0] == mutant_count);
   return names[i];
 }

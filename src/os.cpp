@@ -48,10 +48,21 @@ std::atomic<std::uint64_t> last_generation{0};
 std::atomic<std::size_t> known_page_size{0};
 std::atomic<std::int64_t> calls{0};
 std::atomic<std::int64_t> failing_call{0};  // the number in `calls` that fails; 0: none
+std::atomic<std::uint64_t> chance_seed{0}, chance_one_in{0};  // 0: none fails by chance
+
+/// The outcome for the nth call from a seed on (a step of SplitMix64).
+bool fails_by_chance(std::uint64_t nth, std::uint64_t one_in) noexcept {
+  std::uint64_t z = chance_seed.load(std::memory_order_relaxed) + nth * 0x9e3779b97f4a7c15U;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+  return (z ^ (z >> 31)) % one_in == 0;
+}
 
 bool made_to_fail() noexcept {
   const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
-  return now == failing_call.load(std::memory_order_relaxed);
+  if (now == failing_call.load(std::memory_order_relaxed)) return true;
+  const std::uint64_t one_in = chance_one_in.load(std::memory_order_relaxed);
+  return one_in != 0 && fails_by_chance(static_cast<std::uint64_t>(now), one_in);
 }
 
 template <class... A>
@@ -87,6 +98,10 @@ int protection(Access access) noexcept {
 }  // namespace
 
 void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls + nth; }
+void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept {
+  chance_seed = seed - static_cast<std::uint64_t>(calls.load()) * 0x9e3779b97f4a7c15U;  // counted from here on
+  chance_one_in = one_in;
+}
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
