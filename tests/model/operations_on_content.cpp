@@ -110,9 +110,11 @@ void World::hand_over_write() {
   trace_.line(name(arena), ": write() of ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
   const Bytes bytes = new_stamp(range.size);
-  arena.arena.write(arena.arena.data() + range.offset, bytes.data(), range.size);
-  std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
   begin_to_write(arena);
+  const bool written =
+      succeeds([&] { arena.arena.write(arena.arena.data() + range.offset, bytes.data(), range.size); });
+  if (!written) return check_arena(arena);
+  std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
 }
 
 // What it writes may overlap, and may come from an arena: even from the same one, whose pages are being replaced.
@@ -120,6 +122,7 @@ void World::hand_over_batch() {
   HeldArena& arena = any_arena();
   std::vector<Bytes> sources(choice_.between(1, 12));
   std::vector<Write> batch;
+  Bytes after = arena.content;
   std::string places;
   for (Bytes& bytes : sources) {
     const Range range = any_range(arena);
@@ -131,17 +134,19 @@ void World::hand_over_batch() {
     if (copied) {
       places += " from " + name(other);
       batch.push_back({arena.arena.data() + range.offset, other.arena.data() + start, range.size});
-      const auto from = other.content.begin() + static_cast<std::ptrdiff_t>(start);
-      std::copy_n(from, range.size, arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+      const Bytes& shown = &other == &arena ? after : other.content;
+      const auto from = shown.begin() + static_cast<std::ptrdiff_t>(start);
+      std::copy_n(from, range.size, after.begin() + static_cast<std::ptrdiff_t>(range.offset));
     } else {
       bytes = new_stamp(range.size);
       batch.push_back({arena.arena.data() + range.offset, bytes.data(), range.size});
-      std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+      std::copy(bytes.begin(), bytes.end(), after.begin() + static_cast<std::ptrdiff_t>(range.offset));
     }
   }
   trace_.line(name(arena), ": write() of a batch:", places);
-  arena.arena.write(batch);
   begin_to_write(arena);
+  if (!succeeds([&] { arena.arena.write(batch); })) return check_arena(arena);
+  arena.content = std::move(after);
 }
 
 void World::move_within() {
@@ -178,8 +183,11 @@ void World::prepare_write() {
   const Range range = any_range(arena);
   trace_.line(name(arena), ": prepare ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
-  arena.arena.prepare_write(arena.arena.data() + range.offset, range.size);
   begin_to_write(arena);
+  if (!succeeds([&] { arena.arena.prepare_write(arena.arena.data() + range.offset, range.size); })) {
+    return check_arena(arena);
+  }
+  check_prepared(arena, range);
   if (choice_.chance(60)) stamp(arena, {range.offset + range.size / 2, 1});
 }
 
@@ -188,11 +196,13 @@ void World::discard() {
   const Range range = any_range(arena);
   trace_.line(name(arena), ": discard ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
-  arena.arena.discard(arena.arena.data() + range.offset, range.size);
+  begin_to_write(arena);
+  if (!succeeds([&] { arena.arena.discard(arena.arena.data() + range.offset, range.size); })) {
+    return check_arena(arena);
+  }
   const std::size_t first = (range.offset + page_size() - 1) / page_size() * page_size();
   const std::size_t end = (range.offset + range.size) / page_size() * page_size();
   if (first < end) std::memset(arena.content.data() + first, 0, end - first);
-  begin_to_write(arena);
 }
 
 void World::read_into_buffer() {
@@ -203,7 +213,7 @@ void World::read_into_buffer() {
   const std::size_t size = choice_.below(std::min(expected.size() - offset, 5 * page_size()) + 1);
   trace_.line(name(*snapshot), ": read ", size, " bytes at ", offset);
   Bytes out(size);
-  snapshot->handle.read(offset, out);
+  if (!succeeds([&] { snapshot->handle.read(offset, out); })) return;
   require(std::equal(out.begin(), out.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset)),
           "a snapshot reads differently");
 }
