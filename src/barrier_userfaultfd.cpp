@@ -18,11 +18,27 @@ constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 /// page that changes) than a system call of its own (1.1 us).
 constexpr std::uint64_t gap_worth_walking = 8;
 
+Pages extent_of(const ArenaBooks& books, Page p) {
+  const Page first{p.value / extent_pages * extent_pages};
+  return {first, std::min(extent_pages, books.pages - first.value)};
+}
+
+os::Error watch(ArenaBooks& books, Pages run) {
+  return os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
+}
+
 /// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split
-/// it: then in halves.
+/// it: then in halves. All kernels say it where nobody watches the mapping: see show().
 os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
-  const os::Error error = os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
-  if (error.code != ENOENT || run.count == 1) return error;
+  const auto ask = [&] {
+    return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
+  };
+  const os::Error error = ask();
+  if (error.code != ENOENT) return error;
+  if (run.count == 1) {
+    const os::Error unwatched = watch(books, extent_of(books, run.first));
+    return unwatched ? unwatched : ask();
+  }
   const std::uint64_t half = run.count / 2;
   if (const os::Error failed = protect_range(books, {run.first, half}, on)) return failed;
   return protect_range(books, {run.first + half, run.count - half}, on);
@@ -32,7 +48,7 @@ os::Error attach(ArenaBooks& books) {
   const os::Result<int> fd = os::open_userfaultfd();
   if (!fd) return fd.error;
   books.barrier_fd = fd.value;
-  return os::register_for_write_protection(fd.value, books.base, books.bytes(books.pages));
+  return watch(books, {{0}, books.pages});
 }
 
 void detach(ArenaBooks& books) {
@@ -45,8 +61,7 @@ void detach(ArenaBooks& books) {
 os::Error open_extents(ArenaBooks& books, Pages run) {
   for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
        p = books.opened.next_absent(p, run.end())) {
-    const Page first{p.value / extent_pages * extent_pages};
-    const Pages extent{first, std::min(extent_pages, books.pages - first.value)};
+    const Pages extent = extent_of(books, p);
     const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
     if (!all_wanted) {
       if (const os::Error error = protect_range(books, extent, true)) return error;
@@ -94,26 +109,14 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
   return error;
 }
 
-os::Error map(ArenaBooks& books, Pages run, Frame frame, os::Access access) {
-  const FrameFile& file = books.family.file;
-  return os::map_file(books.address_of(run.first), books.bytes(run.count), access, file.fd(frame), file.offset(frame));
-}
-
-/// The frames from before, read-only. There is nothing to fall back to if that fails too; the mappings they need were
-/// there a moment ago.
-void show_again(ArenaBooks& books, Pages run) {
-  for (Page p = run.first; p < run.end(); ++p) (void)map(books, {p, 1}, books.frame_of(p), os::Access::read);
-  (void)os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
-  books.opened.erase(run);
-}
-
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
-  if (const os::Error error = map(books, run, frame, os::Access::read_write)) return error;
-  // A mapping made anew is not watched; one that nobody watches could be written behind our back after the next
-  // snapshot.
-  const os::Error error =
-      os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
-  if (error) return show_again(books, run), error;
+  const FrameFile& file = books.family.file;
+  const os::Error error = os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write,
+                                       file.fd(frame), file.offset(frame));
+  if (error) return error;
+  // A mapping made anew is not watched, and there is no way back from here. Where the kernel refuses to watch it now,
+  // whoever protects these pages next has to make it do so, or fails.
+  (void)watch(books, run);
   books.opened.insert(run);
   return {};
 }

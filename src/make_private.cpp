@@ -83,14 +83,9 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
-/// Through the file, since the pages are protected. What has memory can be written; what has none reads as zero
-/// already.
+/// Through the file, since the pages are protected.
 void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
-  static constexpr std::byte zeros[4096] = {};
-  const std::uint64_t begin = file.offset(first), end = begin + count * file.page_bytes();
-  for (std::uint64_t at = begin; at < end; at += sizeof zeros) {
-    (void)os::write_at(file.fd(first), zeros, sizeof zeros, at);
-  }
+  os::overwrite_with_zeros(file.fd(first), file.offset(first), count * file.page_bytes());
 }
 
 bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {

@@ -220,6 +220,16 @@ Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset
   return {};
 }
 
+void overwrite_with_zeros(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  static constexpr std::byte zeros[4096] = {};
+  for (const std::uint64_t end = offset + bytes; offset < end;) {
+    const std::uint64_t some = std::min<std::uint64_t>(sizeof zeros, end - offset);
+    const long done = ::syscall(SYS_pwrite64, fd, zeros, some, offset);
+    if (done == -1 && errno == EINTR) continue;
+    offset += done > 0 ? static_cast<std::uint64_t>(done) : some;
+  }
+}
+
 Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
   while (bytes != 0) {
     const long done = ask(SYS_pread64, fd, into, bytes, offset);

@@ -74,6 +74,8 @@ Result<int> create_memory_file(const char* name) noexcept;
 void close_file(int fd) noexcept;
 Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
+/// Zeros for what has memory, which the kernel needs nothing for; what has none reads as zero anyway.
+void overwrite_with_zeros(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Memory or swap behind a file.
 std::uint64_t allocated_bytes(int fd) noexcept;
