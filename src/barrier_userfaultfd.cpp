@@ -18,11 +18,22 @@ constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 /// page that changes) than a system call of its own (1.1 us).
 constexpr std::uint64_t gap_worth_walking = 8;
 
-/// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split
-/// it: then in halves.
+os::Error watch(ArenaBooks& books, Pages run) {
+  return os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
+}
+
+/// ENOENT: a page is not watched, since the kernel refused that when it moved. And older kernels, such as Debian 12's,
+/// say so where moved pages have split the range into several mappings: then in halves.
 os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
-  const os::Error error = os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
-  if (error.code != ENOENT || run.count == 1) return error;
+  const auto ask = [&] {
+    return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
+  };
+  const os::Error error = ask();
+  if (error.code != ENOENT) return error;
+  if (run.count == 1) {
+    const os::Error refused = watch(books, run);
+    return refused ? refused : ask();
+  }
   const std::uint64_t half = run.count / 2;
   if (const os::Error failed = protect_range(books, {run.first, half}, on)) return failed;
   return protect_range(books, {run.first + half, run.count - half}, on);
@@ -32,7 +43,7 @@ os::Error attach(ArenaBooks& books) {
   const os::Result<int> fd = os::open_userfaultfd();
   if (!fd) return fd.error;
   books.barrier_fd = fd.value;
-  return os::register_for_write_protection(fd.value, books.base, books.bytes(books.pages));
+  return watch(books, {{0}, books.pages});
 }
 
 void detach(ArenaBooks& books) {
@@ -94,26 +105,15 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
   return error;
 }
 
-os::Error map(ArenaBooks& books, Pages run, Frame frame, os::Access access) {
-  const FrameFile& file = books.family.file;
-  return os::map_file(books.address_of(run.first), books.bytes(run.count), access, file.fd(frame), file.offset(frame));
-}
-
-/// The frames from before, read-only. There is nothing to fall back to if that fails too; the mappings they need were
-/// there a moment ago.
-void show_again(ArenaBooks& books, Pages run) {
-  for (Page p = run.first; p < run.end(); ++p) (void)map(books, {p, 1}, books.frame_of(p), os::Access::read);
-  (void)os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
-  books.opened.erase(run);
-}
-
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
-  if (const os::Error error = map(books, run, frame, os::Access::read_write)) return error;
-  // A mapping made anew is not watched; one that nobody watches could be written behind our back after the next
-  // snapshot.
-  const os::Error error =
-      os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
-  if (error) return show_again(books, run), error;
+  const FrameFile& file = books.family.file;
+  if (const os::Error error = os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write,
+                                           file.fd(frame), file.offset(frame))) {
+    return error;
+  }
+  // A mapping made anew is not watched. Other threads may store to it from here on, so that there is no way back to the
+  // frames from before; where the kernel refuses now, whoever protects the pages asks again, or fails.
+  (void)watch(books, run);
   books.opened.insert(run);
   return {};
 }

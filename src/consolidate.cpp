@@ -65,7 +65,9 @@ os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
     const Claim claim = claim_of(books, p);
     Page end = p + 1;
     while (end < run.end() && claim_of(books, end) == claim) ++end;
-    if (const os::Error error = make_private_in_place(books, {p, end - p}, claim)) return error;
+    if (claim != Claim::none) {
+      if (const os::Error error = make_private_in_place(books, {p, end - p}, claim)) return error;
+    }
     p = end;
   }
   return {};
@@ -134,12 +136,11 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
   const Edges before = books.edges(window);
   os::Error error = books.barrier->protect(books, window);
   if (!error) error = bring_to_one_plane(books, window);
-  if (error) {
-    books.half_protected = true;
-    (void)open_again(books, window);  // whoever relies on it asks for themselves
-  } else {
+  if (!error) {
     books.writable.insert(window);
     books.written = true;
+  } else if (open_again(books, window)) {
+    books.half_protected = true;
   }
   books.count_mappings(before, books.edges(window));
   return error;

@@ -184,6 +184,16 @@ os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept 
   return error;
 }
 
+os::Error open_again(ArenaBooks& books, Pages pages) noexcept {
+  os::Error error;
+  for (Pages run = books.writable.next_run(pages.first); run.count != 0 && run.first < pages.end();
+       run = books.writable.next_run(run.end())) {
+    const Page first = std::max(run.first, pages.first), end = std::min(run.end(), pages.end());
+    if (const os::Error failed = books.barrier->unprotect(books, {first, end - first}, false)) error = failed;
+  }
+  return error;
+}
+
 os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
   if (has_room(books, *books.home, run)) return {books.home, {}};
   if (run.first.value != 0) {
