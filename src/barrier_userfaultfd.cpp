@@ -111,11 +111,12 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
 
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
   const FrameFile& file = books.family.file;
-  const os::Error error = os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write,
-                                       file.fd(frame), file.offset(frame));
-  if (error) return error;
-  // A mapping made anew is not watched, and there is no way back from here. Where the kernel refuses to watch it now,
-  // whoever protects these pages next has to make it do so, or fails.
+  if (const os::Error error = os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write,
+                                           file.fd(frame), file.offset(frame))) {
+    return error;
+  }
+  // A mapping made anew is not watched. Other threads may store to it from here on, so that there is no way back to the
+  // frames from before; where the kernel refuses now, whoever protects the pages asks again, or fails.
   (void)watch(books, run);
   books.opened.insert(run);
   return {};

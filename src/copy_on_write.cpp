@@ -68,10 +68,31 @@ os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept 
 }
 
 /// Where the process has few mappings left: makes page p writable together with a window round it, for fewer of them.
-bool consolidated_in_time(ArenaBooks& books, Page p) noexcept {
+/// Where that failed on the way the page's claim may be another one.
+bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept {
   if (MappingBudget::left() >= few_mappings) return false;
   const Pages window = crowded_window(books, p);
-  return window.count != 0 && !consolidate(books, window);
+  if (window.count == 0) return false;
+  if (!consolidate(books, window)) return true;
+  claim = claim_of(books, p);
+  return false;
+}
+
+/// A consolidation that failed may have left pages protected that count as writable, and were made so before it.
+os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept {
+  if (!books.half_protected) return {};
+  for (Page p = run.first; p < run.end();) {
+    const Pages open = books.writable.next_run(p);
+    if (open.count == 0 || open.first >= run.end()) break;
+    const Page first = std::max(open.first, p), end = std::min(open.end(), run.end());
+    if (const os::Error error = books.barrier->unprotect(books, {first, end - first}, false)) {
+      if (const os::Error failed = consolidate_until_it_fits(books, first, error)) return failed;
+      p = first + 1;
+    } else {
+      p = end;
+    }
+  }
+  return {};
 }
 
 /// The run of pages from `first` on that share its claim.
@@ -98,26 +119,26 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
 }
 
 os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
-  const Claim claim = claim_of(books, p);
+  Claim claim = claim_of(books, p);
   if (claim == Claim::none) {
     ++books.faults_already_done;
     const os::Error error = make_run_writable(books, {p, 1}, claim);
     return error ? consolidate_until_it_fits(books, p, error) : error;
   }
   count(books.faults, claim, 1);
-  if (consolidated_in_time(books, p)) return {};
+  if (consolidated_in_time(books, p, claim)) return {};
   const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }
 
 os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
   for (Page p = run.first; p < run.end();) {
-    const Claim claim = claim_of(books, p);
+    Claim claim = claim_of(books, p);
     if (claim == Claim::first_touch && untouched == Untouched::left) {
       ++p;
       continue;
     }
-    if (claim == Claim::move && consolidated_in_time(books, p)) continue;
+    if (claim == Claim::move && consolidated_in_time(books, p, claim)) continue;
     const Pages part = run_of_claim(books, p, run.end(), claim);
     if (os::Error error = make_run_writable(books, part, claim)) {
       error = consolidate_until_it_fits(books, p, error);
@@ -126,7 +147,7 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexc
     }
     p = part.end();
   }
-  return {};
+  return open_what_is_half_protected(books, run);
 }
 
 os::Error make_private(ArenaBooks& books, Page p) noexcept {

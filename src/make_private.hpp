@@ -17,6 +17,9 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 /// Makes private pages writable where they are. `filled`: they have content.
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept;
 
+/// The same for those of the pages that count as writable, where a failure left some of them protected.
+os::Error open_again(ArenaBooks& books, Pages pages) noexcept;
+
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
 os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept;
 

@@ -243,6 +243,17 @@ Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexc
   return {};
 }
 
+namespace {
+// Moves the file's position, which nobody uses: all reading and writing names its offset.
+Result<std::uint64_t> seek(int fd, std::uint64_t from, int to) noexcept {
+  const long found = ask(SYS_lseek, fd, from, to);
+  return {static_cast<std::uint64_t>(found), failed_if(found == -1)};
+}
+}  // namespace
+
+Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_DATA); }
+Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_HOLE); }
+
 Result<int> open_userfaultfd() noexcept {
   const long fd = ask(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
   if (fd == -1) return {-1, {errno}};

@@ -34,17 +34,6 @@ std::uint64_t allocated_bytes(int fd) noexcept {
   return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block : 0;
 }
 
-namespace {
-// Moves the file's position, which nobody uses: all reading and writing names its offset.
-Result<std::uint64_t> seek(int fd, std::uint64_t from, int to) noexcept {
-  const off_t found = ::lseek(fd, static_cast<off_t>(from), to);
-  return {static_cast<std::uint64_t>(found), {found == -1 ? errno : 0}};
-}
-}  // namespace
-
-Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_DATA); }
-Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_HOLE); }
-
 std::size_t mapping_limit() noexcept {
   static const std::size_t limit = [] {
     char text[32] = {};

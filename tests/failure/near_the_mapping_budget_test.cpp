@@ -1,0 +1,162 @@
+// Promise: where the process has hardly a mapping left, and windows of pages are made one mapping instead, a kernel call
+// that fails meanwhile does not undo what an operation relies on: write(), discard() and prepare_write() keep their
+// word or throw, and no content changes.
+#include <cstdint>
+#include <functional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sys/random.h>
+
+#include <gtest/gtest.h>
+
+#include "arena_books.hpp"
+#include "cow/cow.hpp"
+#include "os.hpp"
+#include "support/barriers.hpp"
+#include "support/known_writes.hpp"
+#include "support/pages.hpp"
+
+namespace cow::test {
+namespace {
+
+constexpr std::size_t pages = 96;
+
+class BudgetLeft {
+ public:
+  explicit BudgetLeft(std::uint64_t left) : before_(MappingBudget::limit()) {
+    MappingBudget::set_limit(MappingBudget::used.load() + left);
+  }
+  BudgetLeft(const BudgetLeft&) = delete;
+  BudgetLeft& operator=(const BudgetLeft&) = delete;
+  ~BudgetLeft() { MappingBudget::set_limit(before_); }
+
+ private:
+  std::uint64_t before_;
+};
+
+/// Pages at home and away, lent and not, some of them writable, some never written.
+struct Scattered {
+  explicit Scattered(Arena arena) : painted(std::move(arena)) {
+    painted.paint_run(0, pages - 8, 1);
+    first = painted.arena().snapshot();
+    first_picture = painted.picture();
+    view = first.view();
+    for (std::size_t page = 1; page < pages - 8; page += 2) painted.paint(page, 2);
+    second = painted.arena().snapshot();
+    second_picture = painted.picture();
+    for (std::size_t page = 0; page < pages - 8; page += 5) painted.paint(page, 3);
+  }
+
+  void expect_intact() {
+    EXPECT_TRUE(painted.is_right());
+    EXPECT_TRUE(shows(first, first_picture));
+    EXPECT_TRUE(shows(view, first_picture));
+    EXPECT_TRUE(shows(second, second_picture));
+  }
+
+  void expect_to_go_on() {
+    const Picture before = painted.picture();
+    const Snapshot third = painted.arena().snapshot();
+    painted.paint_run(0, pages, 7);
+    expect_intact();
+    painted.arena().rollback(third);
+    painted.set_picture(before);
+    expect_intact();
+  }
+
+  Painted painted;
+  Snapshot first, second;
+  Picture first_picture, second_picture;
+  View view;
+};
+
+class NearTheMappingBudget : public BarrierTest {
+ protected:
+  /// Each kernel call of the operation fails in its turn; the operation itself says what must hold where it returns.
+  void fail_each_call(std::uint64_t mappings_left, const std::function<void(Scattered&)>& operation) {
+    for (std::int64_t nth = 1; nth < 400; ++nth) {
+      SCOPED_TRACE("call " + std::to_string(nth) + " fails with " + std::to_string(mappings_left) + " left");
+      Scattered scattered(make_arena(pages));
+      const BudgetLeft budget(mappings_left);
+      const std::int64_t before = os::calls_made();
+      os::fail_after(nth);
+      try {
+        operation(scattered);
+      } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), ENOMEM) << error.what();
+      }
+      os::fail_after(0);
+      const bool failed_one = os::calls_made() - before >= nth;
+      scattered.expect_intact();
+      scattered.expect_to_go_on();
+      if (HasFailure() || !failed_one) return;
+    }
+    FAIL() << "the operation never completes";
+  }
+
+  void fail_each_call(const std::function<void(Scattered&)>& operation) {
+    for (const std::uint64_t left : {2, 10, 40}) fail_each_call(left, operation);
+  }
+};
+COW_FOR_EVERY_BARRIER(NearTheMappingBudget);
+
+TEST_P(NearTheMappingBudget, write_is_whole_or_throws) {
+  fail_each_call([](Scattered& scattered) {
+    const std::vector<std::uint64_t> content = page_of(9);
+    std::vector<Write> batch;
+    Picture picture = scattered.painted.picture();
+    for (std::size_t page = 0; page < pages; page += 3) {
+      batch.push_back({page_at(scattered.painted.arena(), page), content.data(), page_size()});
+      picture[page] = 9;
+    }
+    scattered.painted.arena().write(batch);
+    scattered.painted.set_picture(picture);
+  });
+}
+
+TEST_P(NearTheMappingBudget, write_without_a_mapping_of_its_own_is_whole_or_throws) {
+  fail_each_call([](Scattered& scattered) {
+    Picture picture = scattered.painted.picture();
+    for (std::size_t page = 0; page < pages; page += 7) {
+      write_page(scattered.painted, page, 9);
+      picture[page] = 9;
+    }
+    scattered.painted.set_picture(picture);
+  });
+}
+
+TEST_P(NearTheMappingBudget, discard_leaves_zeros_or_throws) {
+  fail_each_call([](Scattered& scattered) {
+    Arena& arena = scattered.painted.arena();
+    Picture picture = scattered.painted.picture();
+    arena.discard(page_at(arena, 10), 70 * page_size());
+    for (std::size_t page = 10; page < 80; ++page) picture[page] = 0;
+    scattered.painted.set_picture(picture);
+  });
+}
+
+// The kernel stores where it may; a fault of ours would put right what it must not need.
+TEST_P(NearTheMappingBudget, prepare_write_opens_every_page_or_throws) {
+  fail_each_call([](Scattered& scattered) {
+    Arena& arena = scattered.painted.arena();
+    Picture picture = scattered.painted.picture();
+    arena.prepare_write(page_at(arena, 3), 85 * page_size());
+    os::fail_after(0);
+    for (std::size_t page = 3; page < 88; ++page) {
+      std::byte byte = *page_at(arena, page);
+      EXPECT_EQ(::getrandom(page_at(arena, page), 1, 0), 1) << "page " << page;
+      *page_at(arena, page) = byte;
+    }
+  });
+}
+
+TEST_P(NearTheMappingBudget, stores_go_on) {
+  fail_each_call([](Scattered& scattered) {
+    for (std::size_t page = 0; page < pages; page += 7) scattered.painted.paint(page, 9);
+  });
+}
+
+}  // namespace
+}  // namespace cow::test
