@@ -59,6 +59,16 @@ os::Error make_ready(ArenaBooks& books, Page p) noexcept {
   return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
 }
 
+os::Error make_all_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+  for (const Write& write : batch) {
+    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+      return make_ready(books, p);
+    });
+    if (error) return error;
+  }
+  return {};
+}
+
 void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
   std::byte* const page = books.address_of(p);
   std::memcpy((reached_by_alias(books, p) ? books.home_alias + (page - books.base) : page) + offset, from, bytes);
@@ -69,13 +79,12 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
 
 os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept {
   if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
-  for (const Write& write : batch) {
-    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
-      return make_ready(books, p);
-    });
-    if (error) return error;
+  if (const os::Error error = make_all_ready(books, batch)) return error;
+  // Where making one ready meant to consolidate a window, all pages of that are writable now. But a window before it
+  // may have failed, and may have left pages protected that were ready. What they need now no other page pays for.
+  if (books.half_protected) {
+    if (const os::Error error = make_all_ready(books, batch)) return error;
   }
-  // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
   books.written = true;
   fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {

@@ -93,7 +93,7 @@ void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) no
 /// All of it reads as zero. False where the frames keep their memory.
 bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexcept {
   if (!file.punch(first, count)) return true;
-  fill_with_zeros(file, first, count);
+  if (!mutant(Mutant::failed_discard_keeps_content)) fill_with_zeros(file, first, count);
   return false;
 }
 
@@ -248,7 +248,7 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
   const Edges before = books.edges(run);
   const Moving moving(books);
   if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
-    free_frames(books, *plane.value, run);
+    if (!mutant(Mutant::failed_move_keeps_frames)) free_frames(books, *plane.value, run);
     return error;
   }
   enter_moved(books, *plane.value, run);

@@ -21,7 +21,7 @@ constexpr std::chrono::seconds limit{120};
 /// Some show only where operations fail, and mappings are few.
 Setting setting_for(std::size_t mutant) {
   if (mutant < static_cast<std::size_t>(Mutant::failed_sweep_knows_of_drops)) return {};
-  return {std::nullopt, 60, true};
+  return {std::nullopt, 60, true, false};
 }
 
 class Mutants : public testing::TestWithParam<std::size_t> {};

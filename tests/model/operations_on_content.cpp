@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "model/huge_pages.hpp"
 #include "model/world.hpp"
 
 namespace cow::model {
@@ -83,6 +84,20 @@ void World::write_scattered_pages() {
     stamp(arena, {page * page_size() + 8 * choice_.below(page_size() / 8), 8});
   }
   trace_.line(name(arena), ": write pages", places);
+}
+
+// The same pages before each of some snapshots: such pages are copied ahead.
+void World::write_in_a_rhythm() {
+  HeldArena& arena = any_arena();
+  const std::size_t pages[] = {any_page(arena), any_page(arena)};
+  const std::size_t beats = choice_.between(3, 10);
+  trace_.line(name(arena), ": ", beats, " times pages ", pages[0], " and ", pages[1], " and a snapshot");
+  for (std::size_t beat = 0; beat < beats; ++beat) {
+    for (const std::size_t page : pages)
+      if (choice_.chance(90)) stamp(arena, {page * page_size(), 8});
+    take_snapshot_of(arena);
+    while (snapshots_.size() > snapshot_limit_) erase_snapshot(choice_.below(snapshots_.size()));
+  }
 }
 
 void World::write_zeros() {
@@ -246,6 +261,14 @@ void World::ask_what_changed() {
       require(relation != Related::yes, "a snapshot was refused by changed_since");
     }
   }
+}
+
+// What the kernel does to the memory behind an arena must not show. Without huge pages in the setting nothing is done.
+void World::collapse() {
+  if (!setting_.huge_pages) return;
+  HeldArena& arena = any_arena();
+  const bool done = put_huge_page(arena.arena, choice_.next(), choice_.chance(30));
+  trace_.line(name(arena), ": a huge page", done ? "" : ", which the kernel does not give");
 }
 
 // Nothing may come of these but the exception.

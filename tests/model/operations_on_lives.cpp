@@ -15,6 +15,7 @@ void World::new_family() {
   options.capacity = choice_.between(16, most) * page_size();
   options.name = "model";
   options.barrier = setting_.barrier.value_or(choice_.chance(50) ? Barrier::mprotect : Barrier::automatic);
+  if (choice_.chance(20)) options.reserve_history_bytes = choice_.between(1, 200) * page_size();
   std::optional<Arena> made;
   if (arenas_.empty()) {
     made.emplace(options);  // a world has one
@@ -54,7 +55,10 @@ void World::adopt_snapshot(HeldArena& arena, Snapshot handle) {
 
 void World::take_snapshot() {
   if (snapshots_.size() >= snapshot_limit_) return drop_handle();
-  HeldArena& arena = any_arena();
+  take_snapshot_of(any_arena());
+}
+
+void World::take_snapshot_of(HeldArena& arena) {
   trace_.line(name(arena), ": snapshot ", next_snapshot_id_);
   Snapshot taken;
   if (!succeeds([&] { taken = arena.arena.snapshot(); })) return begin_to_write(arena);

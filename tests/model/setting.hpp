@@ -15,6 +15,7 @@ struct Setting {
   std::optional<Barrier> barrier;  // none: families have this or that
   std::uint64_t budget = 0;        // of mappings, for the process; 0: what it has
   bool refusals = false;           // of kernel calls, at random, while operations of the engine run
+  bool huge_pages = false;         // behind the arenas' files, now here, now there
 };
 
 inline std::string name_of(const Setting& setting) {
@@ -22,6 +23,7 @@ inline std::string name_of(const Setting& setting) {
                      : *setting.barrier == Barrier::mprotect ? "mprotect"
                                                              : "userfaultfd";
   if (setting.budget != 0) name += "_with_" + std::to_string(setting.budget) + "_mappings";
+  if (setting.huge_pages) name += "_and_huge_pages";
   if (setting.refusals) name += "_and_refusals";
   return name;
 }
@@ -30,14 +32,16 @@ inline void PrintTo(const Setting& setting, std::ostream* out) { *out << name_of
 /// As one word, and back.
 inline std::string packed(const Setting& setting) {
   const int barrier = setting.barrier ? static_cast<int>(*setting.barrier) : -1;
-  return std::to_string(barrier) + ',' + std::to_string(setting.budget) + ',' + (setting.refusals ? '1' : '0');
+  return std::to_string(barrier) + ',' + std::to_string(setting.budget) + ',' + (setting.refusals ? '1' : '0') +
+         (setting.huge_pages ? '1' : '0');
 }
 inline Setting unpacked(const std::string& word) {
   Setting setting;
   const std::size_t first = word.find(','), second = word.find(',', first + 1);
   if (const int barrier = std::stoi(word); barrier >= 0) setting.barrier = static_cast<Barrier>(barrier);
   setting.budget = std::stoull(word.substr(first + 1));
-  setting.refusals = word.substr(second + 1) == "1";
+  setting.refusals = word.at(second + 1) == '1';
+  setting.huge_pages = word.at(second + 2) == '1';
   return setting;
 }
 

@@ -51,6 +51,7 @@ class World {
   void write_range();
   void write_run_of_pages();
   void write_scattered_pages();
+  void write_in_a_rhythm();
   void write_zeros();
   void write_what_is_there();
   void hand_over_write();
@@ -64,6 +65,7 @@ class World {
   void read_into_arena();
   void ask_what_changed();
   void misuse();
+  void collapse();
 
   // operations_on_lives.cpp
   void new_family();
@@ -112,6 +114,7 @@ class World {
   void copy_in(HeldArena& arena, std::size_t offset, const std::byte* from, std::size_t size);
 
   // The pieces of the operations on lives.
+  void take_snapshot_of(HeldArena& arena);
   void adopt_snapshot(HeldArena& arena, Snapshot handle);
   void adopt_clone(Arena clone, const MirrorVersionPtr& base);
   /// The version that a clone of the arena has just been made from.
