@@ -70,6 +70,8 @@ void hide_from_children(void* at, std::size_t bytes) noexcept;
 Result<int> create_memory_file(const char* name) noexcept;
 void close_file(int fd) noexcept;
 Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+/// Memory for a range, which keeps its content.
+Error allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
 Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Memory or swap behind a file.
