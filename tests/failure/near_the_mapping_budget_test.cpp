@@ -15,8 +15,11 @@
 #include "cow/cow.hpp"
 #include "os.hpp"
 #include "support/barriers.hpp"
+#include "support/environment.hpp"
 #include "support/known_writes.hpp"
+#include "support/limits.hpp"
 #include "support/pages.hpp"
+#include "support/process.hpp"
 
 namespace cow::test {
 namespace {
@@ -101,7 +104,7 @@ class NearTheMappingBudget : public BarrierTest {
   }
 
   void fail_each_call(const std::function<void(Scattered&)>& operation) {
-    for (const std::uint64_t left : {10, 30}) {
+    for (const std::uint64_t left : {10, 22, 30}) {
       for (const bool one_has_moved : {false, true}) fail_each_call(left, one_has_moved, operation);
     }
   }
@@ -161,6 +164,81 @@ TEST_P(NearTheMappingBudget, stores_go_on) {
   fail_each_call([](Scattered& scattered) {
     for (std::size_t page = 0; page < pages; page += 7) scattered.painted.paint(page, 9);
   });
+}
+
+/// A window of pages that fit on no plane there is: one of them, which is not written, may not stay where it is. The
+/// first eight pages that have content fit on the plane it is on, one by one.
+struct NoPlaneForTheWindow {
+  static constexpr std::size_t odd_one = 14;
+
+  explicit NoPlaneForTheWindow(Arena made) : arena(std::move(made)) {
+    for (std::size_t page = 0; page < 16; page += 2) {
+      arena.prepare_write(page_at(arena, page), 1);
+      fill(arena, page, 1);
+    }
+    first = arena.snapshot();
+    view = first.view();
+    fill(arena, odd_one, 2);
+    second = arena.snapshot();
+    second_view = second.view();
+    fill(arena, 2048, 3);  // there is a log with room
+  }
+
+  void expect_content(std::uint64_t expected) {
+    for (std::size_t page = 0; page < odd_one; page += 2) {
+      EXPECT_TRUE(filled(page_at(arena, page), expected)) << page;
+      EXPECT_TRUE(filled(page_at(view, page), 1)) << page;
+      EXPECT_EQ(mark_of(second, page), 1U) << page;
+    }
+  }
+
+  Arena arena;
+  Snapshot first, second;
+  View view, second_view;
+};
+
+class PlaneRefused : public BarrierTest {
+ protected:
+  /// A further plane of so many pages is refused, and little else.
+  void without_a_plane(const std::function<void(Arena&)>& operation, std::uint64_t expected) {
+    if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
+    NoPlaneForTheWindow made(make_arena(std::size_t{1} << 15));
+    const std::uint64_t writable = made.arena.stats().pages_writable;
+    {
+      const BudgetLeft budget(10);
+      const LoweredLimit limit(RLIMIT_AS, proc_bytes("/proc/self/status", "VmSize") + (std::size_t{64} << 10));
+      operation(made.arena);
+    }
+    EXPECT_LT(made.arena.stats().pages_writable, writable + 16) << "the window was consolidated all the same";
+    made.expect_content(expected);
+  }
+};
+COW_FOR_EVERY_BARRIER(PlaneRefused);
+
+TEST_P(PlaneRefused, discard_leaves_zeros) {
+  without_a_plane([](Arena& arena) { arena.discard(arena.data(), 14 * page_size()); }, 0);
+}
+
+TEST_P(PlaneRefused, prepare_write_opens_every_page) {
+  without_a_plane(
+      [](Arena& arena) {
+        arena.prepare_write(arena.data(), 14 * page_size());
+        for (std::size_t page = 0; page < 14; ++page) EXPECT_EQ(::getrandom(page_at(arena, page), 1, 0), 1) << page;
+        for (std::size_t page = 0; page < 14; page += 2) fill(arena, page, 1);
+      },
+      1);
+}
+
+TEST_P(PlaneRefused, write_is_whole) {
+  without_a_plane(
+      [](Arena& arena) {
+        std::vector<std::uint64_t> content = page_of(9);
+        std::vector<Write> batch;
+        for (std::size_t page = 0; page < 14; page += 2)
+          batch.push_back({page_at(arena, page), content.data(), page_size()});
+        arena.write(batch);
+      },
+      9);
 }
 
 }  // namespace
