@@ -2,6 +2,8 @@
 #include "cow/arena.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -52,15 +54,46 @@ void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   check_range(books, p, n, "prepare_write");
   if (n == 0) return;
   const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
-  in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+  const Pages run{first, last - first + 1};
+  in_parts(books, run, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+  if (run.count <= pages_at_once) return;
+  // What a later part needed may have failed half-way, in pages of an earlier one.
+  in_parts(books, run, "prepare_write", [&](Pages part) {
+    return books.half_protected ? make_writable(books, part) : os::Error{};
+  });
 }
 
-/// What the program's own handler has to fill first it fills now, not while a lock is held.
+/// What the program's own handler has to fill first it fills now.
 void read_each_page(const void* from, std::size_t bytes) noexcept {
   const volatile std::byte* const at = static_cast<const std::byte*>(from);
   for (std::size_t i = 0; i < bytes; i += os::page_size()) (void)at[i];
   if (bytes != 0) (void)at[bytes - 1];
 }
+
+/// The content of a batch, read before any lock is taken. A source that can be read now may be gone in a moment, such as
+/// a file that someone truncates; the program's handler of that may jump, and must not jump out of a lock.
+class Staged {
+ public:
+  Staged(std::span<const Write> batch, std::size_t bytes) {
+    if (bytes > most_staged) return;
+    if (bytes > sizeof small_) large_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    std::byte* at = large_ != nullptr ? large_.get() : small_;
+    content_ = at;
+    for (const Write& write : batch) {
+      if (write.bytes != 0) std::memcpy(at, write.from, write.bytes);
+      at += write.bytes;
+    }
+  }
+  /// Null for what is too much to be copied twice.
+  const std::byte* content() const noexcept { return content_; }
+
+ private:
+  static constexpr std::size_t most_staged = std::size_t{1} << 20;
+
+  std::byte small_[4096];
+  std::unique_ptr<std::byte[]> large_;
+  const std::byte* content_ = nullptr;
+};
 
 void write_batch(ArenaBooks& books, std::span<const Write> batch) {
   std::size_t bytes = 0;
@@ -70,10 +103,11 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
     bytes += write.bytes;
   }
   if (bytes == 0) return;
+  const Staged staged(batch, bytes);
   os::Error error;
   {
     FaultLockGuard guard(*books.fault_lock);
-    error = write_known(books, batch);
+    error = write_known(books, batch, staged.content());
   }
   throw_if(error, [&] { return "write of " + in_bytes(bytes) + " in " + counted(batch.size(), "part"); });
 }

@@ -20,7 +20,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept {
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + 9 * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + 10 * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -29,7 +29,8 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
   for (PageSet* set :
-       {&own, &away, &blank, &opened, &written_twice, &recurring, &staying, &writable, &borrower.ended}) {
+       {&own, &away, &blank, &hollow, &opened, &written_twice, &recurring, &staying, &writable,
+                       &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }

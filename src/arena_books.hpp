@@ -156,6 +156,7 @@ class ArenaBooks {
   PageSet own;        // pages that show frames of the arena's own
   PageSet away;       // of those, the ones that are not at home
   PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
+  PageSet hollow;     // of those own, the ones that may have no memory: opened, and never stored to for all we know
   PageSet opened;     // pages that a barrier has made its own; what that means is the barrier's business
   int barrier_fd = -1;
   std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it

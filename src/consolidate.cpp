@@ -67,6 +67,7 @@ os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
     Page end = p + 1;
     while (end < run.end() && claim_of(books, end) == claim) ++end;
     if (claim != Claim::none) {
+      if (const os::Error error = give_memory(books, {p, end - p})) return error;  // what is kept is read
       if (const os::Error error = make_private_in_place(books, {p, end - p}, claim)) return error;
     }
     p = end;

@@ -78,6 +78,11 @@ bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept {
   return false;
 }
 
+/// Where nobody waits in a fault, a lack of memory can be told.
+os::Error give_memory_to_what_is_copied(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  return claim == Claim::history || claim == Claim::move ? give_memory(books, run) : os::Error{};
+}
+
 /// A consolidation that failed may have left pages protected that count as writable, and were made so before it.
 os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept {
   if (!books.half_protected) return {};
@@ -140,6 +145,7 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexc
     }
     if (claim == Claim::move && consolidated_in_time(books, p, claim)) continue;
     const Pages part = run_of_claim(books, p, run.end(), claim);
+    if (const os::Error error = give_memory_to_what_is_copied(books, part, claim)) return error;
     if (os::Error error = make_run_writable(books, part, claim)) {
       error = consolidate_until_it_fits(books, p, error);
       if (error) return error;

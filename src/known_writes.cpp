@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "copy_on_write.hpp"
 #include "fences.hpp"
+#include "make_private.hpp"
 #include "memory_sanitizer.hpp"
 
 namespace cow {
@@ -41,28 +43,32 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
   return {};
 }
 
-/// A store to a frame without memory gets it from the kernel, or a signal. Asked for like this it is an error.
-os::Error give_memory(const FrameFile& file, Frame frame) noexcept {
-  static constexpr std::byte zero{};
-  return os::write_at(file.fd(frame), &zero, 1, file.offset(frame));
-}
-
 bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
   return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
 
 /// Where the alias does not reach, the page has to be writable itself.
-os::Error make_ready(ArenaBooks& books, Page p) noexcept {
-  if (claim_of(books, p) == Claim::first_touch) {
-    if (const os::Error error = give_memory(books.family.file, books.frame_of(p))) return error;
-  }
+os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept {
   return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
 }
 
-os::Error make_all_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+/// The store that follows must not meet a page without memory, which may be one that was opened beside others.
+os::Error make_ready(ArenaBooks& books, Page p) noexcept {
+  const bool hollow = claim_of(books, p) == Claim::first_touch || books.hollow.contains(p);
+  if (hollow) {
+    if (const os::Error error = give_memory(books.family.file, books.frame_of(p), 1)) return error;
+  }
+  const os::Error error = make_private_or_writable(books, p);
+  if (!error && hollow) books.hollow.erase({p, 1});
+  return error;
+}
+
+/// Making a page ready may have meant to consolidate a window, in vain, and left others protected.
+os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+  if (!books.half_protected) return {};
   for (const Write& write : batch) {
     const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
-      return make_ready(books, p);
+      return make_private_or_writable(books, p);
     });
     if (error) return error;
   }
@@ -77,18 +83,21 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
 
 }  // namespace
 
-os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept {
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
   if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
-  if (const os::Error error = make_all_ready(books, batch)) return error;
-  // Where making one ready meant to consolidate a window, all pages of that are writable now. But a window before it
-  // may have failed, and may have left pages protected that were ready. What they need now no other page pays for.
-  if (books.half_protected) {
-    if (const os::Error error = make_all_ready(books, batch)) return error;
+  for (const Write& write : batch) {
+    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+      return make_ready(books, p);
+    });
+    if (error) return error;
   }
+  if (const os::Error error = keep_ready(books, batch)) return error;
+  // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
   books.written = true;
   fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {
-    (void)for_each_part(books, write, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
+    const Write at{write.to, staged == nullptr ? write.from : std::exchange(staged, staged + write.bytes), write.bytes};
+    (void)for_each_part(books, at, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
       return store(books, p, offset, from, bytes), os::Error{};
     });
   }

@@ -11,8 +11,9 @@
 
 namespace cow {
 
-/// All of the batch or, with an error, nothing. The ranges lie in the arena. The fault lock is held.
-os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept;
+/// All of the batch or, with an error, nothing. The ranges lie in the arena. The fault lock is held. `staged`: the
+/// content of all parts, one behind the other, if it is not to be read where it is.
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept;
 
 /// When the arena goes.
 void unmap_home_alias(ArenaBooks& books) noexcept;

@@ -40,6 +40,7 @@ void log_as_zero(ArenaBooks& books, Pages run) noexcept {
 void touch_first(ArenaBooks& books, Pages run) noexcept {
   log_as_zero(books, run);
   books.own.insert(run);
+  books.hollow.insert(run);
   set_birth(books, run);
   FaultLockHeld held(books.family.file.lock());
   for (Page p = run.first; p < run.end();) {
@@ -80,6 +81,7 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
     books.newest->log.append(books.log_memory, {p, frames[i], birth, true});
     note_recurrence(books, p, birth);
   }
+  books.hollow.erase(run);  // reading them has given memory to those that had none
   set_birth(books, run);
   return {};
 }
@@ -121,6 +123,7 @@ void for_each_part_without_memory(const FrameFile& file, const Run& run, F&& f) 
 /// what has memory again by then, from a reader or with a store, stays a page of the arena's own.
 void call_blank(ArenaBooks& books, const Run& run) noexcept {
   const Pages pages{run.first, run.count};
+  books.hollow.insert(pages);
   const Edges before = books.edges(pages);
   if (books.barrier->protect(books, pages)) {
     books.half_protected = true;
@@ -190,6 +193,24 @@ os::Error open_again(ArenaBooks& books, Pages pages) noexcept {
   return error;
 }
 
+os::Error give_memory(ArenaBooks& books, Pages pages) noexcept {
+  for (Pages run = books.hollow.next_run(pages.first); run.count != 0 && run.first < pages.end();
+       run = books.hollow.next_run(run.first + run.count)) {
+    run.count = std::min(run.end(), pages.end()) - run.first;
+    std::uint64_t count = 1;
+    const Frame first = books.frame_of(run.first);
+    while (count < run.count && books.frame_of(run.first + count) == first + count) ++count;
+    run.count = count;
+    if (const os::Error error = give_memory(books.family.file, first, count)) return error;
+    books.hollow.erase(run);
+  }
+  return {};
+}
+
+os::Error give_memory(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
+  return os::allocate(file.fd(first), file.offset(first), count * file.page_bytes());
+}
+
 os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
   if (has_room(books, *books.home, run)) return {books.home, {}};
   if (run.first.value != 0) {
@@ -230,6 +251,7 @@ void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   for (Page p = run.first; p < run.end(); ++p) {
     hand_over(books, p, freed);
     books.blank.erase({p, 1});
+    books.hollow.erase({p, 1});
     books.own.insert({p, 1});
     if (&plane == books.home) {
       books.away.erase({p, 1});

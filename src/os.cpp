@@ -208,6 +208,13 @@ Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
   return failed_if(ask(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes) == -1);
 }
 
+Error allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  for (;;) {
+    if (ask(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, offset, bytes) != -1) return {};
+    if (errno != EINTR) return {errno};
+  }
+}
+
 Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
   while (bytes != 0) {
     const long done = ask(SYS_pwrite64, fd, from, bytes, offset);

@@ -73,6 +73,8 @@ void hide_from_children(void* at, std::size_t bytes) noexcept;
 Result<int> create_memory_file(const char* name) noexcept;
 void close_file(int fd) noexcept;
 Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+/// Memory for a range, which keeps its content.
+Error allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Zeros for what has memory, which the kernel needs nothing for; what has none reads as zero anyway.
 void overwrite_with_zeros(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
