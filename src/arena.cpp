@@ -74,13 +74,13 @@ void read_each_page(const void* from, std::size_t bytes) noexcept {
 /// a file that someone truncates; the program's handler of that may jump, and must not jump out of a lock.
 class Staged {
  public:
-  Staged(std::span<const Write> batch, std::size_t bytes) {
+  Staged(const ArenaBooks& books, std::span<const Write> batch, std::size_t bytes) {
     if (bytes > most_staged) return;
     if (bytes > sizeof small_) large_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
     std::byte* at = large_ != nullptr ? large_.get() : small_;
     content_ = at;
     for (const Write& write : batch) {
-      if (write.bytes != 0) std::memcpy(at, write.from, write.bytes);
+      if (write.bytes != 0 && !reads_its_arena(books, write)) std::memcpy(at, write.from, write.bytes);
       at += write.bytes;
     }
   }
@@ -103,7 +103,7 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
     bytes += write.bytes;
   }
   if (bytes == 0) return;
-  const Staged staged(batch, bytes);
+  const Staged staged(books, batch, bytes);
   os::Error error;
   {
     FaultLockGuard guard(*books.fault_lock);
