@@ -179,9 +179,18 @@ void set_bad_access_observer(BadAccessObserver observer) noexcept {
 
 void set_fault_observer(FaultObserver observer) noexcept { fault_observer.store(observer, std::memory_order_release); }
 
-void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept {
+namespace {
+
+Verdict resolve_keeping_errno(int signo, siginfo_t* info, void* ucontext) noexcept {
   const os::ErrnoKept kept;
-  if (resolve_fault(signo, info, ucontext) != Verdict::resolved) pass_on(signo, info, ucontext, &kept);
+  return resolve_fault(signo, info, ucontext);
+}
+
+}  // namespace
+
+void handle_signal(int signo, siginfo_t* info, void* ucontext) {
+  if (resolve_keeping_errno(signo, info, ucontext) == Verdict::resolved) return;
+  pass_on(signo, info, ucontext, __builtin_frame_address(0));
 }
 
 }  // namespace cow

@@ -33,7 +33,7 @@ void set_fault_observer(FaultObserver observer) noexcept;
 using BadAccessObserver = void (*)(void* ucontext) noexcept;
 void set_bad_access_observer(BadAccessObserver observer) noexcept;
 
-/// The signal handler itself.
-void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept;
+/// The signal handler itself. An exception of who had the signal before us goes through it.
+void handle_signal(int signo, siginfo_t* info, void* ucontext);
 
 }  // namespace cow

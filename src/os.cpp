@@ -262,6 +262,12 @@ void restore_signals(const sigset_t& old) noexcept {
   (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof(std::uint64_t));
 }
 
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
+  std::uint64_t before = 0;
+  (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
+  return before;
+}
+
 void raise_in_this_thread(int signo) noexcept {
   (void)::syscall(SYS_tgkill, ::syscall(SYS_getpid), ::syscall(SYS_gettid), signo);
 }

@@ -95,6 +95,8 @@ Error set_action(int signo, const struct sigaction* action, struct sigaction* ol
 /// Blocks the signals of `mask`, then puts the mask from before back.
 void block_signals(const sigset_t& mask, sigset_t& old) noexcept;
 void restore_signals(const sigset_t& old) noexcept;
+/// The mask as the kernel has it: bit n - 1 is signal n. Returns the one from before.
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept;
 void raise_in_this_thread(int signo) noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
 void wake_one(std::uint32_t* word) noexcept;
