@@ -64,15 +64,21 @@ struct HandedOn {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local HandedOn handed_on;
 
+bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
+
+/// Raised again by the one we handed it to, who has put us back before and takes itself for gone: test frameworks do so.
+bool raised_again(const siginfo_t* info) noexcept {
+  return sent_by_someone(info) && info->si_pid == os::process_id();
+}
+
 /// Whether the one we handed this fault to has handed it back: it keeps us for its own predecessor, since we were put
 /// back in place after it came. One that jumped out of its handler leaves `handed_on` behind; a later fault has another
 /// record, or the same place for it and then also the same for our frame: only inside the same fault we are called from
 /// deeper.
-bool comes_back(const void* ucontext, const void* frame) noexcept {
-  return handed_on.ucontext == ucontext && frame < handed_on.frame;
+bool comes_back(const siginfo_t* info, const void* ucontext, const void* frame) noexcept {
+  if (handed_on.ucontext == nullptr || frame >= handed_on.frame) return false;
+  return handed_on.ucontext == ucontext || raised_again(info);
 }
-
-bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
 /// The default action, as if we had not been there: the instruction faults again, and the core dump shows it. A signal
 /// that someone sent does not come again by itself.
@@ -114,7 +120,7 @@ void remember_previous(int signo, const struct sigaction& action) noexcept { pre
 
 void pass_on(int signo, siginfo_t* info, void* ucontext, const void* frame) {
   const HandedOn outer = handed_on;
-  const int times_back = comes_back(ucontext, frame) ? outer.times_back + 1 : 0;
+  const int times_back = comes_back(info, ucontext, frame) ? outer.times_back + 1 : 0;
   Predecessor& to = times_back == 0 ? predecessors(signo).newest() : predecessors(signo).first();
   if (!is_handler(to.action)) return do_default(signo, info, to.action);
   const bool once = (static_cast<unsigned>(to.action.sa_flags) & SA_RESETHAND) != 0;

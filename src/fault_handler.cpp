@@ -181,6 +181,19 @@ void set_fault_observer(FaultObserver observer) noexcept { fault_observer.store(
 
 namespace {
 
+std::atomic<const struct sigaction*> action_to_put_back{nullptr};
+
+/// signal() puts back handlers, but not their flags: without SA_SIGINFO there is no record of the fault, and without
+/// the mask no lock may be taken. Put back as it was, it gets the fault once more when the instruction is repeated.
+bool put_back_if_called_plainly(int signo) noexcept {
+  const os::ErrnoKept kept;
+  const struct sigaction* const whole = action_to_put_back.load(std::memory_order_acquire);
+  struct sigaction current {};
+  if (whole == nullptr || os::set_action(signo, nullptr, &current)) return false;
+  if (!is_our_handler(current) || (current.sa_flags & SA_SIGINFO) != 0) return false;
+  return !os::set_action(signo, whole, nullptr);
+}
+
 Verdict resolve_keeping_errno(int signo, siginfo_t* info, void* ucontext) noexcept {
   const os::ErrnoKept kept;
   return resolve_fault(signo, info, ucontext);
@@ -188,9 +201,24 @@ Verdict resolve_keeping_errno(int signo, siginfo_t* info, void* ucontext) noexce
 
 }  // namespace
 
+bool is_our_handler(const struct sigaction& action) noexcept {
+  const std::uintptr_t handler = (action.sa_flags & SA_SIGINFO) != 0
+                                     ? reinterpret_cast<std::uintptr_t>(action.sa_sigaction)
+                                     : reinterpret_cast<std::uintptr_t>(action.sa_handler);
+  return handler == reinterpret_cast<std::uintptr_t>(&handle_signal);
+}
+
+void put_back_when_called_plainly(const struct sigaction& whole) noexcept {
+  action_to_put_back.store(&whole, std::memory_order_release);
+}
+
 void handle_signal(int signo, siginfo_t* info, void* ucontext) {
-  if (resolve_keeping_errno(signo, info, ucontext) == Verdict::resolved) return;
-  pass_on(signo, info, ucontext, __builtin_frame_address(0));
+  const void* const frame = __builtin_dwarf_cfa();
+  if (!record_is_whole(signo, info, ucontext, frame)) [[unlikely]] {
+    if (put_back_if_called_plainly(signo)) return;
+  }
+  if (resolve_keeping_errno(signo, info, ucontext) == Verdict::resolved) return forget_record(info, ucontext, frame);
+  pass_on(signo, info, ucontext, frame);
 }
 
 }  // namespace cow

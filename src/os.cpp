@@ -272,6 +272,8 @@ void raise_in_this_thread(int signo) noexcept {
   (void)::syscall(SYS_tgkill, ::syscall(SYS_getpid), ::syscall(SYS_gettid), signo);
 }
 
+int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
+
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
 }

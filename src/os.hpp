@@ -98,6 +98,7 @@ void restore_signals(const sigset_t& old) noexcept;
 /// The mask as the kernel has it: bit n - 1 is signal n. Returns the one from before.
 std::uint64_t set_signal_mask(std::uint64_t mask) noexcept;
 void raise_in_this_thread(int signo) noexcept;
+int process_id() noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
 void wake_one(std::uint32_t* word) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
