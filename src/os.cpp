@@ -292,6 +292,13 @@ bool can_write(void* word) noexcept {
                    FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0)) != -1;
 }
 
+// Memory below a stack pointer may be marked as out of scope.
+[[gnu::no_sanitize("address", "thread")]] void open_by_faults(std::byte* begin, std::byte* end) noexcept {
+  for (std::byte* at = begin; at < end; at += page_size()) {
+    (void)__atomic_fetch_or(reinterpret_cast<unsigned char*>(at), 0, __ATOMIC_RELAXED);
+  }
+}
+
 void report(const char* text, std::size_t bytes) noexcept { (void)::syscall(SYS_write, 2, text, bytes); }
 
 bool send_byte(int fd) noexcept {

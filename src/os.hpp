@@ -103,6 +103,8 @@ void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
 void wake_one(std::uint32_t* word) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;
+/// Has a fault raised for each page that cannot be written yet; changes nothing in them.
+void open_by_faults(std::byte* begin, std::byte* end) noexcept;
 /// Bytes to standard error, as far as they go.
 void report(const char* text, std::size_t bytes) noexcept;
 
