@@ -66,7 +66,7 @@ struct HandedOn {
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
-/// Raised again by the one we handed it to, who has put us back before and takes itself for gone: test frameworks do so.
+/// Raised again by the one we handed it to, who has put us back before and takes itself for gone: test frameworks do.
 bool raised_again(const siginfo_t* info) noexcept {
   return sent_by_someone(info) && info->si_pid == os::process_id();
 }

@@ -53,6 +53,25 @@ inline FaultAccess fault_access(const void* ucontext) noexcept {
 #endif
 }
 
+/// The stack pointer of what was interrupted.
+inline std::uintptr_t interrupted_stack(const void* ucontext) noexcept {
+  const ucontext_t* context = static_cast<const ucontext_t*>(ucontext);
+#if defined(__x86_64__)
+  return static_cast<std::uintptr_t>(context->uc_mcontext.gregs[REG_RSP]);
+#else
+  return static_cast<std::uintptr_t>(context->uc_mcontext.sp);
+#endif
+}
+
+/// Whether what was interrupted had the signals blocked that arrive on their own, as whoever holds a fault lock has.
+inline bool interrupted_with_signals_blocked(const void* ucontext) noexcept {
+  constexpr auto bit = [](int signo) { return std::uint64_t{1} << (signo - 1); };
+  constexpr std::uint64_t some_of_them = bit(SIGALRM) | bit(SIGPROF) | bit(SIGTERM) | bit(SIGUSR1);
+  std::uint64_t mask = 0;  // as large as the kernel's
+  std::memcpy(&mask, &static_cast<const ucontext_t*>(ucontext)->uc_sigmask, sizeof mask);
+  return (mask & some_of_them) == some_of_them;
+}
+
 /// A handler installed without SA_SIGINFO gets no record: on x86-64 the place for one holds what an earlier signal left
 /// there, on aarch64 the argument is whatever was in the register. False where that may be so. `frame` is the handler's
 /// stack pointer before its call: __builtin_dwarf_cfa().

@@ -71,10 +71,16 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   return Verdict::resolved;
 }
 
+/// Then waiting for the lock would be for ever.
+bool holds_lock(const FaultSlot& slot, const void* ucontext) noexcept {
+  return ucontext != nullptr && interrupted_with_signals_blocked(ucontext) &&
+         slot.lock.held_by_this_thread(interrupted_stack(ucontext));
+}
+
 /// A step beyond an arena or a view: the page there is ours too, and never accessible.
-Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access) noexcept {
+Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access, const void* ucontext) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(pointer);
-  if (slot.lock.held_by_this_thread()) return Verdict::not_ours;
+  if (holds_lock(slot, ucontext)) return Verdict::not_ours;
   FaultLockHeld held(slot.lock);
   if (!slot.guards(address)) return Verdict::not_ours;
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
@@ -101,10 +107,10 @@ Verdict report_gone(const GoneRange& range, const void* pointer, FaultAccess acc
 }
 
 /// An address in no arena and no view. Where something is mapped by now, it is the business of whoever mapped it.
-Verdict report_stray(const siginfo_t* info, FaultAccess access) noexcept {
+Verdict report_stray(const siginfo_t* info, FaultAccess access, const void* ucontext) noexcept {
   FaultSlot* const beside = fault_registry::find_guard(info->si_addr);
   if (beside != nullptr && beside->generation == os::process_generation()) {
-    return report_in_guard(*beside, info->si_addr, access);
+    return report_in_guard(*beside, info->si_addr, access, ucontext);
   }
   GoneRange range;
   const bool unmapped = info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
@@ -148,9 +154,9 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
   FaultSlot* slot = nullptr;
   do {  // again where the slot found was just getting, or losing, another range
     slot = fault_registry::find(address);
-    if (slot == nullptr) return report_stray(info, access);
+    if (slot == nullptr) return report_stray(info, access, ucontext);
     if (slot->generation != os::process_generation()) return Verdict::not_ours;
-    if (slot->lock.held_by_this_thread()) {
+    if (holds_lock(*slot, ucontext)) {
       if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, info, access);
       return report(*slot, address, access, "the library itself was at work on this arena");
     }

@@ -25,7 +25,8 @@ constexpr int our_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
 
 bool in_place(int signo) noexcept {
   struct sigaction current {};
-  return !os::set_action(signo, nullptr, &current) && is_our_handler(current) && (current.sa_flags & our_flags) == our_flags;
+  if (os::set_action(signo, nullptr, &current)) return false;
+  return is_our_handler(current) && (current.sa_flags & our_flags) == our_flags;
 }
 
 /// Ours, as well-behaved runtimes install theirs: on the alternate stack where a thread has one (Go and the JVM need

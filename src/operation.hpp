@@ -39,7 +39,7 @@ constexpr const char* no_arena = "the Arena was moved from; use the one that it 
 constexpr const char* no_arena_ref = "the ArenaRef is empty; Arena::ref() makes one";
 constexpr const char* no_snapshot = "the Snapshot is empty or was moved from; Arena::snapshot() makes one";
 
-/// Where the caller's stack lies in the arena. Its pages must not be protected, nor be faulted on, while locks are held.
+/// Whether the caller's stack lies in the arena: it must not be protected, nor be faulted on, while locks are held.
 [[gnu::always_inline]] inline bool on_stack_inside(const ArenaBooks& books) noexcept {
   const std::byte* const here = static_cast<const std::byte*>(__builtin_frame_address(0));
   return here >= books.base && here < books.base + books.bytes(books.pages);
