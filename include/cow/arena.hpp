@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cow/export.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/stats.hpp"
 #include "cow/units.hpp"
@@ -32,7 +33,7 @@ struct ArenaOptions {
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
   /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
   /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
-  /// Threads made by raw clone() are not seen by that (__libc_single_threaded): have one of pthread_create() too.
+  /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
   bool single_writer = false;
   /// Moves the lack of memory from faults, which cannot return it, to snapshot(), which throws. Once the constructor or
   /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is
@@ -56,7 +57,7 @@ class ArenaBooks;
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
 /// before_cut() before each snapshot(), clone() and rollback(), and after_cut() when it is done or failed.
-class CutHook {
+class COW_API CutHook {
  public:
   virtual ~CutHook() = default;
   virtual void before_cut() = 0;
@@ -65,7 +66,7 @@ class CutHook {
 
 /// A reference to an arena that follows it when the Arena object is moved. Must not be used after the
 /// arena is destroyed. Cheap to copy. For what is built on arenas, such as cow::Heap.
-class ArenaRef {
+class COW_API ArenaRef {
  public:
   ArenaRef() noexcept = default;
 
@@ -120,7 +121,7 @@ class ArenaRef {
 ///
 /// Errors: std::invalid_argument for arguments that cannot be right, std::system_error when the kernel
 /// refuses, naming the operation and its sizes. An operation that throws leaves the content as it was.
-class Arena {
+class COW_API Arena {
  public:
   explicit Arena(const ArenaOptions& options = {});
   Arena(Arena&&) noexcept;
