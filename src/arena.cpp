@@ -10,6 +10,7 @@
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
+#include "fault_install.hpp"
 #include "fork_children.hpp"
 #include "known_writes.hpp"
 #include "operation.hpp"
@@ -184,6 +185,7 @@ Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mp
 
 Snapshot Arena::snapshot() {
   ArenaBooks& books = usable(books_, "snapshot");
+  keep_handler_in_place(books.barrier->needs_sigbus);
   fork_children::release_some_ended();
   make_reserve_whole(books);
   Snapshot taken = cut_snapshot(books);

@@ -64,7 +64,7 @@ void hold_all_locks(bool held) noexcept;
 bool all_locks_held() noexcept;
 
 std::uint32_t slots_used() noexcept;
-FaultSlot& slot_at(std::uint32_t index) noexcept;
+FaultSlot& slot_at(std::uint32_t number) noexcept;
 
 /// Calls f(slot) for each published slot of a process.
 template <class F>

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <linux/memfd.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
@@ -16,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <ctime>
 #include <limits>
 
 #include "memory_sanitizer.hpp"
@@ -305,9 +307,17 @@ void restore_signals(const sigset_t& old) noexcept {
   (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof(std::uint64_t));
 }
 
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
+  std::uint64_t before = 0;
+  (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
+  return before;
+}
+
 void raise_in_this_thread(int signo) noexcept {
   (void)::syscall(SYS_tgkill, ::syscall(SYS_getpid), ::syscall(SYS_gettid), signo);
 }
+
+int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
 
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
@@ -325,7 +335,30 @@ bool can_write(void* word) noexcept {
                    FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0)) != -1;
 }
 
+// Memory below a stack pointer may be marked as out of scope.
+[[gnu::no_sanitize("address", "thread")]] void open_by_faults(std::byte* begin, std::byte* end) noexcept {
+  for (std::byte* at = begin; at < end; at += page_size()) {
+    (void)__atomic_fetch_or(reinterpret_cast<unsigned char*>(at), 0, __ATOMIC_RELAXED);
+  }
+}
+
 void report(const char* text, std::size_t bytes) noexcept { (void)::syscall(SYS_write, 2, text, bytes); }
+
+bool send_byte(int fd) noexcept {
+  const char byte = 1;
+  return ::syscall(SYS_write, fd, &byte, 1) == 1;
+}
+
+bool take_byte(int fd) noexcept {
+  char byte;
+  return ::syscall(SYS_read, fd, &byte, 1) == 1;
+}
+
+bool byte_within(int fd, int milliseconds) noexcept {
+  pollfd waiting = {fd, POLLIN, 0};
+  timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
+  return ::syscall(SYS_ppoll, &waiting, 1, &limit, nullptr, sizeof(std::uint64_t)) == 1;
+}
 
 ErrnoKept::ErrnoKept() noexcept : saved_(errno) {}
 ErrnoKept::~ErrnoKept() { errno = saved_; }

@@ -102,13 +102,24 @@ Error set_action(int signo, const struct sigaction* action, struct sigaction* ol
 /// Blocks the signals of `mask`, then puts the mask from before back.
 void block_signals(const sigset_t& mask, sigset_t& old) noexcept;
 void restore_signals(const sigset_t& old) noexcept;
+/// The mask as the kernel has it: bit n - 1 is signal n. Returns the one from before.
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept;
 void raise_in_this_thread(int signo) noexcept;
+int process_id() noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
 void wake_one(std::uint32_t* word) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;
+/// Has a fault raised for each page that cannot be written yet; changes nothing in them.
+void open_by_faults(std::byte* begin, std::byte* end) noexcept;
 /// Bytes to standard error, as far as they go.
 void report(const char* text, std::size_t bytes) noexcept;
+
+/// One byte through a pipe; false where that fails.
+bool send_byte(int fd) noexcept;
+bool take_byte(int fd) noexcept;
+/// Waits until one can be taken.
+bool byte_within(int fd, int milliseconds) noexcept;
 
 /// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
 /// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,9 +38,11 @@ std::uint64_t allocated_bytes(int fd) noexcept {
 std::size_t mapping_limit() noexcept {
   static const std::size_t limit = [] {
     char text[32] = {};
-    const int fd = ::open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    const ssize_t length = fd == -1 ? 0 : ::read(fd, text, sizeof text);
-    if (fd != -1) ::close(fd);
+    // Not by libc's open() and read(): a thread may be cancelled in those.
+    const int fd =
+        static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0));
+    const long length = fd == -1 ? 0 : ::syscall(SYS_read, fd, text, sizeof text);
+    if (fd != -1) close_file(fd);
     std::size_t value = 65530;  // the kernel's default
     if (length > 0) std::from_chars(text, text + length, value);
     return value;

@@ -33,6 +33,7 @@ struct ArenaOptions {
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
   /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
   /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
+  /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
   bool single_writer = false;
   /// Moves the lack of memory from faults, which cannot return it, to snapshot(), which throws. Once the constructor or
   /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is
