@@ -198,7 +198,7 @@ void HeapCore::trim() {
   slabs_.release_empty_spans();
   const PageGuard guard(context_.page_lock);
   context_.require_heap();
-  runs_.purge(0);
+  runs_.purge_all();
 }
 
 std::size_t rounded_block_size(std::size_t bytes) noexcept {
