@@ -12,10 +12,6 @@ namespace cow::detail {
 /// free and was cut by a snapshot since is not: it would cost a copy, so blocks come from elsewhere.
 class KeepPolicy {
  public:
-  static constexpr std::size_t least = 64;        // 256 KiB
-  static constexpr std::size_t share = 64;        // of the units in use
-  static constexpr std::size_t least_step = 256;  // 1 MiB
-
   /// Before `units` are given back. `used`: all that is not free, with them.
   void gives_back(std::size_t units, std::size_t used, bool writable, std::uint64_t cut) noexcept {
     start(cut);
@@ -45,12 +41,16 @@ class KeepPolicy {
   /// `at_most`: what the program set. `begun`: units of the arena that were ever used, without what was given back.
   std::size_t units_to_keep(std::size_t used, std::size_t begun, std::size_t at_most, std::uint64_t cut) noexcept {
     start(cut);
-    const std::size_t recent = std::max(peak_, peak_before_) * 3 / 2;
-    const std::size_t wanted_again = std::min(recent - std::min(recent, used), writable_);
+    const std::size_t recent = std::max(peak_, peak_before_);
+    const std::size_t wanted = recent + recent / slack;
+    const std::size_t wanted_again = std::min(wanted - std::min(wanted, used), writable_);
     return std::min(at_most, std::max({least, begun / share, wanted_again}));
   }
 
  private:
+  static constexpr std::size_t least = 64;  // 256 KiB
+  static constexpr std::size_t share = 64;  // of the units begun
+  static constexpr std::size_t slack = 2;   // half as much again: free runs are rarely of the lengths that are wanted
   static constexpr std::size_t window = 4;  // recently: while so many times the peak was freed, or up to twice that
 
   void start(std::uint64_t cut) noexcept {

@@ -98,6 +98,7 @@ struct ClassState {
 struct alignas(64) Shard {
   std::uint64_t formatted;
   ClassState classes[size_class_count];
+  std::uint64_t empty_units;  // in spans that hold no live block
 };
 
 /// The runs of free units, and what is beyond `frontier`: never used, or given back.

@@ -10,6 +10,7 @@ namespace cow::detail {
 namespace {
 
 constexpr unsigned writable_candidates = 8;      // free runs looked at for one that costs no copy
+constexpr std::size_t least_purged = 256;        // 1 MiB, where there is a surplus
 constexpr std::size_t most_purged_ahead = 1024;  // units given back beyond the surplus, so that the next is not at once
 constexpr std::size_t most_units_prepared = 16;  // ahead of their use, when units are opened one after the other
 
@@ -157,21 +158,31 @@ void Runs::give_back_large(std::size_t first) {
 }
 
 bool Runs::grow_large(std::size_t first, std::size_t units) {
-  RunState& runs = state();
   Unit& head = unit(first);
-  const std::size_t end = first + head.length, wanted = units - head.length;
-  if (end == runs.frontier) {
-    if (wanted > context_.books.geometry.unit_count - end) return false;
-    runs.frontier += wanted;
-  } else {
-    Unit& next = unit(end);
-    const UnitKind kind = next.tag().kind();
-    if (kind != UnitKind::free_clean && kind != UnitKind::free_dirty) return false;
-    if (next.length < wanted) return false;
-    carve(next, end, wanted);
-  }
+  const std::size_t from = first + head.length, to = first + units;
+  if (!is_free(from, to)) return false;
+  state().large_units += to - from;
   head.length = units;
-  runs.large_units += wanted;
+  for (std::size_t at = from; at < to;) {
+    if (at == state().frontier) {
+      state().frontier = to;
+      break;
+    }
+    const std::size_t part = std::min<std::size_t>(unit(at).length, to - at);
+    carve(unit(at), at, part);
+    at += part;
+  }
+  return true;
+}
+
+/// Whether the units from the beginning of a free run on are: dirty and clean runs lie side by side.
+bool Runs::is_free(std::size_t from, std::size_t to) const noexcept {
+  while (from < to) {
+    if (from == state().frontier) return to <= context_.books.geometry.unit_count;
+    const UnitKind kind = unit(from).tag().kind();
+    if (kind != UnitKind::free_clean && kind != UnitKind::free_dirty) return false;
+    from += unit(from).length;
+  }
   return true;
 }
 
@@ -185,22 +196,24 @@ void Runs::shrink_large(std::size_t first, std::size_t units) {
 
 void Runs::purge_surplus() noexcept {
   const std::size_t keep = units_to_keep(), kept = state().dirty_units;
-  if (kept <= keep) return;
-  const std::size_t wanted = kept - keep + std::min(keep / 2, most_purged_ahead);
-  purge(kept - std::min(wanted, std::max(KeepPolicy::least_step, 2 * units_freed_last_)));
+  if (kept > keep) purge(keep - std::min(keep / 2, most_purged_ahead), std::max(least_purged, 2 * units_freed_last_));
 }
 
 void Runs::purge_all() noexcept {
-  purge(0);
+  purge(0, SIZE_MAX);
   policy_.forget(units_used());
 }
 
-void Runs::purge(std::size_t units_left) noexcept {
+void Runs::purge(std::size_t units_left, std::size_t at_most) noexcept {
   RunState& runs = state();
   try {
-    while (runs.dirty_units > units_left) {
+    while (runs.dirty_units > units_left && at_most != 0) {
       Unit& run = runs.dirty_by_age.back();
-      purge_end_of(run, std::min<std::size_t>(run.length, runs.dirty_units - units_left));
+      const bool worth_keeping = is_mostly_writable(context_.books.index_of(run), run.length);
+      std::size_t units = worth_keeping ? std::min<std::size_t>(run.length, runs.dirty_units - units_left) : run.length;
+      units = std::min(units, at_most);
+      purge_end_of(run, units);
+      at_most -= units;
     }
   } catch (const std::exception&) {  // the rest stays dirty, and usable
   }

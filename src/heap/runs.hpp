@@ -48,11 +48,12 @@ class Runs {
  private:
   RunState& state() const noexcept { return context_.books.header->runs; }
   Unit& unit(std::size_t index) const noexcept { return context_.books.units[index]; }
+  bool is_free(std::size_t from, std::size_t to) const noexcept;
   std::size_t units_begun() const noexcept;
   std::size_t units_used() const noexcept;
   std::size_t units_to_keep() noexcept;
   bool is_mostly_writable(std::size_t first, std::size_t units) const noexcept;
-  void purge(std::size_t units_left) noexcept;
+  void purge(std::size_t units_left, std::size_t at_most) noexcept;
   void purge_end_of(Unit& run, std::size_t units);
 
   std::size_t take_from(UnitTree& tree, std::size_t units, std::size_t alignment);
