@@ -254,6 +254,8 @@ bool ArenaRef::contains(const void* p) const noexcept {
   return books_ != nullptr && p >= data() && p < data() + capacity();
 }
 
+const char* ArenaRef::name() const noexcept { return books_ == nullptr ? "" : books_->name; }
+
 void ArenaRef::write(void* to, const void* from, std::size_t n) const {
   const Write one{to, from, n};
   write_batch(usable(books_, "write", no_arena_ref), {&one, 1});

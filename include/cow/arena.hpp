@@ -73,6 +73,8 @@ class COW_API ArenaRef {
   std::byte* data() const noexcept;
   std::size_t capacity() const noexcept;
   bool contains(const void* p) const noexcept;
+  /// As in the options; "" for an empty reference.
+  const char* name() const noexcept;
 
   /// As the Arena's members of the same names.
   void write(void* to, const void* from, std::size_t n) const;
