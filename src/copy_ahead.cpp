@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "copy_page.hpp"
+#include "fences.hpp"
 #include "memory_sanitizer.hpp"
 
 namespace cow {
@@ -134,6 +135,7 @@ void CopyAhead::copy() noexcept {
     books_.table.set(p, {books_.epoch, entry.plane});
     ++books_.made_writable.to_history;
   }
+  fence(std::memory_order_release);  // the pages stay open: who sees what is stored to them next sees the entries
   books_.copies.clear();
   if (watch_begins_) books_.intervals_watched = 0;
 }

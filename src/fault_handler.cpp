@@ -128,9 +128,10 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
-/// A misaligned access or broken memory, which is nothing that a page's protection could have caused.
+/// Another signal, whose address is that of an instruction, say; a misaligned access or broken memory: nothing that a
+/// page's protection could have caused.
 bool says_other_than_protection(const siginfo_t* info) noexcept {
-  return info->si_signo == SIGBUS && info->si_code != BUS_ADRERR;
+  return info->si_signo == SIGBUS ? info->si_code != BUS_ADRERR : info->si_signo != SIGSEGV;
 }
 
 /// Takes the slot's lock. False where the slot has another range by now.

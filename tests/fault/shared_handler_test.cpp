@@ -130,19 +130,30 @@ COW_CHILD_BODY(two_that_chain_to_each_other_die) {
   return 3;
 }
 
+/// The context of a store. On aarch64 an empty one could be of any access, which counts as one.
+ucontext_t context_of_a_store() {
+  ucontext_t context = {};
+#if defined(__x86_64__)
+  context.uc_mcontext.gregs[REG_ERR] = 6;
+#endif
+  return context;
+}
+
 COW_CHILD_BODY(try_handle_knows_what_is_not_ours) {
   Arena arena = small_arena();
   siginfo_t info = {};
   info.si_signo = SIGSEGV;
   info.si_code = SEGV_ACCERR;
   info.si_addr = &info;
-  ucontext_t context = {};
+  ucontext_t context = context_of_a_store();
   CHECK_IN_CHILD(!try_handle(SIGSEGV, &info, &context));
   info.si_addr = nullptr;
   CHECK_IN_CHILD(!try_handle(SIGSEGV, &info, &context));
-  info.si_signo = SIGUSR1;
   info.si_addr = arena.data();
-  CHECK_IN_CHILD(!try_handle(SIGUSR1, &info, &context));
+  for (const int signo : {SIGUSR1, SIGILL, SIGFPE, SIGTRAP, SIGSYS}) {
+    info.si_signo = signo;
+    CHECK_IN_CHILD(!try_handle(signo, &info, &context));
+  }
   info.si_signo = SIGBUS;
   for (const int code : {BUS_ADRALN, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO}) {
     info.si_code = code;

@@ -174,7 +174,7 @@ TEST(Circle, is_not_mistaken_for_a_handler_that_jumps_out) {
 
 // Their handler faults in an arena, and on the foreign page's neighbour, while it handles a fault of its own.
 ForeignPage* second = nullptr;
-Arena* used_inside = nullptr;
+Arena* volatile used_inside = nullptr;  // set just before a store that faults: in that order
 void writes_inside(int, siginfo_t* info, void*) {
   calls = calls + 1;
   if (calls > 20) ::_exit(4);
