@@ -7,6 +7,7 @@
 
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
+#include "close_again.hpp"
 #include "copy_on_write.hpp"
 #include "fork_children.hpp"
 #include "known_writes.hpp"
@@ -50,11 +51,21 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
   }
 }
 
+/// Nothing but the next snapshot closes them again.
+os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+  close_some_if_few_are_left(books);
+  const os::Error error = make_writable(books, run, untouched);
+  if (!error) keep_open(books, run);
+  return error;
+}
+
 void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   check_range(books, p, n, "prepare_write");
   if (n == 0) return;
   const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
-  in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+  in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) {
+    return make_ready(books, part, Untouched::included);
+  });
 }
 
 /// What the program's own handler has to fill first it fills now, not while a lock is held.
@@ -89,7 +100,7 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   // First all that can fail, with the content as it is; no snapshot may come in between.
   const Operation operation(books);
   const Pages run{first, end - first};
-  in_parts(books, run, "discard", [&](Pages part) { return make_writable(books, part, Untouched::left); });
+  in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
   in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
 }
 
@@ -105,7 +116,9 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
   }
   FaultLockGuard guard(*books.fault_lock);
   // A fault wants a chunk ready even where its entry does not need one.
-  return UndoLog::make_room(books.log_memory, frames + LogChunk::capacity);
+  const std::size_t chunks = UndoLog::chunks_for(frames + LogChunk::capacity);
+  books.log_memory.keep_in_reserve(chunks);
+  return books.log_memory.make_room(chunks);
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {
