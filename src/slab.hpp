@@ -16,8 +16,9 @@ namespace cow {
 
 /// Hands out memory for objects of one size and takes it back; gives all to the kernel when it goes. Not locked.
 ///
-/// A free object is warm, with memory that take() hands out, or lies in a cold run: neighbours whose memory was given
-/// back, but for the beginning of the first one, which has the hook.
+/// A free object is warm, with memory that take() hands out, or lies in a cold run: neighbours whose whole pages were
+/// given back, but for the first one's beginning, which has the hook. One alone has none to give; it is cold too, so that
+/// it does not count as surplus again and again.
 template <std::size_t ObjectBytes>
 class Slab {
   using Hook = boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
@@ -84,12 +85,8 @@ class Slab {
     locked([&] { take_surplus(runs, batches); });
     join_neighbours(runs);
     take_unused(runs, batches, unused);
-    List<Free> warm, cold;
-    while (!runs.empty()) {
-      Free& run = pop(runs);
-      (forget_inside(run) ? cold : warm).push_front(run);
-    }
-    locked([&] { put_back(warm, cold, batches, unused); });
+    for (Free& run : runs) forget_inside(run);
+    locked([&] { put_back(runs, batches, unused); });
     unmap(unused);
   }
 
@@ -191,24 +188,17 @@ class Slab {
     }
   }
 
-  /// Gives back the whole pages behind the run's hook. Whether there were any.
-  static bool forget_inside(Free& run) noexcept {
+  /// Gives back the whole pages behind the run's hook.
+  static void forget_inside(Free& run) noexcept {
     const std::size_t page = os::page_size();
     const auto begin = (reinterpret_cast<std::uintptr_t>(&run + 1) + page - 1) / page * page;
     const auto end = reinterpret_cast<std::uintptr_t>(end_of(run)) / page * page;
-    if (begin >= end) return false;
-    os::forget(reinterpret_cast<void*>(begin), end - begin);
-    return true;
+    if (begin < end) os::forget(reinterpret_cast<void*>(begin), end - begin);
   }
 
-  void put_back(List<Free>& warm, List<Free>& cold, List<Batch>& batches, List<Batch>& unused) noexcept {
-    while (!warm.empty()) {
-      Free& run = pop(warm);
-      std::byte* const first = address(&run);
-      for (std::size_t i = run.count; i-- != 0;) give_back(first + i * stride);
-    }
-    while (!cold.empty()) {
-      Free& run = pop(cold);
+  void put_back(List<Free>& runs, List<Batch>& batches, List<Batch>& unused) noexcept {
+    while (!runs.empty()) {
+      Free& run = pop(runs);
       cold_count_ += run.count;
       cold_.push_front(run);
     }

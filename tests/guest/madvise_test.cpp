@@ -51,7 +51,7 @@ class OwnAdvice : public BarrierTest {
     return testing::AssertionSuccess();
   }
   /// Whether stores are still caught.
-  testing::AssertionResult protection_holds() const {
+  testing::AssertionResult protection_holds() {
     const Snapshot now = arena_->snapshot();
     for (const std::size_t page : {0, 12, 600, 1023}) put_mark(*arena_, page, 99);
     for (const std::size_t page : {0, 12, 600, 1023}) {
@@ -100,6 +100,8 @@ TEST_P(OwnAdvice, MADV_REMOVE_takes_content_from_snapshots_and_discard_does_not)
   if (::madvise(page_at(*arena_, 100), bytes, MADV_REMOVE) == 0) {
     EXPECT_EQ(mark_of(*arena_, 100), 0U);
     EXPECT_EQ(mark_of(snapshot_, 100), 0U);
+    put_mark(*arena_, 100, 5);  // caught as before
+    EXPECT_EQ(mark_of(snapshot_, 100), 0U);
   } else {
     EXPECT_EQ(errno, EACCES);  // what the kernel says where the mapping itself is read-only, if it looks at that
   }
@@ -119,6 +121,15 @@ TEST_P(OwnAdvice, mprotect_to_writable_lets_stores_by_and_prepare_write_does_not
 }
 
 // A page that the program itself took the rights of: the fault is told, and kills as it would without us.
+// What was never written is in a read-only mapping under each barrier.
+TEST_P(OwnAdvice, mprotect_to_writable_of_what_was_never_written_lets_stores_by) {
+  Arena arena = make_arena(2048);
+  const Snapshot before = arena.snapshot();
+  ASSERT_EQ(::mprotect(page_at(arena, 1030), page_size(), PROT_READ | PROT_WRITE), 0);
+  put_mark(arena, 1030, 2);
+  EXPECT_TRUE(arena.changed_since(before).empty());
+}
+
 TEST_P(OwnAdvice, mprotect_to_less_is_reported_when_it_is_met) {
   for (const char* what : {"none", "read"}) {
     const ChildResult child = run_child("meet_own_protection", std::string(name_of(GetParam())) + "," + what);
