@@ -9,6 +9,7 @@
 
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
+#include "close_again.hpp"
 #include "copy_on_write.hpp"
 #include "fault_install.hpp"
 #include "fork_children.hpp"
@@ -25,7 +26,9 @@ namespace {
 
 constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
 
+/// Nothing at nullptr is no mistake: it is what empty spans and vectors have.
 void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
+  if (n == 0 && p == nullptr) return;
   const std::byte* const at = static_cast<const std::byte*>(p);
   const std::size_t capacity = books.bytes(books.pages);
   const bool inside = at >= books.base && at <= books.base + capacity;
@@ -51,12 +54,20 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
   }
 }
 
+/// Nothing but the next snapshot closes them again.
+os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+  close_some_if_few_are_left(books);
+  const os::Error error = make_writable(books, run, untouched);
+  if (!error) keep_open(books, run);
+  return error;
+}
+
 void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   check_range(books, p, n, "prepare_write");
   if (n == 0) return;
   const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
   const Pages run{first, last - first + 1};
-  in_parts(books, run, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+  in_parts(books, run, "prepare_write", [&](Pages part) { return make_ready(books, part, Untouched::included); });
   if (run.count <= pages_at_once) return;
   // What a later part needed may have failed half-way, in pages of an earlier one.
   in_parts(books, run, "prepare_write", [&](Pages part) {
@@ -115,13 +126,14 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
 
 void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   check_range(books, p, n, "discard");
+  if (n == 0) return;
   const std::size_t offset = static_cast<std::size_t>(static_cast<std::byte*>(p) - books.base);
   const Page first{(offset + books.bytes(1) - 1) >> books.page_shift}, end{(offset + n) >> books.page_shift};
   if (first >= end) return;
   // First all that can fail, with the content as it is; no snapshot may come in between.
   const Operation operation(books);
   const Pages run{first, end - first};
-  in_parts(books, run, "discard", [&](Pages part) { return make_writable(books, part, Untouched::left); });
+  in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
   in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
 }
 
@@ -137,7 +149,9 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
   }
   FaultLockGuard guard(*books.fault_lock);
   // A fault wants a chunk ready even where its entry does not need one.
-  return UndoLog::make_room(books.log_memory, frames + LogChunk::capacity);
+  const std::size_t chunks = UndoLog::chunks_for(frames + LogChunk::capacity);
+  books.log_memory.keep_in_reserve(chunks);
+  return books.log_memory.make_room(chunks);
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {

@@ -171,15 +171,18 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 }
 
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept {
-  // Inside the run nothing becomes a mapping of its own; what can change are its two ends.
-  const Pages at_first{run.first, 0}, at_end{run.end(), 0};
-  const Edges before = books.edges(at_first) + books.edges(at_end);
+  // Inside the run nothing becomes a mapping of its own; what can change are its two ends. Where it is not the pages'
+  // being writable that splits mappings, the barrier counts what it does to them.
+  const auto ends = [&] {
+    return books.writable_pages_split ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : Edges{};
+  };
+  const Edges before = ends();
   const os::Error error = books.barrier->unprotect(books, run, filled);
   // Some pages may be open: all count as writable, so that the next snapshot protects them.
   if (error) books.half_protected = true;
   books.writable.insert(run);
   books.written = true;
-  books.count_mappings(before, books.edges(at_first) + books.edges(at_end));
+  books.count_mappings(before, ends());
   return error;
 }
 

@@ -105,14 +105,23 @@ void drop_version(Version& version) noexcept {
     }
   };
   version.log.filter(older_lacks_it, give_up, emptied);
+  bool overfull = false;
   {
     FaultLockHeld held(*books.fault_lock);
     if (older != nullptr) older->log.take_over(version.log, emptied);
     emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
+    overfull = books.log_memory.overfull();
+  }
+  if (overfull) {
+    books.log_memory.trim([&](auto&& step) {
+      FaultLockHeld held(*books.fault_lock);
+      step();
+    });
   }
   release_flattened(version);
   version.~Version();
   books.version_memory.give_back(&version);
+  if (books.version_memory.overfull()) books.version_memory.trim([](auto&& step) { step(); });
   if (!books.mapped()) release_unshown_frames(books);
 }
 
