@@ -13,6 +13,7 @@
 #include "copy_on_write.hpp"
 #include "fault_install.hpp"
 #include "fork_children.hpp"
+#include "fork_gate.hpp"
 #include "known_writes.hpp"
 #include "operation.hpp"
 #include "rollback.hpp"
@@ -46,7 +47,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     os::Error error;
     {
-      FaultLockGuard guard(*books.fault_lock);
+      const WriterLockGuard guard(*books.fault_lock);
       error = f(part);
     }
     throw_if(error, [&] { return std::string(operation) + " of " + in_bytes(books.bytes(run.count)); });
@@ -118,7 +119,7 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
   const Staged staged(books, batch, bytes);
   os::Error error;
   {
-    FaultLockGuard guard(*books.fault_lock);
+    const WriterLockGuard guard(*books.fault_lock);
     error = write_known(books, batch, staged.content());
   }
   throw_if(error, [&] { return "write of " + in_bytes(bytes) + " in " + counted(batch.size(), "part"); });

@@ -11,6 +11,7 @@
 #include "fault_context.hpp"
 #include "fault_registry.hpp"
 #include "fault_report.hpp"
+#include "fork_gate.hpp"
 #include "gone_ranges.hpp"
 #include "os.hpp"
 #include "tick_clock.hpp"
@@ -134,11 +135,12 @@ bool says_other_than_protection(const siginfo_t* info) noexcept {
   return info->si_signo == SIGBUS ? info->si_code != BUS_ADRERR : info->si_signo != SIGSEGV;
 }
 
-/// Takes the slot's lock. False where the slot has another range by now.
+/// Takes the slot's lock, when no fork() of another thread wants to see the page as it is. False where the slot has
+/// another range by now.
 bool resolve_under_lock(FaultSlot& slot, const siginfo_t* info, FaultAccess access, FaultCost& cost,
                         Verdict& verdict) noexcept {
   const std::uint64_t began = TickClock::now();
-  FaultLockHeld held(slot.lock);
+  const WriterLockHeld held(slot.lock);
   if (!slot.contains(reinterpret_cast<std::uintptr_t>(info->si_addr))) return false;
   const std::uint64_t copied_before = slot.books == nullptr ? 0 : slot.books->made_writable.copied();
   verdict = resolve_in_slot(slot, info, access);
@@ -158,7 +160,6 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
     if (slot == nullptr) return report_stray(info, access, ucontext);
     if (slot->generation != os::process_generation()) return Verdict::not_ours;
     if (holds_lock(*slot, ucontext)) {
-      if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, info, access);
       return report(*slot, address, access, "the library itself was at work on this arena");
     }
   } while (!resolve_under_lock(*slot, info, access, cost, verdict));

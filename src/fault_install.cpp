@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 
@@ -74,7 +75,7 @@ void install_for(int signo) {
 
 }  // namespace
 
-std::mutex& installation_lock() noexcept { return installing; }
+void begin_installing_in_child() noexcept { ::new (&installing) std::mutex; }
 
 void prepare_process(bool with_sigbus) {
   const std::lock_guard guard(installing);

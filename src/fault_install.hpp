@@ -1,8 +1,6 @@
 // Layer 6: puts the handler in place and chains to what was there. Never runs in the handler.
 #pragma once
 
-#include <mutex>
-
 #include "cow/faults.hpp"
 
 namespace cow {
@@ -14,7 +12,7 @@ void prepare_process(bool with_sigbus);
 /// The same once an arena is there: one system call a signal, and no lock, where the handler is still in place.
 void keep_handler_in_place(bool with_sigbus);
 
-/// Held over fork(), so that a child can install; nothing is waited for while it is held.
-std::mutex& installation_lock() noexcept;
+/// In a fork() child: another thread may have been installing, which it does not have.
+void begin_installing_in_child() noexcept;
 
 }  // namespace cow

@@ -37,6 +37,15 @@ class FaultLock {
     return (owners < interrupted_stack ? interrupted_stack - owners : owners - interrupted_stack) < most_stack_used;
   }
 
+  /// By whichever thread.
+  bool is_held() const noexcept { return state_.load(std::memory_order_relaxed) != 0; }
+
+  /// In a fork() child, where whoever held it is not.
+  void let_go_in_child() noexcept {
+    owner_.store(0, std::memory_order_relaxed);
+    state_.store(0, std::memory_order_relaxed);
+  }
+
  private:
   static constexpr std::uint32_t held = 1, contended = 2;
   /// By what is done under the lock; more than it takes, for builds with large frames.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "fork_gate.hpp"
 #include "gone_ranges.hpp"
 #include "range_index.hpp"
 
@@ -18,10 +19,10 @@ std::atomic<FaultSlot*> blocks[most_blocks];
 std::atomic<std::uint32_t> slot_count{0};  // slots ever handed out
 constinit RangeIndex published;            // has room for all slots
 
-FaultLock membership;  // covers what is published; held over a fork(). The first lock of all
+FaultLock membership;  // covers what is published; held while a fork() makes its cut. The first lock of all
+std::uint64_t publications = 0;  // ever made
 FaultLock changes;     // covers what is below; not taken by find(). The last lock of all
 FaultSlot* free_slots = nullptr;
-std::atomic<bool> forking_thread_holds_all{false};
 
 int block_of(std::uint32_t index) noexcept { return static_cast<int>(std::bit_width(index / first_block + 1)) - 1; }
 std::uint32_t block_start(int block) noexcept { return first_block * ((1u << block) - 1); }
@@ -79,11 +80,12 @@ os::Result<FaultSlot*> take() noexcept {
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
              const ArenaBooks* arena) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
-  FaultLockGuard guard(membership);
+  const WriterLockGuard guard(membership);
   FaultLockHeld held(slot.lock);
   slot.books = books;
   slot.view = view;
   slot.generation = os::process_generation();
+  slot.publication = ++publications;
   slot.guard_bytes = books != nullptr && books->reservation == begin ? 0 : os::page_size();
   std::memcpy(slot.name, (books != nullptr ? books : arena)->name, sizeof slot.name);
   slot.begin.store(address, std::memory_order_relaxed);  // first: until the end is there too, the slot has no address
@@ -92,7 +94,7 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
 }
 
 void withdraw(FaultSlot& slot) noexcept {
-  FaultLockHeld members(membership);
+  const WriterLockHeld members(membership);
   FaultLockHeld held(slot.lock);
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
                        end = slot.end.load(std::memory_order_relaxed);
@@ -120,11 +122,16 @@ void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) 
   });
 }
 
-void begin_fork() noexcept { membership.lock(); }
-void end_fork() noexcept { membership.unlock(); }
-FaultLock& slots_lock() noexcept { return changes; }
-void hold_all_locks(bool held) noexcept { forking_thread_holds_all.store(held, std::memory_order_relaxed); }
-bool all_locks_held() noexcept { return forking_thread_holds_all.load(std::memory_order_relaxed); }
+void begin_cut() noexcept { fork_gate::pass(membership); }
+void end_cut() noexcept { membership.unlock(); }
+
+void begin_in_child() noexcept {
+  if (changes.is_held()) free_slots = nullptr;  // perhaps in the middle of a change: those slots are lost
+  changes.let_go_in_child();
+  membership.let_go_in_child();
+  for_each_slot([](FaultSlot& slot) { slot.lock.let_go_in_child(); });
+  gone_ranges::begin_in_child();
+}
 
 std::uint32_t slots_used() noexcept { return slot_count.load(std::memory_order_acquire); }
 

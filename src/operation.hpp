@@ -14,6 +14,7 @@
 #include "cow/arena.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/view.hpp"
+#include "fork_gate.hpp"
 #include "os.hpp"
 
 namespace cow {
@@ -90,16 +91,21 @@ inline std::string in_bytes(std::size_t bytes) {
   os::open_by_faults(here - std::min(used_at_most, here - books.base), here);
 }
 
-/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it.
+/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate of
+/// a fork().
 class Operation {
  public:
-  explicit Operation(ArenaBooks& books) : lock_(books.operation) {
+  explicit Operation(ArenaBooks& books) noexcept : mutex_(books.operation) {
+    fork_gate::pass(mutex_);
     if (on_stack_inside(books)) open_stack_ahead(books);
   }
+  ~Operation() { mutex_.unlock(); }
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
 
  private:
   os::AsyncSignalsBlocked blocked_;
-  std::lock_guard<std::mutex> lock_;
+  std::mutex& mutex_;
 };
 
 /// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex.
