@@ -63,7 +63,7 @@ void end_cut() noexcept;
 void begin_in_child() noexcept;
 
 std::uint32_t slots_used() noexcept;
-FaultSlot& slot_at(std::uint32_t index) noexcept;
+FaultSlot& slot_at(std::uint32_t number) noexcept;
 
 /// Calls f(slot) for each published slot of a process.
 template <class F>

@@ -33,6 +33,7 @@ struct ArenaOptions {
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
   /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
   /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
+  /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
   bool single_writer = false;
   /// Moves the lack of memory from faults, which cannot return it, to snapshot(), which throws. Once the constructor or
   /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is
@@ -75,6 +76,8 @@ class COW_API ArenaRef {
   std::byte* data() const noexcept;
   std::size_t capacity() const noexcept;
   bool contains(const void* p) const noexcept;
+  /// As in the options; "" for an empty reference.
+  const char* name() const noexcept;
 
   /// As the Arena's members of the same names.
   void write(void* to, const void* from, std::size_t n) const;
@@ -157,7 +160,8 @@ class COW_API Arena {
   /// shows: they move, and are writable then). Cost: half a microsecond; as much again for the first write to a page
   /// after a snapshot, which copies the page; and once in an arena's life 1.3 us for each page, to map it a second
   /// time. A page to be written many times is better written by plain stores. Any thread, at any time, beside plain
-  /// stores to other bytes too. Takes as many addresses as the arena, on the first call.
+  /// stores to other bytes too. Takes as many addresses as the arena, on the first call. With n == 0, where `to` may be
+  /// nullptr too, nothing is done.
   void write(void* to, const void* from, std::size_t n);
   /// The same for many at once, in order, at the price of one and a copy of each page. All or nothing: any snapshot has
   /// the whole batch or none of it, and so has the arena when it throws; unless another thread discard()s the same
@@ -166,10 +170,12 @@ class COW_API Arena {
   void write(std::initializer_list<Write> batch) { write(std::span(batch.begin(), batch.size())); }
 
   /// Makes [p, p+n) writable now, as writing to each page would, but without faults: for bulk writes, and for
-  /// buffers handed to system calls, which fail with EFAULT on a protected page. A later snapshot undoes it.
+  /// buffers handed to system calls, which fail with EFAULT on a protected page. A later snapshot undoes it. With
+  /// n == 0, where p may be nullptr too, nothing is done.
   void prepare_write(void* p, std::size_t n);
 
-  /// Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it.
+  /// Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it. With n == 0,
+  /// where p may be nullptr too, nothing is done.
   void discard(void* p, std::size_t n);
 
   /// The pages that may differ from the snapshot's content: sorted, disjoint, a superset of those that do.
