@@ -59,7 +59,7 @@ void stay_loaded() noexcept {
 void install_for(int signo) {
   if (in_place(signo)) return;
   stay_loaded();
-  static bool made = false;  // under the lock, not by the language: a fork() child would wait for a thread that was at it
+  static bool made = false;  // not by the language: a fork() child would wait for a thread that was at it
   static struct sigaction ours {};
   if (!made) ours = our_action();
   made = true;

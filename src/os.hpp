@@ -113,8 +113,8 @@ void wake_all(std::uint32_t* word) noexcept;
 bool wait_a_while(std::uint32_t* word, std::uint32_t expected, long microseconds) noexcept;
 /// The kernel's number for this thread.
 std::uint32_t thread_id() noexcept;
-/// Whether a thread of this process has ended or waits for something that others do: a lock, a signal, a pipe. Not while
-/// it only waits for a processor, or inside the kernel. False too where /proc does not tell.
+/// Whether a thread of this process has ended or waits for something that others do: a lock, a signal, a pipe. Not
+/// while it only waits for a processor, or inside the kernel. False too where /proc does not tell.
 bool sleeps_or_ended(std::uint32_t thread) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;

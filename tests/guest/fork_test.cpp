@@ -141,7 +141,9 @@ class GuestFork : public BarrierTest {
 };
 COW_FOR_EVERY_BARRIER(GuestFork);
 
-TEST_P(GuestFork, does_not_wait_for_a_thread_that_stores_under_a_lock_of_others) { expect_well("fork_meanwhile", "store"); }
+TEST_P(GuestFork, does_not_wait_for_a_thread_that_stores_under_a_lock_of_others) {
+  expect_well("fork_meanwhile", "store");
+}
 
 TEST_P(GuestFork, does_not_wait_for_a_thread_that_allocates_under_a_lock_of_others) {
   expect_well("fork_meanwhile", "allocate");
