@@ -84,8 +84,8 @@ struct OpenedGaps {
 };
 
 /// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one
-/// mapping may be written and the next may not. Where a page's mapping is writable just when the page is, the latter merge again
-/// when pages are protected.
+/// mapping may be written and the next may not. Where a page's mapping is writable just when the page is, the latter
+/// merge again when pages are protected.
 struct Edges {
   std::uint64_t all = 0, of_protection = 0;
 
