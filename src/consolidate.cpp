@@ -7,6 +7,7 @@
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
 #include "make_private.hpp"
+#include "mutants.hpp"
 
 namespace cow {
 namespace {
@@ -142,6 +143,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
     books.written = true;
   } else if (open_again(books, window)) {
     books.half_protected = true;
+    if (mutant(Mutant::failed_window_is_forgotten)) books.writable.erase(window);
   }
   books.count_mappings(before, books.edges(window));
   return error;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "barrier.hpp"
+#include "close_again.hpp"
 #include "consolidate.hpp"
 #include "copy_page.hpp"
 #include "make_private.hpp"
@@ -11,9 +12,6 @@
 
 namespace cow {
 namespace {
-
-/// Below this many mappings left for the process, a fault saves mappings rather than copies.
-constexpr std::uint64_t few_mappings = 16;
 
 /// A first touch costs no copy, so that neighbours come along: they may never be needed, but a fault costs more.
 constexpr std::uint64_t first_touch_block = 16;
@@ -132,6 +130,7 @@ os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   }
   count(books.faults, claim, 1);
   if (consolidated_in_time(books, p, claim)) return {};
+  close_some_if_few_are_left(books);
   const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }
@@ -173,6 +172,7 @@ void make_blank(ArenaBooks& books, Pages run) noexcept {
     if (claim == Claim::none) make_private_blank(books, part);  // else it reads as zero already
     p = part.end();
   }
+  books.prepared.erase(run);
 }
 
 }  // namespace cow

@@ -83,6 +83,11 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
 
 }  // namespace
 
+bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
+  const auto from = reinterpret_cast<std::uintptr_t>(write.from), base = reinterpret_cast<std::uintptr_t>(books.base);
+  return from < base + books.bytes(books.pages) && base < from + write.bytes;
+}
+
 os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
   if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
@@ -96,7 +101,11 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std
   books.written = true;
   fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {
-    const Write at{write.to, staged == nullptr ? write.from : std::exchange(staged, staged + write.bytes), write.bytes};
+    Write at = write;
+    if (staged != nullptr) {
+      const void* const copy = std::exchange(staged, staged + write.bytes);
+      if (!reads_its_arena(books, write)) at.from = copy;
+    }
     (void)for_each_part(books, at, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
       return store(books, p, offset, from, bytes), os::Error{};
     });

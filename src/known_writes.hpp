@@ -18,4 +18,7 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std
 /// When the arena goes.
 void unmap_home_alias(ArenaBooks& books) noexcept;
 
+/// Whether its source lies in the arena itself: nobody can take that away, and it has what the writes before it stored.
+bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept;
+
 }  // namespace cow

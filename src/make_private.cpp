@@ -89,17 +89,13 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
 /// Through the file, since the pages may be protected. What has memory can be written; what has none reads as zero
 /// already.
 void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
-  static constexpr std::byte zeros[4096] = {};
-  const std::uint64_t begin = file.offset(first), end = begin + count * file.page_bytes();
-  for (std::uint64_t at = begin; at < end; at += sizeof zeros) {
-    (void)os::write_at(file.fd(first), zeros, sizeof zeros, at);
-  }
+  os::overwrite_with_zeros(file.fd(first), file.offset(first), count * file.page_bytes());
 }
 
 /// All of it reads as zero. False where the frames keep their memory.
 bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexcept {
   if (!file.punch(first, count)) return true;
-  fill_with_zeros(file, first, count);
+  if (!mutant(Mutant::failed_discard_keeps_content)) fill_with_zeros(file, first, count);
   return false;
 }
 
@@ -175,15 +171,18 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 }
 
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept {
-  // Inside the run nothing becomes a mapping of its own; what can change are its two ends.
-  const Pages at_first{run.first, 0}, at_end{run.end(), 0};
-  const Edges before = books.edges(at_first) + books.edges(at_end);
+  // Inside the run nothing becomes a mapping of its own; what can change are its two ends. Where it is not the pages'
+  // being writable that splits mappings, the barrier counts what it does to them.
+  const auto ends = [&] {
+    return books.writable_pages_split ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : Edges{};
+  };
+  const Edges before = ends();
   const os::Error error = books.barrier->unprotect(books, run, filled);
   // Some pages may be open: all count as writable, so that the next snapshot protects them.
   if (error) books.half_protected = true;
   books.writable.insert(run);
   books.written = true;
-  books.count_mappings(before, books.edges(at_first) + books.edges(at_end));
+  books.count_mappings(before, ends());
   return error;
 }
 
@@ -274,7 +273,7 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
   const Edges before = books.edges(run);
   const Moving moving(books);
   if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
-    free_frames(books, *plane.value, run);
+    if (!mutant(Mutant::failed_move_keeps_frames)) free_frames(books, *plane.value, run);
     return error;
   }
   enter_moved(books, *plane.value, run);
