@@ -239,6 +239,7 @@ ArenaBooks* create_clone(Version& version) {
   ArenaBooks& of = version.books;
   Family& family = of.family;
   const std::string what = "cloning an arena of " + in_bytes(of.bytes(of.pages));
+  keep_handler_in_place(of.barrier->needs_sigbus);
   ArenaBooks* clone = nullptr;
   os::Error error;
   {

@@ -109,8 +109,10 @@ CopyAhead::~CopyAhead() {
 }
 
 void CopyAhead::protected_others() noexcept {
+  books_.prepared.clear();
   if (books_.staying.empty()) {
     books_.writable.clear();
+    if (!books_.writable_pages_split) return;
     books_.count_mappings(0 - books_.writable_edges);
     books_.writable_edges = 0;
     return;

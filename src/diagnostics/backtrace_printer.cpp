@@ -1,17 +1,10 @@
 // Side room: see backtrace_printer.hpp. Runs in the signal handler.
 #include "backtrace_printer.hpp"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <atomic>
 
 #include "fault_report.hpp"
-
-#if COW_WITH_LIBUNWIND
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-#endif
+#include "unwinder.hpp"
 
 namespace cow::backtrace_printer {
 namespace {
@@ -28,12 +21,12 @@ void walk(void* ucontext) noexcept {
   stack.count = 0;
   unw_cursor_t cursor;
   // libunwind takes the kernel's ucontext for its own on the machines that the library knows.
-  if (unw_init_local2(&cursor, static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME) != 0) return;
+  if (libunwind.unw_init_local2(&cursor, static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME) != 0) return;
   do {
     unw_word_t ip = 0;
-    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
+    if (libunwind.unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
     stack.frames[stack.count++] = static_cast<std::uintptr_t>(ip);
-  } while (stack.count < most_frames && unw_step(&cursor) > 0);
+  } while (stack.count < most_frames && libunwind.unw_step(&cursor) > 0);
 }
 
 #else
@@ -44,10 +37,7 @@ void walk(void*) noexcept {}
 
 bool namer_prints() noexcept {
   if (current.generation != os::process_generation()) return false;  // a fork() child has no such thread
-  const char please = 1;
-  if (::write(current.ask, &please, 1) != 1) return false;
-  pollfd waiting = {current.answer, POLLIN, 0};
-  return ::poll(&waiting, 1, patience_ms) == 1;
+  return os::send_byte(current.ask) && os::byte_within(current.answer, patience_ms);
 }
 
 void print_addresses() noexcept {
@@ -69,10 +59,7 @@ void print(void* ucontext) noexcept {
   const bool named = namer_prints();
   if (!named) print_addresses();
   // A namer that is late may still be reading: then this was the last one.
-  if (named) {
-    char done;
-    if (::read(current.answer, &done, 1) == 1) printing.store(false, std::memory_order_release);
-  }
+  if (named && os::take_byte(current.answer)) printing.store(false, std::memory_order_release);
 }
 
 }  // namespace cow::backtrace_printer

@@ -83,12 +83,19 @@ COW_CHILD_BODY(a_program_that_owns_the_handler_asks_us) {
   ForeignPage page;
   foreign = &page;
   Arena arena = small_arena();
+  const Snapshot snapshot = arena.snapshot();
   set_handler(try_ours_first, SA_NODEFER);
-  CHECK_IN_CHILD(arena_works(arena));
-  CHECK_IN_CHILD(resolved >= 1);
+  put_mark(arena, 3, 2);
+  CHECK_IN_CHILD(mark_of(arena, 3) == 2 && mark_of(snapshot, 3) == 1);
+  CHECK_IN_CHILD(resolved == 1);
   CHECK_IN_CHILD(foreign_calls == 0);
   page.word() = 1;
   CHECK_IN_CHILD(foreign_calls == 1);
+  CHECK_IN_CHILD(arena_works(arena));  // the snapshot in it puts ours on top again
+  CHECK_IN_CHILD(resolved == 1);
+  page.shut();
+  page.word() = 2;
+  CHECK_IN_CHILD(foreign_calls == 2);
   return 0;
 }
 
@@ -97,9 +104,11 @@ COW_CHILD_BODY(two_that_chain_to_each_other_work) {
   ForeignPage page;
   foreign = &page;
   Arena arena = small_arena();
+  const Snapshot snapshot = arena.snapshot();
   before_us = set_handler(pass_on_to_predecessor, SA_NODEFER);
-  CHECK_IN_CHILD(arena_works(arena));
-  CHECK_IN_CHILD(foreign_calls >= 1);
+  put_mark(arena, 3, 2);
+  CHECK_IN_CHILD(mark_of(arena, 3) == 2 && mark_of(snapshot, 3) == 1);
+  CHECK_IN_CHILD(foreign_calls == 1);
   foreign_calls = 0;
   install_fault_handler();
   CHECK_IN_CHILD(arena_works(arena));
