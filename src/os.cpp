@@ -107,8 +107,11 @@ void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept {
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
-  return mapped(
+  Result<void*> got = mapped(
       ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), bytes);
+  // A huge page is 2 MiB where pages have 4 KiB, but 32 MiB for 16 KiB and 512 MiB for 64 KiB: too much for one touch.
+  if (got && page_size() > 4096) (void)::syscall(SYS_madvise, got.value, bytes, MADV_NOHUGEPAGE);
+  return got;
 }
 
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
