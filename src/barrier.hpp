@@ -19,7 +19,8 @@ struct WriteBarrier {
   /// The arena's range is mapped at home, read-only.
   os::Error (*attach)(ArenaBooks& books);
   void (*detach)(ArenaBooks& books);
-  /// `filled`: the pages have content, so that making their page table entries ready costs no memory.
+  /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
+  /// mappings that change, where they are not the run's alone.
   os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
   os::Error (*protect)(ArenaBooks& books, Pages run);
   /// Protects the writable pages of the books that are not to stay so, by the cheaper of wide calls and narrow ones.

@@ -54,6 +54,11 @@ void HeapCore::after_cut() noexcept {
   WholeHeapLock::release(context_);
 }
 
+void HeapCore::in_fork_child() noexcept {
+  WholeHeapLock::let_go_in_child(context_);
+  context_.start_cut();
+}
+
 void HeapCore::attach(const Arena& arena) {
   if (context_.books.geometry.first_unit >= context_.books.geometry.unit_count) {
     throw std::invalid_argument("cow::Heap: an arena of " + std::to_string(context_.capacity) +

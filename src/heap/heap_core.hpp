@@ -28,6 +28,7 @@ class HeapCore final : public CutHook, private RegistryEntry {
 
   void before_cut() override { WholeHeapLock::take(context_); }
   void after_cut() noexcept override;
+  void in_fork_child() noexcept override;
 
   /// Makes a heap where there is none, if the arena was never written.
   void attach(const Arena& arena);
