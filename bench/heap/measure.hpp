@@ -47,7 +47,8 @@ void time_of_churn(benchmark::State& state) {
   for (auto _ : state) {
     if (mine == nullptr) {  // the first iteration begins when all threads are here
       state.PauseTiming();
-      mine = std::make_unique<Churn<Allocator>>(*heap, *exchange, 42 + static_cast<std::uint64_t>(state.thread_index()));
+      mine =
+          std::make_unique<Churn<Allocator>>(*heap, *exchange, 42 + static_cast<std::uint64_t>(state.thread_index()));
       for (int i = 0; i < 30'000; ++i) mine->replace_one();  // a job and a half: not the heap's first touches
       state.ResumeTiming();
     }

@@ -40,9 +40,9 @@ struct HeapStats {
 
 /// What check() found.
 struct HeapReport {
-  std::vector<std::string> problems;    ///< each names one thing that is wrong in the heap, and where
-  std::uint64_t refused_frees = 0;      ///< mistakes of the program, that left the heap sound: as in HeapStats
-  const void* last_refused = nullptr;   ///< the pointer that was refused last
+  std::vector<std::string> problems;   ///< each names one thing that is wrong in the heap, and where
+  std::uint64_t refused_frees = 0;     ///< mistakes of the program, that left the heap sound: as in HeapStats
+  const void* last_refused = nullptr;  ///< the pointer that was refused last
   /// The heap is sound, whatever the program tried to free.
   bool ok() const noexcept { return problems.empty(); }
 };
@@ -55,7 +55,7 @@ struct HeapOptions {
 
 /// The heap's arena is full: no free run of its memory is long enough. An arena's capacity is fixed, so only freeing
 /// blocks helps, or a larger arena. what() says so with the numbers; it needs no memory.
-class HeapFull : public std::bad_alloc {
+class COW_API HeapFull : public std::bad_alloc {
  public:
   HeapFull(const char* arena_name, std::size_t capacity, std::size_t requested, std::size_t alignment) noexcept;
 

@@ -52,7 +52,9 @@ inline constexpr bool has_such_a_part<std::unique_ptr<T, std::default_delete<T>>
 
 /// std::stack, std::queue and std::priority_queue.
 template <class T>
-concept ContainerAdaptor = requires { typename T::container_type; };
+concept ContainerAdaptor = requires {
+  typename T::container_type;
+};
 
 template <class T>
 constexpr bool allocates_elsewhere() noexcept {

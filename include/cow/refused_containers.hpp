@@ -56,13 +56,13 @@ inline constexpr bool is_cow_allocator = false;
 template <class T>
 inline constexpr bool is_cow_allocator<Allocator<T>> = true;
 template <class A>
-  requires requires { typename A::outer_allocator_type; }
+requires requires { typename A::outer_allocator_type; }
 inline constexpr bool is_cow_allocator<A> = is_cow_allocator<typename A::outer_allocator_type>;
 
 }  // namespace detail
 }  // namespace cow
 
-#define COW_SHARED_PTR_MESSAGE                                                                                     \
+#define COW_SHARED_PTR_MESSAGE                                                                                      \
   "std::shared_ptr keeps raw pointers, so clones would share the original's object and count: with cow::Allocator " \
   "use boost::interprocess::shared_ptr or intrusive_ptr; where addresses stay, std::allocate_shared with "          \
   "std::pmr::polymorphic_allocator and cow::MemoryResource works too"
@@ -92,9 +92,9 @@ struct std::_Sp_counted_array_base<cow::Allocator<T>> {
 // Boost's hash containers with open addressing follow the allocator's pointer since 1.84 only. They ask for an
 // allocator of the elements, as a vector does, so these too are refused by name; some releases lack some of them.
 #if BOOST_VERSION < 108400
-#define COW_OPEN_ADDRESSING_MESSAGE                                                                                 \
-  "this container keeps raw pointers before Boost 1.84, so clones would share the original's elements: with "       \
-  "cow::Allocator use boost::unordered_map, unordered_set and their multi- kinds, boost::container::flat_map or "   \
+#define COW_OPEN_ADDRESSING_MESSAGE                                                                               \
+  "this container keeps raw pointers before Boost 1.84, so clones would share the original's elements: with "     \
+  "cow::Allocator use boost::unordered_map, unordered_set and their multi- kinds, boost::container::flat_map or " \
   "flat_set, or a newer Boost"
 namespace boost::unordered {
 
@@ -110,27 +110,27 @@ template <class Key, class T, class Hash, class Equal, class A>
 class concurrent_flat_map;
 
 template <class Key, class T, class Hash, class Equal, class A>
-  requires cow::detail::is_cow_allocator<A>
+requires cow::detail::is_cow_allocator<A>
 class unordered_flat_map<Key, T, Hash, Equal, A> {
   static_assert(cow::detail::never<A>, COW_OPEN_ADDRESSING_MESSAGE);
 };
 template <class Key, class Hash, class Equal, class A>
-  requires cow::detail::is_cow_allocator<A>
+requires cow::detail::is_cow_allocator<A>
 class unordered_flat_set<Key, Hash, Equal, A> {
   static_assert(cow::detail::never<A>, COW_OPEN_ADDRESSING_MESSAGE);
 };
 template <class Key, class T, class Hash, class Equal, class A>
-  requires cow::detail::is_cow_allocator<A>
+requires cow::detail::is_cow_allocator<A>
 class unordered_node_map<Key, T, Hash, Equal, A> {
   static_assert(cow::detail::never<A>, COW_OPEN_ADDRESSING_MESSAGE);
 };
 template <class Key, class Hash, class Equal, class A>
-  requires cow::detail::is_cow_allocator<A>
+requires cow::detail::is_cow_allocator<A>
 class unordered_node_set<Key, Hash, Equal, A> {
   static_assert(cow::detail::never<A>, COW_OPEN_ADDRESSING_MESSAGE);
 };
 template <class Key, class T, class Hash, class Equal, class A>
-  requires cow::detail::is_cow_allocator<A>
+requires cow::detail::is_cow_allocator<A>
 class concurrent_flat_map<Key, T, Hash, Equal, A> {
   static_assert(cow::detail::never<A>, COW_OPEN_ADDRESSING_MESSAGE);
 };

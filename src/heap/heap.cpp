@@ -8,8 +8,7 @@
 
 namespace cow {
 
-HeapFull::HeapFull(const char* arena_name, std::size_t capacity, std::size_t requested,
-                   std::size_t alignment) noexcept
+HeapFull::HeapFull(const char* arena_name, std::size_t capacity, std::size_t requested, std::size_t alignment) noexcept
     : capacity_(capacity), requested_(requested) {
   std::snprintf(text_, sizeof text_,
                 "cow::Heap: the arena \"%.64s\" of %zu bytes, a capacity that is fixed, has no room for %zu bytes "

@@ -36,7 +36,7 @@ class HeapCore final : public CutHook, private RegistryEntry {
   void* allocate(std::size_t bytes, std::size_t alignment);  // nullptr: full
   void* allocate_or_throw(std::size_t bytes, std::size_t alignment);
   [[noreturn]] void throw_full(std::size_t bytes, std::size_t alignment) const;
-  void* reallocate(void* block, std::size_t bytes);          // nullptr: full
+  void* reallocate(void* block, std::size_t bytes);  // nullptr: full
   void deallocate(void* block) noexcept;
   std::size_t usable_size(const void* block) noexcept;
 

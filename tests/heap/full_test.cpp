@@ -20,8 +20,8 @@ class FullHeap : public testing::Test {
       ADD_FAILURE() << "there was room";
     } catch (const HeapFull& full) {
       const std::string text = full.what();
-      for (const std::string& part :
-           {std::string("\"heap-test\""), std::to_string(arena_.capacity()), std::to_string(requested), std::string("fixed")}) {
+      for (const std::string& part : {std::string("\"heap-test\""), std::to_string(arena_.capacity()),
+                                      std::to_string(requested), std::string("fixed")}) {
         EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
       }
       EXPECT_EQ(full.capacity(), arena_.capacity());

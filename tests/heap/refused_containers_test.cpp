@@ -79,7 +79,8 @@ class Container : public testing::TestWithParam<Case> {};
 
 TEST_P(Container, is_refused_by_name_if_it_hides_raw_pointers) {
   const Case& c = GetParam();
-  expect(c.alternative, compile(c.includes, std::string(c.type) + " container{cow::Allocator<int>(heap)};\n  " + c.use));
+  expect(c.alternative,
+         compile(c.includes, std::string(c.type) + " container{cow::Allocator<int>(heap)};\n  " + c.use));
 }
 
 #define ALLOCATOR(T) "cow::Allocator<" T ">"
@@ -117,9 +118,10 @@ constexpr const char* open_addressing = "boost::unordered_map, unordered_set";
 constexpr const char* open_addressing = nullptr;  // it follows the allocator's pointer
 #endif
 // What this Boost lacks is stood in for by a template of that name: only the name is refused.
-#define STAND_IN(name, parameters, members) \
-  "#if __has_include(<boost/unordered/" name ".hpp>)\n#include <boost/unordered/" name ".hpp>\n#else\n"                 \
-  "namespace boost::unordered { template <" parameters ", class A> class " name " { public: explicit " name          \
+#define STAND_IN(name, parameters, members)                                                                 \
+  "#if __has_include(<boost/unordered/" name ".hpp>)\n#include <boost/unordered/" name                      \
+  ".hpp>\n#else\n"                                                                                          \
+  "namespace boost::unordered { template <" parameters ", class A> class " name " { public: explicit " name \
   "(const A&) {} " members " }; }\n#endif\n#include <boost/functional/hash.hpp>\n"
 #define MAP_STAND_IN(name) STAND_IN(name, "class K, class T, class H, class E", "void emplace(int, int) {}")
 #define SET_STAND_IN(name) STAND_IN(name, "class K, class H, class E", "void insert(int) {}")
@@ -174,9 +176,10 @@ INSTANTIATE_TEST_SUITE_P(
                         "std::promise<int> p(std::allocator_arg, cow::Allocator<int>(heap));", shared_instead}),
     [](const auto& u) { return std::string(u.param.name); });
 
-#define STANDARD_INCLUDES \
-  "#include <array>\n#include <deque>\n#include <map>\n#include <memory>\n#include <memory_resource>\n#include <optional>\n" \
-  "#include <queue>\n#include <string>\n#include <tuple>\n#include <variant>\n#include <vector>\n"                        \
+#define STANDARD_INCLUDES                                                                                        \
+  "#include <array>\n#include <deque>\n#include <map>\n#include <memory>\n#include <memory_resource>\n#include " \
+  "<optional>\n"                                                                                                 \
+  "#include <queue>\n#include <string>\n#include <tuple>\n#include <variant>\n#include <vector>\n"               \
   "#include <boost/container/vector.hpp>\n"
 #define CREATES(type) STANDARD_INCLUDES, "(void)heap.create<" type ">();"
 INSTANTIATE_TEST_SUITE_P(
