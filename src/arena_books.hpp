@@ -139,6 +139,8 @@ class ArenaBooks {
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
   const WriteBarrier* barrier = nullptr;
+  os::Descriptor barrier_fd;          // what the barrier opened for the process
+  bool in_core_dumps = true;
   bool single_writer = false;         // promised: nobody else writes while a snapshot is taken
   bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
@@ -152,7 +154,6 @@ class ArenaBooks {
   PageSet away;       // of those, the ones that are not at home
   PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
   PageSet opened;     // pages that a barrier has made its own; what that means is the barrier's business
-  int barrier_fd = -1;
   std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   Epoch epoch = first_epoch;

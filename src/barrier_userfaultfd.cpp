@@ -5,6 +5,7 @@
 // mprotect, and the first touch of an extent opens it: from then on its mapping is writable and each of its pages has
 // the bit.
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "barrier.hpp"
@@ -28,16 +29,33 @@ os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   return protect_range(books, {run.first + half, run.count - half}, on);
 }
 
-os::Error attach(ArenaBooks& books) {
-  const os::Result<int> fd = os::open_userfaultfd();
-  if (!fd) return fd.error;
-  books.barrier_fd = fd.value;
-  return os::register_for_write_protection(fd.value, books.base, books.bytes(books.pages));
+/// One userfaultfd watches all arenas of the process. Only open() writes it.
+struct Watch {
+  os::Descriptor file;
+  std::uint64_t generation = 0;
+};
+Watch watch;
+std::atomic<bool> always_held{true};  // each one that was opened is held open: none can be lost by closing it
+
+os::Result<os::Descriptor> open() {
+  const std::uint64_t generation = os::process_generation();
+  if (watch.generation == generation && watch.file.number != -1 && os::still_ours(watch.file)) return {watch.file, {}};
+  const os::Result<os::Descriptor> file = os::open_userfaultfd();
+  if (!file) return file;
+  if (!os::hold_open(file.value)) always_held.store(false, std::memory_order_relaxed);
+  watch = {file.value, generation};
+  return file;
 }
 
-void detach(ArenaBooks& books) {
-  if (books.barrier_fd != -1) os::close_file(books.barrier_fd);
-  books.barrier_fd = -1;
+os::Error attach(ArenaBooks& books) {
+  return os::register_for_write_protection(books.barrier_fd, books.base, books.bytes(books.pages));
+}
+
+void leave(ArenaBooks& books) { os::close_file(books.barrier_fd); }
+
+os::Error check(const ArenaBooks& books) {
+  if (always_held.load(std::memory_order_relaxed)) return {};  // then whatever needs the descriptor says so
+  return os::still_ours(books.barrier_fd) ? os::Error{} : os::Error{EBADF};
 }
 
 /// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
@@ -94,21 +112,16 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
   return error;
 }
 
-os::Error map(ArenaBooks& books, Pages run, Frame frame, os::Access access) {
-  const FrameFile& file = books.family.file;
-  return os::map_file(books.address_of(run.first), books.bytes(run.count), access, file.fd(frame), file.offset(frame));
-}
-
 /// The frames from before, read-only. There is nothing to fall back to if that fails too; the mappings they need were
 /// there a moment ago.
 void show_again(ArenaBooks& books, Pages run) {
-  for (Page p = run.first; p < run.end(); ++p) (void)map(books, {p, 1}, books.frame_of(p), os::Access::read);
+  for (Page p = run.first; p < run.end(); ++p) (void)map_in_place(books, {p, 1}, books.frame_of(p), os::Access::read);
   (void)os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
   books.opened.erase(run);
 }
 
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
-  if (const os::Error error = map(books, run, frame, os::Access::read_write)) return error;
+  if (const os::Error error = map_in_place(books, run, frame, os::Access::read_write)) return error;
   // A mapping made anew is not watched; one that nobody watches could be written behind our back after the next
   // snapshot.
   const os::Error error =
@@ -121,6 +134,6 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 }  // namespace
 
 const WriteBarrier userfaultfd_barrier{
-    Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_written, show};
+    Barrier::userfaultfd, true, false, open, attach, leave, check, unprotect, protect, protect_written, show};
 
 }  // namespace cow

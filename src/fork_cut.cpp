@@ -185,7 +185,7 @@ void isolate_arenas(Fork& fork) noexcept {
   for (const CutArena& arena : fork.arenas) {
     ArenaBooks& books = arena.books();
     books.count_mappings(0 - books.mappings);
-    books.barrier->detach(books);
+    books.barrier->leave(books);
   }
   for (const CutArena& arena : fork.arenas) {
     if (!arena.slot->kept_for_child) continue;

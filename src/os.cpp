@@ -4,33 +4,23 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/memfd.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <limits>
 
 #include "memory_sanitizer.hpp"
+#include "os_ask.hpp"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3
-#endif
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1  // Linux 5.11
-#endif
-#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
-#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)  // Linux 5.19
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1  // Linux 4.4
 #endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -49,24 +39,11 @@ std::atomic<std::size_t> known_page_size{0};
 std::atomic<std::int64_t> calls{0};
 std::atomic<std::int64_t> failing_call{0};  // the number in `calls` that fails; 0: none
 
-bool made_to_fail() noexcept {
-  const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
-  return now == failing_call.load(std::memory_order_relaxed);
-}
-
-template <class... A>
-long ask(long number, A... arguments) noexcept {
-  if (made_to_fail()) return errno = ENOMEM, -1;
-  return ::syscall(number, arguments...);
-}
-
 // The kernel lets addresses go before it gives them out again, whichever threads ask. The language's memory model does
 // not know that, nor does ThreadSanitizer, who takes the next owner's first write for a race with the last one's.
 std::atomic<std::uint64_t> addresses_let_go{0};
 void before_letting_go() noexcept { addresses_let_go.fetch_add(1, std::memory_order_release); }
 void after_mapping() noexcept { (void)addresses_let_go.load(std::memory_order_acquire); }
-
-Error failed_if(bool failed) noexcept { return {failed ? errno : 0}; }
 
 Result<void*> mapped(long address, std::size_t bytes) noexcept {
   if (address == -1) return {nullptr, {errno}};
@@ -74,6 +51,9 @@ Result<void*> mapped(long address, std::size_t bytes) noexcept {
   memory_sanitizer::has_content(reinterpret_cast<void*>(address), bytes);
   return {reinterpret_cast<void*>(address), {}};
 }
+
+// Whether new mappings come locked into memory, by mlockall(MCL_FUTURE), as the last look said.
+std::atomic<bool> new_ones_are_locked{false};
 
 int protection(Access access) noexcept {
   switch (access) {
@@ -84,14 +64,29 @@ int protection(Access access) noexcept {
   return PROT_NONE;
 }
 
+/// The kernel fills a new mapping that is locked with memory at once where it can be accessed. This one gets it where it
+/// is touched, and keeps it locked there.
+long map_untouched(void* at, std::size_t bytes, int prot, int flags, int fd, std::uint64_t offset) noexcept {
+  const bool locked = new_ones_are_locked.load(std::memory_order_relaxed);
+  const long address = ask(SYS_mmap, at, bytes, locked ? PROT_NONE : prot, flags, fd, offset);
+  if (!locked || address == -1) return address;
+  lock_where_touched(reinterpret_cast<void*>(address), bytes);
+  return ask(SYS_mprotect, address, bytes, prot) == -1 ? -1 : address;
+}
+
 }  // namespace
+
+bool made_to_fail() noexcept {
+  const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  return now == failing_call.load(std::memory_order_relaxed);
+}
 
 void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls + nth; }
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
-  return mapped(
-      ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), bytes);
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  return mapped(map_untouched(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), bytes);
 }
 
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
@@ -107,27 +102,49 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
     unmap(got.value, bytes);
     return {nullptr, {EEXIST}};
   }
+  if (got) new_ones_are_locked.store(is_locked(got.value, page_size()), std::memory_order_relaxed);
   return got;
 }
 
 Error map_zero(void* at, std::size_t bytes) noexcept {
-  return failed_if(
-      ask(SYS_mmap, at, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == -1);
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(map_untouched(at, bytes, PROT_READ, flags, -1, 0) == -1);
 }
 
-Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept {
-  return failed_if(
-      ask(SYS_mmap, at, bytes, protection(access), MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == -1);
+Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(map_untouched(at, bytes, protection(access), flags, file.number, offset) == -1);
 }
 
-Error map_file_privately(void* at, std::size_t bytes, int fd, std::uint64_t offset) noexcept {
-  const int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
-  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, fd, offset) == -1);
+Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  const bool locked = is_locked(at, bytes);
+  constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
+  if (ask(SYS_mmap, at, bytes, protection(access), flags, file.number, offset) == -1) return {errno};
+  if (locked) lock_where_touched(at, bytes);
+  return {};
+}
+
+Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  constexpr int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(map_untouched(at, bytes, PROT_READ | PROT_WRITE, flags, file.number, offset) == -1);
 }
 
 Error map_private_zero(void* at, std::size_t bytes) noexcept {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == -1);
+  return failed_if(map_untouched(at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == -1);
+}
+
+bool is_locked(void* at, std::size_t bytes) noexcept {
+  // msync(2) with these flags changes nothing in memory files, but for locked memory it says EBUSY.
+  return ::syscall(SYS_msync, at, bytes, MS_ASYNC | MS_INVALIDATE) == -1 && errno == EBUSY;
+}
+
+void lock_where_touched(void* at, std::size_t bytes) noexcept {
+  // Rather not locked than all of it in memory.
+  if (::syscall(SYS_mlock2, at, bytes, MLOCK_ONFAULT) == -1) (void)::syscall(SYS_munlock, at, bytes);
 }
 
 Error protect(void* at, std::size_t bytes, Access access) noexcept {
@@ -165,88 +182,6 @@ void hide_from_core_dumps(void* at, std::size_t bytes) noexcept {
 
 void hide_from_children(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK);
-}
-
-bool has_shared_mappings(int fd) noexcept {
-  // The kernel refuses to seal a file against writing for as long as a mapping may write to it, in whatever process.
-  return ::syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_WRITE) == -1 && errno == EBUSY;
-}
-
-Result<int> create_memory_file(const char* name) noexcept {
-  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  long fd = ask(SYS_memfd_create, name, flags | MFD_NOEXEC_SEAL);
-  if (fd == -1 && errno == EINVAL) fd = ask(SYS_memfd_create, name, flags);
-  if (fd == -1) return {-1, {errno}};
-  const std::uint64_t page = std::uint64_t{1} << 16;  // the largest page size of any kernel
-  const std::uint64_t largest = std::numeric_limits<std::int64_t>::max() / page * page;
-  if (ask(SYS_ftruncate, fd, largest) == -1 || ask(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == -1) {
-    const Error error{errno};
-    close_file(static_cast<int>(fd));
-    return {-1, error};
-  }
-  return {static_cast<int>(fd), {}};
-}
-
-void close_file(int fd) noexcept { (void)::syscall(SYS_close, fd); }
-
-Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
-  return failed_if(ask(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes) == -1);
-}
-
-Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
-  while (bytes != 0) {
-    const long done = ask(SYS_pwrite64, fd, from, bytes, offset);
-    if (done == -1 && errno == EINTR) continue;
-    if (done <= 0) return {done == 0 ? ENOSPC : errno};
-    from = static_cast<const std::byte*>(from) + done;
-    bytes -= static_cast<std::size_t>(done);
-    offset += static_cast<std::uint64_t>(done);
-  }
-  return {};
-}
-
-Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
-  while (bytes != 0) {
-    const long done = ask(SYS_pread64, fd, into, bytes, offset);
-    if (done == -1 && errno == EINTR) continue;
-    if (done <= 0) return {done == 0 ? EIO : errno};
-    memory_sanitizer::has_content(into, static_cast<std::size_t>(done));
-    into = static_cast<std::byte*>(into) + done;
-    bytes -= static_cast<std::size_t>(done);
-    offset += static_cast<std::uint64_t>(done);
-  }
-  return {};
-}
-
-Result<int> open_userfaultfd() noexcept {
-  const long fd = ask(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-  if (fd == -1) return {-1, {errno}};
-  uffdio_api api{};
-  api.api = UFFD_API;
-  api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
-  if (ask(SYS_ioctl, fd, UFFDIO_API, &api) == -1) {
-    const Error error{errno};
-    close_file(static_cast<int>(fd));
-    return {-1, error};
-  }
-  return {static_cast<int>(fd), {}};
-}
-
-Error register_for_write_protection(int fd, void* at, std::size_t bytes) noexcept {
-  uffdio_register range{};
-  range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
-  range.mode = UFFDIO_REGISTER_MODE_WP;
-  return failed_if(ask(SYS_ioctl, fd, UFFDIO_REGISTER, &range) == -1);
-}
-
-Error write_protect(int fd, void* at, std::size_t bytes, bool on) noexcept {
-  uffdio_writeprotect range{};
-  range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
-  range.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
-  for (;;) {
-    if (ask(SYS_ioctl, fd, UFFDIO_WRITEPROTECT, &range) != -1) return {};
-    if (errno != EAGAIN && errno != EINTR) return {errno};  // EAGAIN: the mappings were changing just then
-  }
 }
 
 Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept {

@@ -28,22 +28,27 @@ std::size_t resident_bytes(void* at, std::size_t bytes) noexcept {
   return pages * page;
 }
 
-std::uint64_t allocated_bytes(int fd) noexcept {
+std::uint64_t allocated_bytes(const Descriptor& file) noexcept {
   struct stat status {};
   constexpr std::uint64_t bytes_in_block = 512;  // whatever the page size: stat(2)
-  return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block : 0;
+  return still_ours(file) && ::fstat(file.number, &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block : 0;
 }
 
 namespace {
 // Moves the file's position, which nobody uses: all reading and writing names its offset.
-Result<std::uint64_t> seek(int fd, std::uint64_t from, int to) noexcept {
-  const off_t found = ::lseek(fd, static_cast<off_t>(from), to);
+Result<std::uint64_t> seek(const Descriptor& file, std::uint64_t from, int to) noexcept {
+  if (!still_ours(file)) return {0, {EBADF}};
+  const off_t found = ::lseek(file.number, static_cast<off_t>(from), to);
   return {static_cast<std::uint64_t>(found), {found == -1 ? errno : 0}};
 }
 }  // namespace
 
-Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_DATA); }
-Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_HOLE); }
+Result<std::uint64_t> next_allocated(const Descriptor& file, std::uint64_t from) noexcept {
+  return seek(file, from, SEEK_DATA);
+}
+Result<std::uint64_t> next_hole(const Descriptor& file, std::uint64_t from) noexcept {
+  return seek(file, from, SEEK_HOLE);
+}
 
 std::size_t mapping_limit() noexcept {
   static const std::size_t limit = [] {
