@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cow/arena.hpp>
+#include <cow/update_gate.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -15,7 +16,6 @@
 #include <vector>
 
 #include "bank.hpp"
-#include "update_gate.hpp"
 
 namespace snapshot_structure {
 
@@ -49,7 +49,7 @@ class Run {
   /// Updates until told to stop.
   void update(std::stop_token stop) {
     std::minstd_rand random(1);
-    std::optional<UpdateGate::Updating> updating;
+    std::optional<cow::UpdateGate::Updating> updating;
     if (gate_use_ == GateUse::closed) updating.emplace(gate_);
     for (std::uint64_t updates = 1; !stop.stop_requested(); ++updates) {
       if (updating) {
@@ -108,7 +108,7 @@ class Run {
 
   cow::Snapshot take_snapshot() {
     const auto asked = Clock::now();
-    std::optional<UpdateGate::Quiet> quiet;
+    std::optional<cow::UpdateGate::Quiet> quiet;
     if (gate_use_ == GateUse::closed) quiet.emplace(gate_);
     const auto begun = Clock::now();
     cow::Snapshot snapshot = arena_.snapshot();
@@ -133,7 +133,7 @@ class Run {
   cow::Arena& arena_;
   Bank& bank_;
   const GateUse gate_use_;
-  UpdateGate gate_;
+  cow::UpdateGate gate_;
   Progress progress_;
   Measured measured_;
 };

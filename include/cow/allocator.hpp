@@ -27,10 +27,10 @@ using offset_ptr = boost::interprocess::offset_ptr<T>;
 
 namespace detail {
 
-const void* heap_arena_begin(const HeapCore& core) noexcept;
+COW_API const void* heap_arena_begin(const HeapCore& core) noexcept;
 /// These two look the heap up by its arena's address. Throw std::logic_error if no Heap was attached there.
-void* allocate_at(const void* arena_begin, std::size_t bytes, std::size_t alignment);
-void deallocate_at(const void* arena_begin, void* block);
+COW_API void* allocate_at(const void* arena_begin, std::size_t bytes, std::size_t alignment);
+COW_API void deallocate_at(const void* arena_begin, void* block);
 
 /// The nodes and bucket arrays in which libstdc++'s containers keep raw pointers, whatever the allocator's pointer is.
 /// Newer versions whose nodes follow the allocator use other node types.

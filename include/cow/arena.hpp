@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cow/export.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/stats.hpp"
 #include "cow/units.hpp"
@@ -58,7 +59,7 @@ class ArenaBooks;
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
 /// before_cut() before each snapshot(), clone() and rollback(), and after_cut() when it is done or failed.
-class CutHook {
+class COW_API CutHook {
  public:
   virtual ~CutHook() = default;
   virtual void before_cut() = 0;
@@ -67,7 +68,7 @@ class CutHook {
 
 /// A reference to an arena that follows it when the Arena object is moved. Must not be used after the
 /// arena is destroyed. Cheap to copy. For what is built on arenas, such as cow::Heap.
-class ArenaRef {
+class COW_API ArenaRef {
  public:
   ArenaRef() noexcept = default;
 
@@ -122,7 +123,7 @@ class ArenaRef {
 ///
 /// Errors: std::invalid_argument for arguments that cannot be right, std::system_error when the kernel
 /// refuses, naming the operation and its sizes. An operation that throws leaves the content as it was.
-class Arena {
+class COW_API Arena {
  public:
   explicit Arena(const ArenaOptions& options = {});
   Arena(Arena&&) noexcept;

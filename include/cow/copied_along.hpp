@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 class Arena;
@@ -18,6 +20,6 @@ struct CopiesSinceSnapshot {
 /// Compares each copied page with its before-image: about a microsecond a page. All zero without a snapshot. Beside
 /// running writers a page may be counted as unchanged that is just being written. Throws std::logic_error for a
 /// moved-from arena.
-CopiesSinceSnapshot copies_since_snapshot(const Arena& arena);
+COW_API CopiesSinceSnapshot copies_since_snapshot(const Arena& arena);
 
 }  // namespace cow

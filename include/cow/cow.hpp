@@ -14,5 +14,6 @@
 #include "cow/stats.hpp"
 #include "cow/stats_format.hpp"
 #include "cow/units.hpp"
+#include "cow/update_gate.hpp"
 #include "cow/view.hpp"
 #include "cow/write_guard.hpp"

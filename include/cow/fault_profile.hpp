@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 struct FaultProfileOptions {
@@ -24,12 +26,12 @@ struct FaultProfileOptions {
 /// that it meets for the first time, and waits if another thread is loading or unloading a library just then. A handler
 /// on an alternate stack needs 8 KiB more than cow/faults.hpp says while a profile is on. Built without libunwind, a
 /// stack is the writing instruction alone.
-void start_fault_profile(const FaultProfileOptions& options = {});
+COW_API void start_fault_profile(const FaultProfileOptions& options = {});
 
 /// What was recorded stays. Waits for handlers in other threads that are recording just now.
-void stop_fault_profile() noexcept;
+COW_API void stop_fault_profile() noexcept;
 
-bool fault_profile_on() noexcept;
+COW_API bool fault_profile_on() noexcept;
 
 /// A place in the code, as far as it is known.
 struct CodePlace {
@@ -61,7 +63,7 @@ struct FaultProfile {
 
 /// What was recorded since the start; empty when there was none. May be called while it goes on. Reads symbols and
 /// debug information from files: up to some 100 ms for the first stack of a large program.
-FaultProfile fault_profile();
+COW_API FaultProfile fault_profile();
 
 enum class FaultWeight {
   faults,
@@ -71,13 +73,13 @@ enum class FaultWeight {
 
 /// A table of call sites, the most expensive first: the innermost place of a stack that is in the program's own
 /// sources, or else the innermost at all. Faults, pages, bytes and time are estimates: samples times `every`.
-std::string to_text(const FaultProfile& profile, std::size_t most_sites = 20);
+COW_API std::string to_text(const FaultProfile& profile, std::size_t most_sites = 20);
 
 /// One line for each stack: arena;outermost;...;innermost weight. What flame-graph viewers open. Inlined functions end
 /// in "_[i]".
-std::string to_folded(const FaultProfile& profile, FaultWeight weight = FaultWeight::faults);
+COW_API std::string to_folded(const FaultProfile& profile, FaultWeight weight = FaultWeight::faults);
 
 /// A flame graph: one box for each function below its callers, as wide as its weight; tooltips tell the numbers.
-std::string to_svg(const FaultProfile& profile, FaultWeight weight = FaultWeight::faults);
+COW_API std::string to_svg(const FaultProfile& profile, FaultWeight weight = FaultWeight::faults);
 
 }  // namespace cow

@@ -9,20 +9,22 @@
 
 #include <csignal>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 /// Whether the library's handler is the one that SIGSEGV (and SIGBUS, where the userfaultfd barrier is in use)
 /// reaches first. False when someone replaced it later, and before the first arena. One system call.
-bool fault_handler_installed() noexcept;
+COW_API bool fault_handler_installed() noexcept;
 
 /// Puts the handler in place, or back in place, chaining to what it finds there. Does nothing when it is
 /// there already. The first arena does this by itself. Throws std::system_error, and std::runtime_error where
 /// a sanitizer keeps the signal to itself (ASan with handle_segv=2).
-void install_fault_handler();
+COW_API void install_fault_handler();
 
 /// For programs that own the handler: true if this fault was a write to an arena and is resolved, so that the
 /// handler can return and the write be repeated. Async-signal-safe; keeps errno.
-bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept;
+COW_API bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept;
 
 /// Whether the one line about a bad access to an arena, a view, their guard pages or where one was is followed by the
 /// call stack, with names and, where debug information tells, lines. On standard error, before the fault is handed on.
@@ -30,6 +32,6 @@ bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept;
 /// (the fault came inside malloc, say), and in fork() children, bare addresses are printed. libunwind wants some 16 KiB
 /// more of the handler's stack. Off at first. Throws std::system_error. False where the library was built without
 /// libunwind: then nothing changes.
-bool print_backtraces_of_bad_accesses(bool on);
+COW_API bool print_backtraces_of_bad_accesses(bool on);
 
 }  // namespace cow

@@ -22,7 +22,7 @@ class HeapCore;
 template <class T>
 std::uint64_t root_type() noexcept;
 /// The root of the heap in a view of `size` bytes at `data`, or nullptr if it has none.
-const void* root_in_view(const std::byte* data, std::size_t size, std::uint64_t type);
+COW_API const void* root_in_view(const std::byte* data, std::size_t size, std::uint64_t type);
 
 }  // namespace detail
 
@@ -57,7 +57,7 @@ struct HeapReport {
 /// Wrong frees: deallocate() cannot throw, and a library must not end the program for a mistake it can survive:
 /// a pointer that is not a live block's is refused, counted, and named by check(). A block that was freed and
 /// given out again cannot be told from a live one.
-class Heap {
+class COW_API Heap {
  public:
   /// Makes a heap in an arena that was never written, or attaches to the one it holds, as a clone does.
   /// Throws std::invalid_argument for other content and for arenas too small to hold anything.

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 class Arena;
@@ -31,9 +33,9 @@ struct MemoryAccount {
 /// Cost: about a microsecond for each run of pages with memory. Beside running writers the parts are of slightly
 /// different moments. Throws std::logic_error for a moved-from arena, std::system_error without memory for the list of
 /// runs.
-MemoryAccount account_memory(const Arena& arena);
+COW_API MemoryAccount account_memory(const Arena& arena);
 
 /// A line for each part.
-std::string to_text(const MemoryAccount& account);
+COW_API std::string to_text(const MemoryAccount& account);
 
 }  // namespace cow

@@ -11,7 +11,7 @@ namespace cow {
 /// For std::pmr containers. They keep raw pointers, to their elements and to this resource: right where addresses stay,
 /// so in the arena itself, with snapshot() and rollback(); wrong in clones and views, which need cow::Allocator.
 /// Must outlive its containers, and not its arena. Thread safety and errors: as Heap.
-class MemoryResource final : public std::pmr::memory_resource {
+class COW_API MemoryResource final : public std::pmr::memory_resource {
  public:
   explicit MemoryResource(const Heap& heap) noexcept : heap_(heap) {}
 
@@ -21,8 +21,12 @@ class MemoryResource final : public std::pmr::memory_resource {
   void* do_allocate(std::size_t bytes, std::size_t alignment) override { return heap_.allocate(bytes, alignment); }
   void do_deallocate(void* block, std::size_t, std::size_t) override { heap_.deallocate(block); }
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+#ifdef __cpp_rtti
     const auto* const same_kind = dynamic_cast<const MemoryResource*>(&other);
     return same_kind != nullptr && same_kind->heap_ == heap_;
+#else
+    return this == &other;  // two over one heap count as different then: containers copy, where they could move
+#endif
   }
 
   Heap heap_;

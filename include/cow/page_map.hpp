@@ -29,7 +29,7 @@ struct PageGroup {
   std::uint64_t pages = 0;
 };
 
-struct PageMap {
+struct COW_API PageMap {
   struct Run {
     PageRange pages;
     std::size_t group = 0;
@@ -48,7 +48,7 @@ struct PageMap {
 /// Cost: some nanoseconds for each page written, and for each clone. Sums agree with the statistics: private and shared
 /// pages are ArenaStats::pages_private, borrowed ones pages_borrowed. Beside running writers the parts are of
 /// slightly different moments. Throws std::logic_error for a moved-from arena, std::system_error without memory.
-PageMap map_pages(const Arena& arena);
+COW_API PageMap map_pages(const Arena& arena);
 
 struct PageMapStyle {
   std::size_t columns = 64;  ///< characters or squares in a row
@@ -58,9 +58,9 @@ struct PageMapStyle {
 
 /// One character for each block of pages, up to the last that was written, and a legend. A block of several groups
 /// shows the one that most of its pages are of; never written only if all are.
-std::string to_text(const PageMap& map, const PageMapStyle& style = {});
+COW_API std::string to_text(const PageMap& map, const PageMapStyle& style = {});
 
 /// The same as a picture with tooltips.
-std::string to_svg(const PageMap& map, const PageMapStyle& style = {});
+COW_API std::string to_svg(const PageMap& map, const PageMapStyle& style = {});
 
 }  // namespace cow

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cow/export.hpp"
 #include "cow/view.hpp"
 
 namespace cow {
@@ -24,7 +25,7 @@ class Version;
 ///
 /// Thread safety: distinct handles may be used from any threads at once, also when they hold the
 /// same version and while the arena is being written. One handle object is as safe as a shared_ptr.
-class Snapshot {
+class COW_API Snapshot {
  public:
   Snapshot() noexcept = default;
   Snapshot(const Snapshot&) noexcept;

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 /// How long something took, how often: a histogram with four buckets to each doubling, so that what it tells is
@@ -124,7 +126,7 @@ struct ArenaStats {
   std::uint64_t process_mapping_budget = 0;  ///< above this, faults make larger blocks writable to save mappings
 
   /// What happened after `earlier`, statistics of the same arena: counters less what they were, levels as they are now.
-  ArenaStats since(const ArenaStats& earlier) const noexcept;
+  COW_API ArenaStats since(const ArenaStats& earlier) const noexcept;
 };
 
 }  // namespace cow

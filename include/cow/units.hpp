@@ -3,11 +3,13 @@
 
 #include <cstddef>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 /// Bytes in a page: the unit in which writes are caught and content is shared. Read from the kernel
 /// at run time (4,096 on x86-64; 4,096, 16,384 or 65,536 on aarch64). Async-signal-safe.
-std::size_t page_size() noexcept;
+COW_API std::size_t page_size() noexcept;
 
 /// A run of neighbouring pages of an arena, counted in pages from the arena's start.
 struct PageRange {

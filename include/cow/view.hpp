@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "cow/export.hpp"
+
 namespace cow {
 
 namespace detail {
@@ -19,7 +21,7 @@ struct Access;
 /// their own instead of copying the before-image away, which costs about twice as much a page.
 ///
 /// Thread safety: as a standard container: concurrent reads are safe, moving and destroying are not.
-class View {
+class COW_API View {
  public:
   View() noexcept = default;
   View(View&&) noexcept;

@@ -7,11 +7,7 @@
 #include <atomic>
 
 #include "fault_report.hpp"
-
-#if COW_WITH_LIBUNWIND
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-#endif
+#include "unwinder.hpp"
 
 namespace cow::backtrace_printer {
 namespace {
@@ -28,12 +24,12 @@ void walk(void* ucontext) noexcept {
   stack.count = 0;
   unw_cursor_t cursor;
   // libunwind takes the kernel's ucontext for its own on the machines that the library knows.
-  if (unw_init_local2(&cursor, static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME) != 0) return;
+  if (libunwind.unw_init_local2(&cursor, static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME) != 0) return;
   do {
     unw_word_t ip = 0;
-    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
+    if (libunwind.unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
     stack.frames[stack.count++] = static_cast<std::uintptr_t>(ip);
-  } while (stack.count < most_frames && unw_step(&cursor) > 0);
+  } while (stack.count < most_frames && libunwind.unw_step(&cursor) > 0);
 }
 
 #else

@@ -16,6 +16,7 @@
 #include "fault_recorder.hpp"
 #include "os.hpp"
 #include "symbols.hpp"
+#include "unwinder.hpp"
 
 namespace cow {
 
@@ -87,6 +88,7 @@ void start_namer() {
 }  // namespace
 
 bool print_backtraces_of_bad_accesses(bool on) {
+  if (!load_libunwind()) return false;
   static std::mutex switching;
   static std::uint64_t started_in = 0;
   const std::lock_guard guard(switching);

@@ -14,11 +14,6 @@
 #include "operation.hpp"
 #include "symbols.hpp"
 
-#if COW_WITH_LIBUNWIND
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-#endif
-
 namespace cow {
 namespace {
 
@@ -59,18 +54,6 @@ os::Result<BookBuffer> table_for(const FaultProfileOptions& options) noexcept {
   return memory;
 }
 
-/// So that the handler finds what libunwind makes at its first use: its tables, a pipe, and room for what it learns of
-/// the code. One cache for all threads, locked with signals blocked: one of each thread's own would be allocated in the
-/// handler.
-void prepare_libunwind() noexcept {
-#if COW_WITH_LIBUNWIND
-  constexpr std::size_t remembered_places = 4096;
-  (void)unw_set_caching_policy(unw_local_addr_space, UNW_CACHE_GLOBAL);
-  (void)unw_set_cache_size(unw_local_addr_space, remembered_places, 0);
-#endif
-  fault_recorder::warm_up();
-}
-
 ProfiledStack readable(RecordedStack& slot, Symbols& symbols) {
   ProfiledStack stack;
   stack.arena = slot.arena;
@@ -94,7 +77,7 @@ void start_fault_profile(const FaultProfileOptions& options) {
   os::Result<BookBuffer> memory = table_for(options);
   throw_if(memory.error, "memory for a fault profile of " + counted(options.most_stacks, "stack"));
   stop(profile);
-  prepare_libunwind();
+  fault_recorder::warm_up();
   profile.memory = std::move(memory.value);
   profile.process = os::process_generation();
   profile.on = true;

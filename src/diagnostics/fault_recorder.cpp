@@ -7,11 +7,7 @@
 #include <cstring>
 
 #include "arena_books.hpp"
-
-#if COW_WITH_LIBUNWIND
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-#endif
+#include "unwinder.hpp"
 
 namespace cow::fault_recorder {
 namespace {
@@ -25,31 +21,7 @@ struct CallStack {
   bool cut = false;
 };
 
-#if COW_WITH_LIBUNWIND
-
-/// The context of a signal starts with the interrupted instruction, not with a return address. libunwind takes the
-/// kernel's ucontext for its own on the machines that the library knows (libunwind(3), unw_init_local2).
-void unwind(unw_context_t* context, int flags, CallStack& stack) noexcept {
-  unw_cursor_t cursor;
-  if (unw_init_local2(&cursor, context, flags) != 0) return;
-  do {
-    if (stack.count == most_recorded_frames) {
-      stack.cut = true;
-      return;
-    }
-    unw_word_t ip = 0;
-    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
-    stack.frames[stack.count++] = static_cast<std::uintptr_t>(ip);
-  } while (unw_step(&cursor) > 0);
-}
-
-void unwind(void* ucontext, CallStack& stack) noexcept {
-  unwind(static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME, stack);
-}
-
-#else
-
-void unwind(void* ucontext, CallStack& stack) noexcept {
+void take_interrupted_instruction(void* ucontext, CallStack& stack) noexcept {
   const mcontext_t& machine = static_cast<const ucontext_t*>(ucontext)->uc_mcontext;
 #if defined(__x86_64__)
   stack.frames[stack.count++] = static_cast<std::uintptr_t>(machine.gregs[REG_RIP]);
@@ -57,6 +29,33 @@ void unwind(void* ucontext, CallStack& stack) noexcept {
   stack.frames[stack.count++] = static_cast<std::uintptr_t>(machine.pc);
 #endif
 }
+
+#if COW_WITH_LIBUNWIND
+
+/// The context of a signal starts with the interrupted instruction, not with a return address. libunwind takes the
+/// kernel's ucontext for its own on the machines that the library knows (libunwind(3), unw_init_local2).
+void unwind(unw_context_t* context, int flags, CallStack& stack) noexcept {
+  unw_cursor_t cursor;
+  if (libunwind.unw_init_local2(&cursor, context, flags) != 0) return;
+  do {
+    if (stack.count == most_recorded_frames) {
+      stack.cut = true;
+      return;
+    }
+    unw_word_t ip = 0;
+    if (libunwind.unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) return;
+    stack.frames[stack.count++] = static_cast<std::uintptr_t>(ip);
+  } while (libunwind.unw_step(&cursor) > 0);
+}
+
+void unwind(void* ucontext, CallStack& stack) noexcept {
+  if (!libunwind.complete) return take_interrupted_instruction(ucontext, stack);
+  unwind(static_cast<unw_context_t*>(ucontext), UNW_INIT_SIGNAL_FRAME, stack);
+}
+
+#else
+
+void unwind(void* ucontext, CallStack& stack) noexcept { take_interrupted_instruction(ucontext, stack); }
 
 #endif
 
@@ -142,10 +141,10 @@ void forget_other_threads() noexcept { inside.store(0, std::memory_order_relaxed
 
 void warm_up() noexcept {
 #if COW_WITH_LIBUNWIND
+  if (!load_libunwind()) return;
   CallStack stack;
-  unw_context_t context;
-  unw_getcontext(&context);
-  unwind(&context, 0, stack);
+  unw_context_t context;  // the same type as libc's
+  if (::getcontext(&context) == 0) unwind(&context, 0, stack);
 #endif
 }
 

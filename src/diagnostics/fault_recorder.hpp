@@ -55,7 +55,7 @@ bool busy() noexcept;
 void forget_other_threads() noexcept;
 /// The observer. Async-signal-safe, apart from what fault_profile.hpp names.
 void record(const FaultCost& cost, void* ucontext) noexcept;
-/// Walks this thread's stack, for libunwind to set itself up outside the handler.
+/// Loads libunwind, and walks this thread's stack for it to set itself up outside the handler: its tables, a pipe.
 void warm_up() noexcept;
 
 }  // namespace fault_recorder

@@ -8,11 +8,7 @@
 #include <cstdlib>
 
 #include "debug_information.hpp"
-
-#if COW_WITH_LIBUNWIND
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-#endif
+#include "unwinder.hpp"
 
 namespace cow {
 namespace {
@@ -27,27 +23,32 @@ struct Name {
   std::uint64_t offset = 0;
 };
 
+/// What the dynamic symbols tell.
+Name exported_name_of(std::uintptr_t address, const Dl_info& info) {
+  if (info.dli_sname == nullptr) return {};
+  return {demangled(info.dli_sname), address - reinterpret_cast<std::uintptr_t>(info.dli_saddr)};
+}
+
 #if COW_WITH_LIBUNWIND
 
 /// Sees static functions too, where the file was not stripped. Where it was, the symbol found is one of a function
 /// further up; where this one starts is known from the unwind tables, which stripping leaves.
-Name name_of(std::uintptr_t address, const Dl_info&) {
+Name name_of(std::uintptr_t address, const Dl_info& info) {
+  if (!load_libunwind()) return exported_name_of(address, info);
+  const unw_addr_space_t here = *libunwind.unw_local_addr_space;
   char name[1024];
   unw_word_t offset = 0;
-  unw_accessors_t* const access = unw_get_accessors(unw_local_addr_space);
-  if (access->get_proc_name(unw_local_addr_space, address, name, sizeof name, &offset, nullptr) != 0) return {};
+  unw_accessors_t* const access = libunwind.unw_get_accessors(here);
+  if (access->get_proc_name(here, address, name, sizeof name, &offset, nullptr) != 0) return {};
   unw_proc_info_t procedure{};
-  const bool known = unw_get_proc_info_by_ip(unw_local_addr_space, address, &procedure, nullptr) == 0;
+  const bool known = libunwind.unw_get_proc_info_by_ip(here, address, &procedure, nullptr) == 0;
   if (known && address - offset < procedure.start_ip) return {};
   return {demangled(name), offset};
 }
 
 #else
 
-Name name_of(std::uintptr_t address, const Dl_info& info) {
-  if (info.dli_sname == nullptr) return {};
-  return {demangled(info.dli_sname), address - reinterpret_cast<std::uintptr_t>(info.dli_saddr)};
-}
+Name name_of(std::uintptr_t address, const Dl_info& info) { return exported_name_of(address, info); }
 
 #endif
 

@@ -1,0 +1,52 @@
+// Side room: see unwinder.hpp.
+#include "unwinder.hpp"
+
+#if COW_WITH_LIBUNWIND
+
+#include <dlfcn.h>
+
+#include <cstddef>
+
+namespace cow {
+
+constinit Libunwind libunwind;
+
+namespace {
+
+template <class Symbol>
+bool look_up(void* library, const char* name, Symbol*& symbol) noexcept {
+  symbol = reinterpret_cast<Symbol*>(::dlsym(library, name));
+  return symbol != nullptr;
+}
+
+/// The caches, so that the handler finds room for what libunwind learns of the code. One for all threads, locked with
+/// signals blocked: one of each thread's own would be allocated in the handler.
+void set_up_caches(const Libunwind& unwind) noexcept {
+  constexpr std::size_t remembered_places = 4096;
+  (void)unwind.unw_set_caching_policy(*unwind.unw_local_addr_space, UNW_CACHE_GLOBAL);
+  (void)unwind.unw_set_cache_size(*unwind.unw_local_addr_space, remembered_places, 0);
+}
+
+bool load() noexcept {
+  void* const library = ::dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return false;
+  bool complete = true;
+#define COW_TEXT_OF(symbol) #symbol
+#define COW_LOOK_UP(name) complete = look_up(library, COW_TEXT_OF(name), libunwind.name) && complete;
+  COW_OF_LIBUNWIND(COW_LOOK_UP)
+#undef COW_LOOK_UP
+#undef COW_TEXT_OF
+  if (complete) set_up_caches(libunwind);
+  return libunwind.complete = complete;
+}
+
+}  // namespace
+
+bool load_libunwind() noexcept {
+  static const bool loaded = load();
+  return loaded;
+}
+
+}  // namespace cow
+
+#endif
