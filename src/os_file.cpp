@@ -37,7 +37,15 @@ constexpr int first_number = 3;  // below it are the standard streams, which any
 Result<Descriptor> described(int number) noexcept {
   struct stat status {};
   if (::syscall(SYS_fstat, number, &status) == -1) return {{}, {errno}};
-  return {{number, status.st_dev, status.st_ino}, {}};
+  return {{number, status.st_dev, status.st_ino, 0}, {}};
+}
+
+/// Nobody uses a memory file's position, as all reading and writing names its offset: so it bears a number that no other
+/// file has. Asking for it costs 0.15 us, half of fstat(2).
+void mark(Descriptor& file) noexcept {
+  constexpr std::int64_t far_out = std::int64_t{1} << 61;
+  const std::int64_t position = far_out | static_cast<std::int64_t>(file.file & 0xff'ffff'ffff) << 20;
+  if (::syscall(SYS_lseek, file.number, position, SEEK_SET) == position) file.position = position;
 }
 
 /// A file that comes under the number of a closed standard stream is not used, not even by another number: somebody may
@@ -64,10 +72,12 @@ Result<Descriptor> open_above_standard_streams(Open&& open) noexcept {
 
 Result<Descriptor> open_memory_file(const char* name) noexcept {
   constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  return open_above_standard_streams([name] {
+  Result<Descriptor> file = open_above_standard_streams([name] {
     const long number = ask(SYS_memfd_create, name, flags | MFD_NOEXEC_SEAL);
     return number == -1 && errno == EINVAL ? ask(SYS_memfd_create, name, flags) : number;
   });
+  if (file) mark(file.value);
+  return file;
 }
 
 /// Beyond RLIMIT_FSIZE the kernel sends SIGXFSZ besides saying EFBIG, also for memory files. It is blocked and for this
@@ -95,6 +105,7 @@ Error write_by_mapping(const Descriptor& file, const void* from, std::size_t byt
 }  // namespace
 
 bool still_ours(const Descriptor& file) noexcept {
+  if (file.position != 0 && ::syscall(SYS_lseek, file.number, 0, SEEK_CUR) == file.position) return true;
   struct stat status {};
   return ::syscall(SYS_fstat, file.number, &status) == 0 && status.st_dev == file.device && status.st_ino == file.file;
 }

@@ -35,11 +35,13 @@ std::uint64_t allocated_bytes(const Descriptor& file) noexcept {
 }
 
 namespace {
-// Moves the file's position, which nobody uses: all reading and writing names its offset.
+// Moves the file's position, and puts it back: who looks for its mark in between asks fstat(2) instead.
 Result<std::uint64_t> seek(const Descriptor& file, std::uint64_t from, int to) noexcept {
   if (!still_ours(file)) return {0, {EBADF}};
   const off_t found = ::lseek(file.number, static_cast<off_t>(from), to);
-  return {static_cast<std::uint64_t>(found), {found == -1 ? errno : 0}};
+  const Error error{found == -1 ? errno : 0};
+  (void)::lseek(file.number, file.position, SEEK_SET);
+  return {static_cast<std::uint64_t>(found), error};
 }
 }  // namespace
 
