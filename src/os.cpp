@@ -58,8 +58,8 @@ Result<void*> mapped(long address, std::size_t bytes) noexcept {
 // Whether new mappings come locked into memory, by mlockall(MCL_FUTURE), as the last look said.
 std::atomic<bool> new_ones_are_locked{false};
 
-/// Asked of addresses where nothing is: madvise(2) changes nothing there, but refuses this for what is locked. (Valgrind
-/// takes msync() of them for a mistake.)
+/// Asked of addresses where nothing is: madvise(2) changes nothing there, but refuses this for what is locked.
+/// (Valgrind takes msync() of them for a mistake.)
 bool came_locked(void* reserved) noexcept {
   return ::syscall(SYS_madvise, reserved, page_size(), MADV_COLD) == -1 && errno == EINVAL;
 }
@@ -73,8 +73,8 @@ int protection(Access access) noexcept {
   return PROT_NONE;
 }
 
-/// The kernel fills a new mapping that is locked with memory at once where it can be accessed. This one gets it where it
-/// is touched, and keeps it locked there.
+/// The kernel fills a new mapping that is locked with memory at once where it can be accessed. This one gets it where
+/// it is touched, and keeps it locked there.
 long map_untouched(void* at, std::size_t bytes, int prot, int flags, int fd, std::uint64_t offset) noexcept {
   const bool locked = new_ones_are_locked.load(std::memory_order_relaxed);
   const long address = ask(SYS_mmap, at, bytes, locked ? PROT_NONE : prot, flags, fd, offset);

@@ -40,8 +40,8 @@ Result<Descriptor> described(int number) noexcept {
   return {{number, status.st_dev, status.st_ino, 0}, {}};
 }
 
-/// Nobody uses a memory file's position, as all reading and writing names its offset: so it bears a number that no other
-/// file has. Asking for it costs 0.15 us, half of fstat(2).
+/// Nobody uses a memory file's position, as all reading and writing names its offset: so it bears a number that no
+/// other file has. Asking for it costs 0.15 us, half of fstat(2).
 void mark(Descriptor& file) noexcept {
   constexpr std::int64_t far_out = std::int64_t{1} << 61;
   const std::int64_t position = far_out | static_cast<std::int64_t>(file.file & 0xff'ffff'ffff) << 20;
@@ -125,8 +125,8 @@ Result<Descriptor> create_memory_file(const char* name) noexcept {
   const std::uint64_t page = std::uint64_t{1} << 16;  // the largest page size of any kernel
   const std::uint64_t largest = std::numeric_limits<std::int64_t>::max() / page * page;
   const int number = file.value.number;
-  if (ask(SYS_ftruncate, number, largest) != -1 && ask(SYS_fcntl, number, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != -1)
-    return file;
+  constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW;
+  if (ask(SYS_ftruncate, number, largest) != -1 && ask(SYS_fcntl, number, F_ADD_SEALS, seals) != -1) return file;
   const Error error{errno};
   if (error.code == EFBIG) take_back_file_size_signal();
   close_file(file.value);

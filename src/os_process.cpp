@@ -31,7 +31,8 @@ std::size_t resident_bytes(void* at, std::size_t bytes) noexcept {
 std::uint64_t allocated_bytes(const Descriptor& file) noexcept {
   struct stat status {};
   constexpr std::uint64_t bytes_in_block = 512;  // whatever the page size: stat(2)
-  return still_ours(file) && ::fstat(file.number, &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block : 0;
+  if (!still_ours(file) || ::fstat(file.number, &status) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block;
 }
 
 namespace {

@@ -9,7 +9,8 @@
 namespace cow::test {
 
 inline Arena arena_under(const std::string& barrier, std::size_t pages, std::string name = "guest") {
-  return Arena(options_for(barrier.starts_with("mprotect") ? Barrier::mprotect : Barrier::userfaultfd, pages, std::move(name)));
+  const Barrier kind = barrier.starts_with("mprotect") ? Barrier::mprotect : Barrier::userfaultfd;
+  return Arena(options_for(kind, pages, std::move(name)));
 }
 
 /// A suite whose tests run a body under each barrier.

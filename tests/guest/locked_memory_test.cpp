@@ -1,5 +1,5 @@
-// Promise: where mlockall(MCL_FUTURE) locks all new mappings, memory is taken only where it is touched; what the program
-// locked by mlock() stays locked when its page moves.
+// Promise: where mlockall(MCL_FUTURE) locks all new mappings, memory is taken only where it is touched; what the
+// program locked by mlock() stays locked when its page moves.
 #include <cstddef>
 #include <cstdint>
 #include <string>
