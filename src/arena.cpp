@@ -2,13 +2,18 @@
 #include "cow/arena.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "arena_lifetime.hpp"
 #include "barrier.hpp"
+#include "close_again.hpp"
 #include "copy_on_write.hpp"
+#include "fault_install.hpp"
 #include "fork_children.hpp"
+#include "fork_gate.hpp"
 #include "known_writes.hpp"
 #include "operation.hpp"
 #include "rollback.hpp"
@@ -22,7 +27,9 @@ namespace {
 
 constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
 
+/// Nothing at nullptr is no mistake: it is what empty spans and vectors have.
 void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
+  if (n == 0 && p == nullptr) return;
   const std::byte* const at = static_cast<const std::byte*>(p);
   const std::size_t capacity = books.bytes(books.pages);
   const bool inside = at >= books.base && at <= books.base + capacity;
@@ -40,7 +47,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     os::Error error;
     {
-      FaultLockGuard guard(*books.fault_lock);
+      const WriterLockGuard guard(*books.fault_lock);
       error = f(part);
     }
     throw_if(error, [&] { return std::string(operation) + " of " + in_bytes(books.bytes(run.count)); });
@@ -48,19 +55,58 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
   }
 }
 
+/// Nothing but the next snapshot closes them again.
+os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+  close_some_if_few_are_left(books);
+  const os::Error error = make_writable(books, run, untouched);
+  if (!error) keep_open(books, run);
+  return error;
+}
+
 void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   check_range(books, p, n, "prepare_write");
   if (n == 0) return;
   const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
-  in_parts(books, {first, last - first + 1}, "prepare_write", [&](Pages part) { return make_writable(books, part); });
+  const Pages run{first, last - first + 1};
+  in_parts(books, run, "prepare_write", [&](Pages part) { return make_ready(books, part, Untouched::included); });
+  if (run.count <= pages_at_once) return;
+  // What a later part needed may have failed half-way, in pages of an earlier one.
+  in_parts(books, run, "prepare_write", [&](Pages part) {
+    return books.half_protected ? make_writable(books, part) : os::Error{};
+  });
 }
 
-/// What the program's own handler has to fill first it fills now, not while a lock is held.
+/// What the program's own handler has to fill first it fills now.
 void read_each_page(const void* from, std::size_t bytes) noexcept {
   const volatile std::byte* const at = static_cast<const std::byte*>(from);
   for (std::size_t i = 0; i < bytes; i += os::page_size()) (void)at[i];
   if (bytes != 0) (void)at[bytes - 1];
 }
+
+/// The content of a batch, read before any lock is taken. A source that can be read now may be gone in a moment, such as
+/// a file that someone truncates; the program's handler of that may jump, and must not jump out of a lock.
+class Staged {
+ public:
+  Staged(const ArenaBooks& books, std::span<const Write> batch, std::size_t bytes) {
+    if (bytes > most_staged) return;
+    if (bytes > sizeof small_) large_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    std::byte* at = large_ != nullptr ? large_.get() : small_;
+    content_ = at;
+    for (const Write& write : batch) {
+      if (write.bytes != 0 && !reads_its_arena(books, write)) std::memcpy(at, write.from, write.bytes);
+      at += write.bytes;
+    }
+  }
+  /// Null for what is too much to be copied twice.
+  const std::byte* content() const noexcept { return content_; }
+
+ private:
+  static constexpr std::size_t most_staged = std::size_t{1} << 20;
+
+  std::byte small_[4096];
+  std::unique_ptr<std::byte[]> large_;
+  const std::byte* content_ = nullptr;
+};
 
 void write_batch(ArenaBooks& books, std::span<const Write> batch) {
   std::size_t bytes = 0;
@@ -70,25 +116,26 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
     bytes += write.bytes;
   }
   if (bytes == 0) return;
+  const Staged staged(books, batch, bytes);
   os::Error error;
   {
-    FaultLockGuard guard(*books.fault_lock);
-    error = write_known(books, batch);
+    const WriterLockGuard guard(*books.fault_lock);
+    error = write_known(books, batch, staged.content());
   }
   throw_if(error, [&] { return "write of " + in_bytes(bytes) + " in " + counted(batch.size(), "part"); });
 }
 
 void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   check_range(books, p, n, "discard");
+  if (n == 0) return;
   const std::size_t offset = static_cast<std::size_t>(static_cast<std::byte*>(p) - books.base);
   const Page first{(offset + books.bytes(1) - 1) >> books.page_shift}, end{(offset + n) >> books.page_shift};
   if (first >= end) return;
   // First all that can fail, with the content as it is; no snapshot may come in between.
   const Operation operation(books);
   const Pages run{first, end - first};
-  const auto what = [&] { return "discard of " + in_bytes(books.bytes(run.count)); };
-  throw_if(books.family.file.check(), what);
-  in_parts(books, run, "discard", [&](Pages part) { return make_writable(books, part, Untouched::left); });
+  throw_if(books.family.file.check(), [&] { return "discard of " + in_bytes(books.bytes(run.count)); });
+  in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
   in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
 }
 
@@ -104,7 +151,9 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
   }
   FaultLockGuard guard(*books.fault_lock);
   // A fault wants a chunk ready even where its entry does not need one.
-  return UndoLog::make_room(books.log_memory, frames + LogChunk::capacity);
+  const std::size_t chunks = UndoLog::chunks_for(frames + LogChunk::capacity);
+  books.log_memory.keep_in_reserve(chunks);
+  return books.log_memory.make_room(chunks);
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {
@@ -152,6 +201,7 @@ Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mp
 
 Snapshot Arena::snapshot() {
   ArenaBooks& books = usable(books_, "snapshot");
+  keep_handler_in_place(books.barrier->needs_sigbus);
   fork_children::release_some_ended();
   make_reserve_whole(books);
   Snapshot taken = cut_snapshot(books);
@@ -221,6 +271,8 @@ std::size_t ArenaRef::capacity() const noexcept { return books_ == nullptr ? 0 :
 bool ArenaRef::contains(const void* p) const noexcept {
   return books_ != nullptr && p >= data() && p < data() + capacity();
 }
+
+const char* ArenaRef::name() const noexcept { return books_ == nullptr ? "" : books_->name; }
 
 void ArenaRef::write(void* to, const void* from, std::size_t n) const {
   const Write one{to, from, n};

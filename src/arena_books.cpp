@@ -20,7 +20,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept {
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + 9 * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + 11 * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -29,7 +29,8 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
   for (PageSet* set :
-       {&own, &away, &blank, &opened, &written_twice, &recurring, &staying, &writable, &borrower.ended}) {
+       {&own, &away, &blank, &hollow, &opened, &written_twice, &recurring, &staying, &writable, &prepared,
+        &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }
@@ -52,11 +53,12 @@ Edges ArenaBooks::edges(Pages run) const noexcept {
   const std::uint64_t last = run.end().value < pages ? run.end().value : pages - 1;
   if (first > last) return count;
   Frame before = frame_of({first - 1});
-  bool open_before = writable.contains({first - 1});
+  const PageSet& in_writable = in_writable_mappings();
+  bool open_before = in_writable.contains({first - 1});
   for (Page p{first}; p.value <= last; ++p) {
     const Frame frame = frame_of(p);
-    const bool open = writable.contains(p);
-    const bool jumps = frame != before + 1, turns = writable_pages_split && open != open_before;
+    const bool open = in_writable.contains(p);
+    const bool jumps = frame != before + 1, turns = open != open_before;
     count.all += jumps || turns ? 1 : 0;
     count.of_protection += turns && !jumps ? 1 : 0;
     before = frame;

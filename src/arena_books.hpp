@@ -23,6 +23,7 @@
 #include "page_set.hpp"
 #include "page_table.hpp"
 #include "run_list.hpp"
+#include "slab.hpp"
 #include "undo_log.hpp"
 #include "units.hpp"
 
@@ -50,6 +51,13 @@ struct FaultCounters {
 
 namespace detail {
 
+/// How far a version's logs have been swept. Says nothing unless all of it belongs together.
+struct Swept {
+  Epoch to;                 // the version whose log was the newest then
+  UndoLog::Mark mark;       // and where that log ended
+  std::uint64_t drops = 0;  // and how many versions had been dropped: that changes the logs
+};
+
 /// One version of an arena. The operation mutex covers it, but for the handles.
 class Version : public ListHook {
  public:
@@ -62,9 +70,7 @@ class Version : public ListHook {
   UndoLog log;                            // what was written since, up to the next version
 
   KeptPages kept;                         // of the logs from this version on, as far as swept; its frames stay for it
-  Epoch swept_to;                         // the version whose log was the newest then
-  UndoLog::Mark swept_mark;               // and where that log ended
-  std::uint64_t swept_drops = 0;          // and how many versions had been dropped
+  Swept swept;
 
   RunList runs;                           // the whole content; right for as long as loans of this epoch are out
   RunList flattened;                      // frames of its own, for pages that were too scattered to map
@@ -76,8 +82,15 @@ struct WatchedPage {
   std::uint64_t fingerprint;
 };
 
-/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one page
-/// can be written and the next cannot. The latter merge again when they are protected.
+/// Which gap between opened pages a barrier closes next, and how long it may be.
+struct OpenedGaps {
+  Page next;
+  std::uint64_t longest = 0;
+};
+
+/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one mapping
+/// may be written and the next may not. Where a page's mapping is writable just when the page is, the latter merge again
+/// when pages are protected.
 struct Edges {
   std::uint64_t all = 0, of_protection = 0;
 
@@ -118,6 +131,9 @@ class ArenaBooks {
     barrier = &chosen, writable_pages_split = splits;
   }
 
+  /// The pages whose mappings may be written.
+  const PageSet& in_writable_mappings() const noexcept { return writable_pages_split ? writable : opened; }
+
   /// The newest snapshot's epoch; with none nothing is logged.
   Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
@@ -153,9 +169,13 @@ class ArenaBooks {
   PageSet own;        // pages that show frames of the arena's own
   PageSet away;       // of those, the ones that are not at home
   PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
-  PageSet opened;     // pages that a barrier has made its own; what that means is the barrier's business
+  PageSet hollow;     // of those own, the ones that may have no memory: opened, and never stored to for all we know
+  PageSet opened;     // pages in writable mappings, where that is another thing than pages that can be written
+  OpenedGaps gaps;
   std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
+  PageSet prepared;   // of those, the ones that somebody counts on: they stay so until the next snapshot
+  Page closed_up_to;  // others are protected before their time where mappings are short, in turn; up to this one last
   Epoch epoch = first_epoch;
   bool written = false;               // anything, since the newest version was taken
   bool half_protected = false;        // a kernel call failed half-way: of the writable pages, some may be protected
@@ -163,7 +183,7 @@ class ArenaBooks {
   Plane* home = nullptr;
   BookVector<Plane*> planes;          // further ones
   LogMemory log_memory;
-  std::uint64_t writable_edges = 0;   // of the mappings, those that merge when everything is protected
+  std::uint64_t writable_edges = 0;   // of the mappings, those that only what may be written tells apart
   std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
   BlockPolicy blocks;
   PageSet written_twice;              // pages written in two intervals near each other
@@ -215,6 +235,7 @@ class Moving {
 using detail::ArenaBooks;
 using detail::Edges;
 using detail::Moving;
+using detail::Swept;
 using detail::Version;
 using detail::WatchedPage;
 

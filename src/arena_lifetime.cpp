@@ -28,14 +28,14 @@ struct AddressRange {
 };
 
 constexpr std::size_t longest_name = 31;  // what /proc/self/maps and reports show of it
-/// What user space has without five-level paging.
+/// On x86-64 all of user space without five-level paging; on aarch64 half of it, with pages of 4 KiB.
 constexpr std::uint64_t most_pages = std::uint64_t{1} << LogChunk::page_bits;
 
 std::uint64_t pages_for(std::size_t capacity) {
   if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0; it must be at least 1");
   const std::uint64_t pages = capacity / os::page_size() + (capacity % os::page_size() != 0 ? 1 : 0);
   if (pages > most_pages) {
-    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + " is more than a process can address: " +
+    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + " is more than one can have: " +
                                 in_bytes(most_pages * os::page_size()));
   }
   return pages;
@@ -183,12 +183,6 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
 
 namespace {
 
-/// What the barrier has for the whole process. A fork() waits for the lock.
-os::Result<os::Descriptor> open_for_process(const WriteBarrier& barrier) {
-  const std::lock_guard guard(installation_lock());
-  return barrier.open();
-}
-
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
                                         const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
@@ -234,7 +228,7 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
     throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + ", where something is mapped");
   }
   throw_if(range.error, what);
-  const os::Result<os::Descriptor> barrier_fd = open_for_process(barrier);
+  const os::Result<os::Descriptor> barrier_fd = barrier.open();
   os::Result<ArenaBooks*> books{nullptr, barrier_fd.error};
   if (books) {
     const os::AsyncSignalsBlocked blocked;
@@ -249,6 +243,7 @@ ArenaBooks* create_clone(Version& version) {
   ArenaBooks& of = version.books;
   Family& family = of.family;
   const std::string what = "cloning an arena of " + in_bytes(of.bytes(of.pages));
+  keep_handler_in_place(of.barrier->needs_sigbus);
   ArenaBooks* clone = nullptr;
   os::Error error;
   {

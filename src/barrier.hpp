@@ -16,7 +16,7 @@ struct WriteBarrier {
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
 
-  /// What all arenas of the process share, opened anew where that was lost; no fork() meanwhile.
+  /// What all arenas of the process share, opened anew where that was lost.
   os::Result<os::Descriptor> (*open)();
   /// The arena's range is mapped at home, read-only, and nobody uses it yet; unmapping it ends what this began.
   os::Error (*attach)(ArenaBooks& books);
@@ -24,7 +24,8 @@ struct WriteBarrier {
   void (*leave)(ArenaBooks& books);
   /// EBADF where writes may have gone unseen, since the program has closed the barrier's descriptor.
   os::Error (*check)(const ArenaBooks& books);
-  /// `filled`: the pages have content, so that making their page table entries ready costs no memory.
+  /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
+  /// mappings that change, where they are not the run's alone.
   os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
   os::Error (*protect)(ArenaBooks& books, Pages run);
   /// Protects the writable pages of the books that are not to stay so, by the cheaper of wide calls and narrow ones.

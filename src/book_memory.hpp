@@ -2,7 +2,7 @@
 // have placed inside an arena. Growing asks the kernel and can fail; nothing here throws.
 #pragma once
 
-#include <boost/intrusive/slist.hpp>
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -88,7 +88,11 @@ class BookVector {
 
   T* data() const noexcept { return reinterpret_cast<T*>(buffer_.data()); }
   std::size_t size() const noexcept { return size_; }
-  std::size_t capacity_bytes() const noexcept { return buffer_.size(); }
+  /// How much of it has memory: what was never filled has none.
+  std::size_t resident_bytes() const noexcept {
+    const std::size_t page = os::page_size();
+    return std::min(buffer_.size(), (size_ * sizeof(T) + page - 1) / page * page);
+  }
   bool empty() const noexcept { return size_ == 0; }
   T* begin() const noexcept { return data(); }
   T* end() const noexcept { return data() + size_; }
@@ -114,79 +118,5 @@ void book_delete(T* object) noexcept {
   object->~T();
   os::unmap(object, sizeof(T));
 }
-
-/// Hands out memory for objects of one size and takes it back; gives all to the kernel when it goes. Not locked.
-template <std::size_t ObjectBytes>
-class Slab {
- public:
-  Slab() noexcept = default;
-  Slab(const Slab&) = delete;
-  Slab& operator=(const Slab&) = delete;
-  ~Slab() {
-    while (!batches_.empty()) {
-      Batch* batch = &batches_.front();
-      batches_.pop_front();
-      os::unmap(batch, batch->bytes);
-    }
-  }
-
-  /// Makes sure that the next `count` calls of take() succeed.
-  os::Error make_room(std::size_t count) noexcept {
-    while (free_count_ < count) {
-      if (const os::Error error = grow()) return error;
-    }
-    return {};
-  }
-
-  /// After make_room().
-  void* take() noexcept {
-    Free* slot = &free_.front();
-    free_.pop_front();
-    --free_count_;
-    slot->~Free();
-    return slot;
-  }
-
-  void give_back(void* object) noexcept {
-    free_.push_front(*::new (object) Free);
-    ++free_count_;
-  }
-
-  std::size_t bytes_used() const noexcept { return (capacity_ - free_count_) * stride; }
-
- private:
-  using Hook = boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
-  struct Free : Hook {};
-  struct Batch : Hook {
-    std::size_t bytes = 0;
-  };
-  static constexpr std::size_t alignment = alignof(std::max_align_t);
-  static constexpr std::size_t stride = (ObjectBytes + alignment - 1) / alignment * alignment;
-  static_assert(stride >= sizeof(Free));
-  static constexpr std::size_t smallest_batch = 16 * 1024, largest_batch = 1024 * 1024;
-
-  os::Error grow() noexcept {
-    std::size_t bytes = bytes_reserved_ < smallest_batch ? smallest_batch : bytes_reserved_;
-    if (bytes > largest_batch) bytes = largest_batch;
-    const os::Result<void*> got = os::reserve_books(bytes);
-    if (!got) return got.error;
-    Batch* batch = ::new (got.value) Batch;
-    batch->bytes = bytes;
-    batches_.push_front(*batch);
-    bytes_reserved_ += bytes;
-    std::byte* const base = static_cast<std::byte*>(got.value);
-    const std::size_t first = (sizeof(Batch) + alignment - 1) / alignment * alignment;
-    for (std::size_t at = first + (bytes - first) / stride * stride; at != first; at -= stride) {
-      give_back(base + at - stride);
-    }
-    capacity_ += (bytes - first) / stride;
-    return {};
-  }
-
-  boost::intrusive::slist<Free, boost::intrusive::constant_time_size<false>> free_;
-  boost::intrusive::slist<Batch, boost::intrusive::constant_time_size<false>> batches_;
-  std::size_t free_count_ = 0, capacity_ = 0;
-  std::size_t bytes_reserved_ = 0;
-};
 
 }  // namespace cow

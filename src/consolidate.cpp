@@ -7,6 +7,7 @@
 #include "barrier.hpp"
 #include "copy_on_write.hpp"
 #include "make_private.hpp"
+#include "mutants.hpp"
 
 namespace cow {
 namespace {
@@ -65,7 +66,10 @@ os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
     const Claim claim = claim_of(books, p);
     Page end = p + 1;
     while (end < run.end() && claim_of(books, end) == claim) ++end;
-    if (const os::Error error = make_private_in_place(books, {p, end - p}, claim)) return error;
+    if (claim != Claim::none) {
+      if (const os::Error error = give_memory(books, {p, end - p})) return error;  // what is kept is read
+      if (const os::Error error = make_private_in_place(books, {p, end - p}, claim)) return error;
+    }
     p = end;
   }
   return {};
@@ -96,34 +100,50 @@ Pages crowded_window(const ArenaBooks& books, Page p) noexcept {
   return {p, 0};
 }
 
+namespace {
+
+/// The plane shows the window from here on. A failure leaves the pages on the frames from before, all of them.
+os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept {
+  const Moving moving(books);
+  if (const os::Error error = books.barrier->show(books, window, plane.frame_of(window.first))) {
+    (void)for_each_run(books, plane, window, false, [&](Pages run) {
+      return free_frames(books, plane, run), os::Error{};
+    });
+    return error;
+  }
+  (void)for_each_run(books, plane, window, false, [&](Pages run) {
+    return enter_moved(books, plane, run), os::Error{};
+  });
+  return {};
+}
+
+/// The window is protected, and stays so if this fails.
+os::Error bring_to_one_plane(ArenaBooks& books, Pages window) noexcept {
+  const os::Result<Plane*> plane = plane_for(books, window);
+  if (!plane) return plane.error;
+  const auto keep = [&](Pages run) { return keep_in_place(books, run); };
+  if (const os::Error error = for_each_run(books, *plane.value, window, true, keep)) return error;
+  if (const os::Error error = fill_from_elsewhere(books, *plane.value, window)) return error;
+  return show_window(books, *plane.value, window);
+}
+
+}  // namespace
+
 os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
   if (books.newest != nullptr) {
     if (const os::Error error = UndoLog::make_room(books.log_memory, window.count)) return error;
   }
-  // Other threads may be writing some of the pages: they must wait until the pages are where they stay.
+  // Other threads may be writing some of the pages: they must wait until the pages are where they stay. By the books
+  // those pages are writable all the time, so that a failure takes nothing away from whoever relies on that.
   const Edges before = books.edges(window);
-  if (const os::Error error = books.barrier->protect(books, window)) return books.half_protected = true, error;
-  books.writable.erase(window);
-
-  os::Result<Plane*> plane = plane_for(books, window);
-  os::Error error = plane.error;
-  if (!error)
-    error = for_each_run(books, *plane.value, window, true, [&](Pages run) { return keep_in_place(books, run); });
-  if (!error) error = fill_from_elsewhere(books, *plane.value, window);
+  os::Error error = books.barrier->protect(books, window);
+  if (!error) error = bring_to_one_plane(books, window);
   if (!error) {
-    const Moving moving(books);
-    error = books.barrier->show(books, window, plane.value->frame_of(window.first));
-    if (error) {
-      (void)for_each_run(books, *plane.value, window, false, [&](Pages run) {
-        return free_frames(books, *plane.value, run), os::Error{};
-      });
-    } else {
-      (void)for_each_run(books, *plane.value, window, false, [&](Pages run) {
-        return enter_moved(books, *plane.value, run), os::Error{};
-      });
-      books.writable.insert(window);
-      books.written = true;
-    }
+    books.writable.insert(window);
+    books.written = true;
+  } else if (open_again(books, window)) {
+    books.half_protected = true;
+    if (mutant(Mutant::failed_window_is_forgotten)) books.writable.erase(window);
   }
   books.count_mappings(before, books.edges(window));
   return error;

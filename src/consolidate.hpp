@@ -12,7 +12,8 @@ namespace cow {
 Pages crowded_window(const ArenaBooks& books, Page p) noexcept;
 
 /// Makes all pages of a window writable, as one mapping: on one plane, by parts 0, 1 and 3 of the rule where they are
-/// on it, by moving where they are not.
+/// on it, by moving where they are not. After a failure each page is as it was; where what was writable could not be
+/// opened again, the books say that they are half protected.
 os::Error consolidate(ArenaBooks& books, Pages window) noexcept;
 
 /// Where pages that have moved leave more than `most` mappings, consolidates the windows they are in, so that the next

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "copy_page.hpp"
+#include "fences.hpp"
 #include "memory_sanitizer.hpp"
 
 namespace cow {
@@ -108,8 +109,10 @@ CopyAhead::~CopyAhead() {
 }
 
 void CopyAhead::protected_others() noexcept {
+  books_.prepared.clear();
   if (books_.staying.empty()) {
     books_.writable.clear();
+    if (!books_.writable_pages_split) return;
     books_.count_mappings(0 - books_.writable_edges);
     books_.writable_edges = 0;
     return;
@@ -134,6 +137,7 @@ void CopyAhead::copy() noexcept {
     books_.table.set(p, {books_.epoch, entry.plane});
     ++books_.made_writable.to_history;
   }
+  fence(std::memory_order_release);  // the pages stay open: who sees what is stored to them next sees the entries
   books_.copies.clear();
   if (watch_begins_) books_.intervals_watched = 0;
 }

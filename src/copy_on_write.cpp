@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "barrier.hpp"
+#include "close_again.hpp"
 #include "consolidate.hpp"
 #include "copy_page.hpp"
 #include "make_private.hpp"
@@ -11,9 +12,6 @@
 
 namespace cow {
 namespace {
-
-/// Below this many mappings left for the process, a fault saves mappings rather than copies.
-constexpr std::uint64_t few_mappings = 16;
 
 /// A first touch costs no copy, so that neighbours come along: they may never be needed, but a fault costs more.
 constexpr std::uint64_t first_touch_block = 16;
@@ -68,10 +66,36 @@ os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept 
 }
 
 /// Where the process has few mappings left: makes page p writable together with a window round it, for fewer of them.
-bool consolidated_in_time(ArenaBooks& books, Page p) noexcept {
+/// Where that failed on the way the page's claim may be another one.
+bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept {
   if (MappingBudget::left() >= few_mappings) return false;
   const Pages window = crowded_window(books, p);
-  return window.count != 0 && !consolidate(books, window);
+  if (window.count == 0) return false;
+  if (!consolidate(books, window)) return true;
+  claim = claim_of(books, p);
+  return false;
+}
+
+/// Where nobody waits in a fault, a lack of memory can be told.
+os::Error give_memory_to_what_is_copied(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  return claim == Claim::history || claim == Claim::move ? give_memory(books, run) : os::Error{};
+}
+
+/// A consolidation that failed may have left pages protected that count as writable, and were made so before it.
+os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept {
+  if (!books.half_protected) return {};
+  for (Page p = run.first; p < run.end();) {
+    const Pages open = books.writable.next_run(p);
+    if (open.count == 0 || open.first >= run.end()) break;
+    const Page first = std::max(open.first, p), end = std::min(open.end(), run.end());
+    if (const os::Error error = books.barrier->unprotect(books, {first, end - first}, false)) {
+      if (const os::Error failed = consolidate_until_it_fits(books, first, error)) return failed;
+      p = first + 1;
+    } else {
+      p = end;
+    }
+  }
+  return {};
 }
 
 /// The run of pages from `first` on that share its claim.
@@ -98,27 +122,29 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
 }
 
 os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
-  const Claim claim = claim_of(books, p);
+  Claim claim = claim_of(books, p);
   if (claim == Claim::none) {
     ++books.faults_already_done;
     const os::Error error = make_run_writable(books, {p, 1}, claim);
     return error ? consolidate_until_it_fits(books, p, error) : error;
   }
   count(books.faults, claim, 1);
-  if (consolidated_in_time(books, p)) return {};
+  if (consolidated_in_time(books, p, claim)) return {};
+  close_some_if_few_are_left(books);
   const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }
 
 os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
   for (Page p = run.first; p < run.end();) {
-    const Claim claim = claim_of(books, p);
+    Claim claim = claim_of(books, p);
     if (claim == Claim::first_touch && untouched == Untouched::left) {
       ++p;
       continue;
     }
-    if (claim == Claim::move && consolidated_in_time(books, p)) continue;
+    if (claim == Claim::move && consolidated_in_time(books, p, claim)) continue;
     const Pages part = run_of_claim(books, p, run.end(), claim);
+    if (const os::Error error = give_memory_to_what_is_copied(books, part, claim)) return error;
     if (os::Error error = make_run_writable(books, part, claim)) {
       error = consolidate_until_it_fits(books, p, error);
       if (error) return error;
@@ -126,7 +152,7 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexc
     }
     p = part.end();
   }
-  return {};
+  return open_what_is_half_protected(books, run);
 }
 
 os::Error make_private(ArenaBooks& books, Page p) noexcept {
@@ -146,6 +172,7 @@ void make_blank(ArenaBooks& books, Pages run) noexcept {
     if (claim == Claim::none) make_private_blank(books, part);  // else it reads as zero already
     p = part.end();
   }
+  books.prepared.erase(run);
 }
 
 }  // namespace cow

@@ -11,7 +11,8 @@ namespace cow {
 void remember_previous(int signo, const struct sigaction& action) noexcept;
 
 /// Hands the signal to who was there before, with its own mask and flags; the default action happens as if we had not
-/// been there. `frame` is where the handler's own stack frame begins.
-void pass_on(int signo, siginfo_t* info, void* ucontext, const void* frame) noexcept;
+/// been there. `frame` is where the handler's own stack frame begins. What is called may jump out, or throw where the
+/// program is built for that (-fnon-call-exceptions): so this is not noexcept, and nothing of ours is left undone then.
+void pass_on(int signo, siginfo_t* info, void* ucontext, const void* frame);
 
 }  // namespace cow

@@ -12,6 +12,7 @@
 #include "fault_context.hpp"
 #include "fault_registry.hpp"
 #include "fault_report.hpp"
+#include "fork_gate.hpp"
 #include "gone_ranges.hpp"
 #include "os.hpp"
 #include "tick_clock.hpp"
@@ -76,10 +77,16 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   return Verdict::resolved;
 }
 
+/// Then waiting for the lock would be for ever.
+bool holds_lock(const FaultSlot& slot, const void* ucontext) noexcept {
+  return ucontext != nullptr && interrupted_with_signals_blocked(ucontext) &&
+         slot.lock.held_by_this_thread(interrupted_stack(ucontext));
+}
+
 /// A step beyond an arena or a view: the page there is ours too, and never accessible.
-Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access) noexcept {
+Verdict report_in_guard(FaultSlot& slot, const void* pointer, FaultAccess access, const void* ucontext) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(pointer);
-  if (slot.lock.held_by_this_thread()) return Verdict::not_ours;
+  if (holds_lock(slot, ucontext)) return Verdict::not_ours;
   FaultLockHeld held(slot.lock);
   if (!slot.guards(address)) return Verdict::not_ours;
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
@@ -106,10 +113,10 @@ Verdict report_gone(const GoneRange& range, const void* pointer, FaultAccess acc
 }
 
 /// An address in no arena and no view. Where something is mapped by now, it is the business of whoever mapped it.
-Verdict report_stray(const siginfo_t* info, FaultAccess access) noexcept {
+Verdict report_stray(const siginfo_t* info, FaultAccess access, const void* ucontext) noexcept {
   FaultSlot* const beside = fault_registry::find_guard(info->si_addr);
   if (beside != nullptr && beside->generation == os::process_generation()) {
-    return report_in_guard(*beside, info->si_addr, access);
+    return report_in_guard(*beside, info->si_addr, access, ucontext);
   }
   GoneRange range;
   const bool unmapped = info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
@@ -127,16 +134,18 @@ FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
-/// A misaligned access or broken memory, which is nothing that a page's protection could have caused.
+/// Another signal, whose address is that of an instruction, say; a misaligned access or broken memory: nothing that a
+/// page's protection could have caused.
 bool says_other_than_protection(const siginfo_t* info) noexcept {
-  return info->si_signo == SIGBUS && info->si_code != BUS_ADRERR;
+  return info->si_signo == SIGBUS ? info->si_code != BUS_ADRERR : info->si_signo != SIGSEGV;
 }
 
-/// Takes the slot's lock. False where the slot has another range by now.
+/// Takes the slot's lock, when no fork() of another thread wants to see the page as it is. False where the slot has
+/// another range by now.
 bool resolve_under_lock(FaultSlot& slot, const siginfo_t* info, FaultAccess access, FaultCost& cost,
                         Verdict& verdict) noexcept {
   const std::uint64_t began = TickClock::now();
-  FaultLockHeld held(slot.lock);
+  const WriterLockHeld held(slot.lock);
   if (!slot.contains(reinterpret_cast<std::uintptr_t>(info->si_addr))) return false;
   const std::uint64_t copied_before = slot.books == nullptr ? 0 : slot.books->made_writable.copied();
   verdict = resolve_in_slot(slot, info, access);
@@ -153,10 +162,9 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
   FaultSlot* slot = nullptr;
   do {  // again where the slot found was just getting, or losing, another range
     slot = fault_registry::find(address);
-    if (slot == nullptr) return report_stray(info, access);
+    if (slot == nullptr) return report_stray(info, access, ucontext);
     if (slot->generation != os::process_generation()) return Verdict::not_ours;
-    if (slot->lock.held_by_this_thread()) {
-      if (fault_registry::all_locks_held()) return resolve_in_slot(*slot, info, access);
+    if (holds_lock(*slot, ucontext)) {
       return report(*slot, address, access, "the library itself was at work on this arena");
     }
   } while (!resolve_under_lock(*slot, info, access, cost, verdict));
@@ -184,9 +192,46 @@ void set_bad_access_observer(BadAccessObserver observer) noexcept {
 
 void set_fault_observer(FaultObserver observer) noexcept { fault_observer.store(observer, std::memory_order_release); }
 
-void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept {
+namespace {
+
+std::atomic<const struct sigaction*> action_to_put_back{nullptr};
+
+/// signal() puts back handlers, but not their flags: without SA_SIGINFO there is no record of the fault, and without
+/// the mask no lock may be taken. Put back as it was, it gets the fault once more when the instruction is repeated.
+bool put_back_if_called_plainly(int signo) noexcept {
   const os::ErrnoKept kept;
-  if (resolve_fault(signo, info, ucontext) != Verdict::resolved) pass_on(signo, info, ucontext, &kept);
+  const struct sigaction* const whole = action_to_put_back.load(std::memory_order_acquire);
+  struct sigaction current {};
+  if (whole == nullptr || os::set_action(signo, nullptr, &current)) return false;
+  if (!is_our_handler(current) || (current.sa_flags & SA_SIGINFO) != 0) return false;
+  return !os::set_action(signo, whole, nullptr);
+}
+
+Verdict resolve_keeping_errno(int signo, siginfo_t* info, void* ucontext) noexcept {
+  const os::ErrnoKept kept;
+  return resolve_fault(signo, info, ucontext);
+}
+
+}  // namespace
+
+bool is_our_handler(const struct sigaction& action) noexcept {
+  const std::uintptr_t handler = (action.sa_flags & SA_SIGINFO) != 0
+                                     ? reinterpret_cast<std::uintptr_t>(action.sa_sigaction)
+                                     : reinterpret_cast<std::uintptr_t>(action.sa_handler);
+  return handler == reinterpret_cast<std::uintptr_t>(&handle_signal);
+}
+
+void put_back_when_called_plainly(const struct sigaction& whole) noexcept {
+  action_to_put_back.store(&whole, std::memory_order_release);
+}
+
+void handle_signal(int signo, siginfo_t* info, void* ucontext) {
+  const void* const frame = __builtin_dwarf_cfa();
+  if (!record_is_whole(signo, info, ucontext, frame)) [[unlikely]] {
+    if (put_back_if_called_plainly(signo)) return;
+  }
+  if (resolve_keeping_errno(signo, info, ucontext) == Verdict::resolved) return forget_record(info, ucontext, frame);
+  pass_on(signo, info, ucontext, frame);
 }
 
 }  // namespace cow

@@ -33,7 +33,14 @@ void set_fault_observer(FaultObserver observer) noexcept;
 using BadAccessObserver = void (*)(void* ucontext) noexcept;
 void set_bad_access_observer(BadAccessObserver observer) noexcept;
 
-/// The signal handler itself.
-void handle_signal(int signo, siginfo_t* info, void* ucontext) noexcept;
+/// The signal handler itself. An exception of who had the signal before us goes through it.
+void handle_signal(int signo, siginfo_t* info, void* ucontext);
+
+/// Whatever its flags.
+bool is_our_handler(const struct sigaction& action) noexcept;
+
+/// How the handler is installed: where signal() has put it back without its flags, it puts itself back like this.
+/// `whole` stays for ever.
+void put_back_when_called_plainly(const struct sigaction& whole) noexcept;
 
 }  // namespace cow

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 
@@ -21,10 +22,12 @@ namespace {
 std::mutex installing;
 std::atomic<bool> sigbus_needed{false};
 
+constexpr int our_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+
 bool in_place(int signo) noexcept {
   struct sigaction current {};
-  return !os::set_action(signo, nullptr, &current) && (current.sa_flags & SA_SIGINFO) != 0 &&
-         current.sa_sigaction == handle_signal;
+  if (os::set_action(signo, nullptr, &current)) return false;
+  return is_our_handler(current) && (current.sa_flags & our_flags) == our_flags;
 }
 
 /// Ours, as well-behaved runtimes install theirs: on the alternate stack where a thread has one (Go and the JVM need
@@ -33,7 +36,7 @@ bool in_place(int signo) noexcept {
 struct sigaction our_action() noexcept {
   struct sigaction action {};
   action.sa_sigaction = handle_signal;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+  action.sa_flags = our_flags;
   sigfillset(&action.sa_mask);
   for (const int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
     sigdelset(&action.sa_mask, synchronous);
@@ -56,35 +59,41 @@ void stay_loaded() noexcept {
 void install_for(int signo) {
   if (in_place(signo)) return;
   stay_loaded();
+  static const struct sigaction ours = our_action();
+  put_back_when_called_plainly(ours);
   struct sigaction previous {};
   os::Error error = os::set_action(signo, nullptr, &previous);
   if (!error) {
-    remember_previous(signo, previous);  // before ours can run
-    const struct sigaction ours = our_action();
+    if (!is_our_handler(previous)) remember_previous(signo, previous);  // before ours can run
     error = os::set_action(signo, &ours, nullptr);
   }
   if (error) throw std::system_error(error.code, std::generic_category(), "cow: sigaction for the fault handler");
-  if (!in_place(signo)) {
+  if (struct sigaction now {}; os::set_action(signo, nullptr, &now) || !is_our_handler(now)) {
     throw std::runtime_error("cow: a sanitizer keeps SIGSEGV to itself; run with ASAN_OPTIONS=handle_segv=1 (not 2)");
   }
 }
 
 }  // namespace
 
-std::mutex& installation_lock() noexcept { return installing; }
+void begin_installing_in_child() noexcept { ::new (&installing) std::mutex; }
 
 void prepare_process(bool with_sigbus) {
   const std::lock_guard guard(installing);
-  static bool prepared = false;
-  if (with_sigbus && !sigbus_needed) {
+  if (with_sigbus) {
     install_for(SIGBUS);
     sigbus_needed = true;
   }
-  if (prepared) return;
   install_for(SIGSEGV);
+  static bool prepared = false;
+  if (prepared) return;
   TickClock::calibrate();
   MappingBudget::set_limit(os::mapping_limit() / 4 * 3);
   prepared = true;
+}
+
+void keep_handler_in_place(bool with_sigbus) {
+  if (in_place(SIGSEGV) && (!with_sigbus || in_place(SIGBUS))) return;
+  prepare_process(with_sigbus);
 }
 
 bool fault_handler_installed() noexcept { return in_place(SIGSEGV) && (!sigbus_needed || in_place(SIGBUS)); }

@@ -21,6 +21,7 @@ class FaultLock {
       lock_slowly();
     }
     owner_.store(self(), std::memory_order_relaxed);
+    owners_stack_.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)), std::memory_order_relaxed);
   }
 
   void unlock() noexcept {
@@ -28,10 +29,27 @@ class FaultLock {
     if (state_.exchange(0, std::memory_order_release) == contended) os::wake_one(word());
   }
 
-  bool held_by_this_thread() const noexcept { return owner_.load(std::memory_order_relaxed) == self(); }
+  /// For a thread that was interrupted by a fault, with its stack there. Threads made by raw clone() may share what
+  /// pthread_self() tells, but not a stack.
+  bool held_by_this_thread(std::uintptr_t interrupted_stack) const noexcept {
+    if (owner_.load(std::memory_order_relaxed) != self()) return false;
+    const std::uintptr_t owners = owners_stack_.load(std::memory_order_relaxed);
+    return (owners < interrupted_stack ? interrupted_stack - owners : owners - interrupted_stack) < most_stack_used;
+  }
+
+  /// By whichever thread.
+  bool is_held() const noexcept { return state_.load(std::memory_order_relaxed) != 0; }
+
+  /// In a fork() child, where whoever held it is not.
+  void let_go_in_child() noexcept {
+    owner_.store(0, std::memory_order_relaxed);
+    state_.store(0, std::memory_order_relaxed);
+  }
 
  private:
   static constexpr std::uint32_t held = 1, contended = 2;
+  /// By what is done under the lock; more than it takes, for builds with large frames.
+  static constexpr std::uintptr_t most_stack_used = 32 * 1024;
   static constexpr int spins_before_sleep = 200;  // about one fault's work
 
   // pthread_self() reads a register: no system call, no thread-local that may be created lazily.
@@ -56,6 +74,7 @@ class FaultLock {
 
   std::atomic<std::uint32_t> state_{0};
   std::atomic<std::uint64_t> owner_{0};
+  std::atomic<std::uintptr_t> owners_stack_{0};
 };
 
 /// Holds a fault lock with asynchronous signals blocked: how operations take it.

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <new>
 
+#include "fork_gate.hpp"
 #include "gone_ranges.hpp"
+#include "range_index.hpp"
 
 namespace cow::fault_registry {
 namespace {
@@ -14,13 +16,13 @@ namespace {
 constexpr std::uint32_t first_block = 64;
 constexpr int most_blocks = 26;
 std::atomic<FaultSlot*> blocks[most_blocks];
-std::atomic<std::uint32_t> slot_count{0};   // slots ever handed out
-std::atomic<FaultSlot*> last_found{nullptr};  // most faults are where the one before was
+std::atomic<std::uint32_t> slot_count{0};  // slots ever handed out
+constinit RangeIndex published;            // has room for all slots
 
-FaultLock membership;  // covers what is published; held over a fork(). The first lock of all
+FaultLock membership;  // covers what is published; held while a fork() makes its cut. The first lock of all
+std::uint64_t publications = 0;  // ever made
 FaultLock changes;     // covers what is below; not taken by find(). The last lock of all
 FaultSlot* free_slots = nullptr;
-std::atomic<bool> forking_thread_holds_all{false};
 
 int block_of(std::uint32_t index) noexcept { return static_cast<int>(std::bit_width(index / first_block + 1)) - 1; }
 std::uint32_t block_start(int block) noexcept { return first_block * ((1u << block) - 1); }
@@ -40,29 +42,17 @@ void for_each_slot(F&& f) noexcept {
 
 FaultSlot* find(const void* pointer) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(pointer);
-  FaultSlot* const last = last_found.load(std::memory_order_acquire);
-  if (last != nullptr && last->contains(address)) return last;
-  std::uint32_t left = slot_count.load(std::memory_order_acquire);
-  for (int block = 0; left != 0; ++block) {
-    FaultSlot* const slots = blocks[block].load(std::memory_order_acquire);
-    const std::uint32_t here = left < block_slots(block) ? left : block_slots(block);
-    for (std::uint32_t i = 0; i < here; ++i) {
-      if (!slots[i].contains(address)) continue;
-      last_found.store(&slots[i], std::memory_order_release);
-      return &slots[i];
-    }
-    left -= here;
-  }
-  return nullptr;
+  const RangeIndex::Neighbours found = published.search(address);
+  return address < found.end ? found.at : nullptr;
 }
 
 FaultSlot* find_guard(const void* pointer) noexcept {
-  FaultSlot* found = nullptr;
-  for_each_slot([&](FaultSlot& slot) {
-    const bool published = slot.end.load(std::memory_order_relaxed) != 0;
-    if (published && slot.guards(reinterpret_cast<std::uintptr_t>(pointer))) found = &slot;
-  });
-  return found;
+  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(pointer);
+  const RangeIndex::Neighbours found = published.search(address);
+  for (FaultSlot* const slot : {found.at, found.above}) {
+    if (slot != nullptr && slot->end.load(std::memory_order_relaxed) != 0 && slot->guards(address)) return slot;
+  }
+  return nullptr;
 }
 
 os::Result<FaultSlot*> take() noexcept {
@@ -72,41 +62,47 @@ os::Result<FaultSlot*> take() noexcept {
     free_slots = slot->next_free;
     return {slot, {}};
   }
-  const std::uint32_t index = slot_count.load(std::memory_order_relaxed);
-  const int block = block_of(index);
+  const std::uint32_t number = slot_count.load(std::memory_order_relaxed);
+  const int block = block_of(number);
   if (block == most_blocks) return {nullptr, {ENOMEM}};
-  if (index == block_start(block)) {
+  if (const os::Error error = published.make_room(number + 1)) return {nullptr, error};
+  if (number == block_start(block)) {
     const os::Result<void*> memory = os::reserve_books(block_slots(block) * sizeof(FaultSlot));
     if (!memory) return {nullptr, memory.error};
     FaultSlot* const slots = static_cast<FaultSlot*>(memory.value);
     for (std::uint32_t i = 0; i < block_slots(block); ++i) ::new (&slots[i]) FaultSlot;
     blocks[block].store(slots, std::memory_order_release);
   }
-  slot_count.store(index + 1, std::memory_order_release);
-  return {&blocks[block].load(std::memory_order_relaxed)[index - block_start(block)], {}};
+  slot_count.store(number + 1, std::memory_order_release);
+  return {&blocks[block].load(std::memory_order_relaxed)[number - block_start(block)], {}};
 }
 
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
              const ArenaBooks* arena) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
-  FaultLockGuard guard(membership);
+  const WriterLockGuard guard(membership);
   FaultLockHeld held(slot.lock);
   slot.books = books;
   slot.view = view;
   slot.generation = os::process_generation();
+  slot.publication = ++publications;
   slot.guard_bytes = books != nullptr && books->reservation == begin ? 0 : os::page_size();
   std::memcpy(slot.name, (books != nullptr ? books : arena)->name, sizeof slot.name);
   slot.begin.store(address, std::memory_order_relaxed);  // first: until the end is there too, the slot has no address
   slot.end.store(address + bytes, std::memory_order_release);
+  published.insert(address, address + bytes, &slot);
 }
 
 void withdraw(FaultSlot& slot) noexcept {
-  FaultLockHeld members(membership);
+  const WriterLockHeld members(membership);
   FaultLockHeld held(slot.lock);
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
                        end = slot.end.load(std::memory_order_relaxed);
   const GoneRange range{begin, end, slot.view != nullptr};
-  if (range.end != 0) gone_ranges::remember(range, slot.name);
+  if (range.end != 0) {
+    gone_ranges::remember(range, slot.name);
+    published.erase(begin);
+  }
   slot.end.store(0, std::memory_order_release);
   slot.begin.store(0, std::memory_order_relaxed);
   slot.books = nullptr;
@@ -126,17 +122,22 @@ void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) 
   });
 }
 
-void begin_fork() noexcept { membership.lock(); }
-void end_fork() noexcept { membership.unlock(); }
-FaultLock& slots_lock() noexcept { return changes; }
-void hold_all_locks(bool held) noexcept { forking_thread_holds_all.store(held, std::memory_order_relaxed); }
-bool all_locks_held() noexcept { return forking_thread_holds_all.load(std::memory_order_relaxed); }
+void begin_cut() noexcept { fork_gate::pass(membership); }
+void end_cut() noexcept { membership.unlock(); }
+
+void begin_in_child() noexcept {
+  if (changes.is_held()) free_slots = nullptr;  // perhaps in the middle of a change: those slots are lost
+  changes.let_go_in_child();
+  membership.let_go_in_child();
+  for_each_slot([](FaultSlot& slot) { slot.lock.let_go_in_child(); });
+  gone_ranges::begin_in_child();
+}
 
 std::uint32_t slots_used() noexcept { return slot_count.load(std::memory_order_acquire); }
 
-FaultSlot& slot_at(std::uint32_t index) noexcept {
-  const int block = block_of(index);
-  return blocks[block].load(std::memory_order_acquire)[index - block_start(block)];
+FaultSlot& slot_at(std::uint32_t number) noexcept {
+  const int block = block_of(number);
+  return blocks[block].load(std::memory_order_acquire)[number - block_start(block)];
 }
 
 }  // namespace cow::fault_registry

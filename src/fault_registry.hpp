@@ -18,7 +18,8 @@ struct FaultSlot {
   ArenaBooks* books = nullptr;                   // null: a view
   detail::MappedView* view = nullptr;            // null: an arena
   std::uint64_t generation = 0;                  // the process that made the range
-  bool kept_for_child = false;                   // while a fork() goes on: the child can go on using the range
+  std::uint64_t publication = 0;                 // counts ranges, so that none is taken for another in the same place
+  bool kept = false;                             // while a fork() child begins: it goes on using the range
   std::size_t guard_bytes = 0;                   // inaccessible, on each side; 0 where others may be next to the range
   char name[sizeof ArenaBooks::name] = {};       // the arena's, also of a view
   FaultSlot* next_free = nullptr;
@@ -42,7 +43,7 @@ FaultSlot* find_guard(const void* address) noexcept;
 
 /// A slot for a new range, empty. Reserves memory now and then.
 os::Result<FaultSlot*> take() noexcept;
-/// Publishes a range of an arena or of a view: faults in it are ours from now on. Waits for a fork() that goes on: no
+/// Publishes a range of an arena or of a view: faults in it are ours from now on. Waits at the gate of a fork(): no
 /// lock of an arena may be held. `arena` names the arena of a view.
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
              const ArenaBooks* arena = nullptr) noexcept;
@@ -53,18 +54,16 @@ void give_back(FaultSlot& slot) noexcept;
 
 // -- For fork() -------------------------------------------------------------------------------------------------
 
-/// Between these two what is published stays so, and the arenas and views behind it stay alive.
-void begin_fork() noexcept;
-void end_fork() noexcept;
-/// Inside: covers what take() and give_back() change, so that the child finds it whole.
-FaultLock& slots_lock() noexcept;
-/// Inside: the forking thread holds the locks of all arenas, in the middle of nothing: it may resolve a fault all the
-/// same.
-void hold_all_locks(bool held) noexcept;
-bool all_locks_held() noexcept;
+/// Between these two what is published stays so, and the arenas and views behind it stay alive: while the cut is made.
+/// Waits at the gate of another fork(). Asynchronous signals are blocked.
+void begin_cut() noexcept;
+void end_cut() noexcept;
+/// In the child, where other threads may have left anything half done: all locks are free, and what take() and
+/// publish() change is whole.
+void begin_in_child() noexcept;
 
 std::uint32_t slots_used() noexcept;
-FaultSlot& slot_at(std::uint32_t index) noexcept;
+FaultSlot& slot_at(std::uint32_t number) noexcept;
 
 /// Calls f(slot) for each published slot of a process.
 template <class F>

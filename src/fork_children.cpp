@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "arena_lifetime.hpp"
 #include "os.hpp"
@@ -23,7 +24,7 @@ Children& children() noexcept {
   return made;
 }
 
-FaultLock list_lock;
+FaultLock list_lock;  // covers the list; no other lock is taken inside
 std::atomic<std::uint64_t> child_count{0};  // to be asked without the lock
 
 void release(ForkChild& child) noexcept {
@@ -69,8 +70,7 @@ os::Error ForkChild::open() noexcept {
 }
 
 void ForkChild::leave_page_to_child() noexcept {
-  os::unmap(page_, os::page_size());
-  page_ = nullptr;
+  os::unmap(std::exchange(page_, nullptr), os::page_size());
 }
 
 bool ForkChild::has_ended() const noexcept { return !os::has_shared_mappings(fd_); }
@@ -82,15 +82,16 @@ ForkChild::~ForkChild() {
 
 namespace fork_children {
 
-FaultLock& lock() noexcept { return list_lock; }
-
 void add(ForkChild& child) noexcept {
+  FaultLockHeld held(list_lock);
   children().push_back(child);
   child_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-void forget_all() noexcept {
-  children().clear_and_dispose([](ForkChild* child) { book_delete(child); });
+void begin_in_child() noexcept {
+  if (!list_lock.is_held()) children().clear_and_dispose([](ForkChild* child) { book_delete(child); });
+  children().clear();
+  list_lock.let_go_in_child();
   child_count.store(0, std::memory_order_relaxed);
 }
 

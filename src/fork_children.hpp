@@ -43,13 +43,11 @@ class ForkChild : public boost::intrusive::slist_base_hook<boost::intrusive::lin
 
 namespace fork_children {
 
-/// Covers the list; held over a fork(), so that the child finds it whole. No other lock is taken inside.
-FaultLock& lock() noexcept;
-
-/// With the lock held; takes it over.
+/// Takes it over. Asynchronous signals are blocked.
 void add(ForkChild& child) noexcept;
-/// In a child: those of its parent are none of its own.
-void forget_all() noexcept;
+/// In a child: those of its parent are none of its own. Where another thread was changing the list, their descriptors
+/// stay open.
+void begin_in_child() noexcept;
 
 /// Releases what is kept for children that have ended. No lock of an arena may be held. Cost: a system call for each
 /// child.

@@ -5,7 +5,7 @@ namespace cow {
 namespace {
 
 /// A run costs a mapping, and the gap behind it another. Runs shorter than the result are copied instead.
-std::uint64_t length_worth_mapping(const RunList& runs, std::uint64_t most_mappings) noexcept {
+std::uint64_t length_worth_mapping(std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
   for (std::uint64_t length = 1;; length *= 2) {
     std::uint64_t mappings = 1;
     for (const Run& run : runs) mappings += run.count >= length ? 2 : 0;
@@ -15,7 +15,7 @@ std::uint64_t length_worth_mapping(const RunList& runs, std::uint64_t most_mappi
 
 }  // namespace
 
-os::Error isolate(ArenaBooks& books, const RunList& runs, std::uint64_t most_mappings) noexcept {
+os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
   const FrameFile& file = books.family.file;
   if (const os::Error error = os::map_private_zero(books.base, books.bytes(books.pages))) return error;
   const std::uint64_t length = length_worth_mapping(runs, most_mappings);
@@ -30,7 +30,7 @@ os::Error isolate(ArenaBooks& books, const RunList& runs, std::uint64_t most_map
     if (error) return error;
     mappings += mapped ? 2 : 0;
   }
-  books.count_mappings(mappings - books.mappings);
+  books.count_mappings(mappings);
   return {};
 }
 

@@ -2,6 +2,8 @@
 // and takes no lock.
 #pragma once
 
+#include <span>
+
 #include "arena_books.hpp"
 #include "os.hpp"
 #include "run_list.hpp"
@@ -11,6 +13,6 @@ namespace cow {
 /// Shows the content of a version, at the arena's own addresses, through at most about `most_mappings` private
 /// mappings: the kernel copies what the child writes. Frames that the runs show must stay as they are for as long as
 /// the child lives. On failure the range is in pieces and must be sealed off.
-os::Error isolate(ArenaBooks& books, const RunList& runs, std::uint64_t most_mappings) noexcept;
+os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept;
 
 }  // namespace cow

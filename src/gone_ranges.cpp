@@ -51,6 +51,15 @@ void remember(const GoneRange& range, const char (&name)[sizeof GoneRange::name]
   count.store(index + 1, std::memory_order_release);
 }
 
+void begin_in_child() noexcept {
+  for (Place& place : places) {
+    const std::uint64_t stamp = place.stamp.load(std::memory_order_relaxed);
+    if (stamp % 2 == 0) continue;
+    place.end.store(0, std::memory_order_relaxed);
+    place.stamp.store(stamp + 1, std::memory_order_relaxed);
+  }
+}
+
 bool find(const void* pointer, GoneRange& range) noexcept {
   const std::uint64_t address = reinterpret_cast<std::uintptr_t>(pointer);
   const std::uint64_t newest = count.load(std::memory_order_acquire);

@@ -20,6 +20,9 @@ constexpr std::size_t remembered = 16;
 /// Not in the handler; one thread at a time.
 void remember(const GoneRange& range, const char (&name)[sizeof GoneRange::name]) noexcept;
 
+/// In a fork() child: a place that another thread was writing is empty.
+void begin_in_child() noexcept;
+
 /// The range that was last at the address. Beside a remember() it may miss one. Async-signal-safe, waits for nobody.
 bool find(const void* address, GoneRange& range) noexcept;
 

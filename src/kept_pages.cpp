@@ -88,7 +88,7 @@ void KeptPages::retire(Table* table) noexcept {
 
 std::size_t KeptPages::capacity_of(const Table* chain) noexcept {
   std::size_t bytes = 0;
-  for (; chain != nullptr; chain = chain->next) bytes += chain->pages.capacity_bytes();
+  for (; chain != nullptr; chain = chain->next) bytes += chain->pages.resident_bytes() + os::page_size();
   return bytes;
 }
 

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "copy_on_write.hpp"
 #include "fences.hpp"
+#include "make_private.hpp"
 #include "memory_sanitizer.hpp"
 
 namespace cow {
@@ -41,22 +43,36 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
   return {};
 }
 
-/// A store to a frame without memory gets it from the kernel, or a signal. Asked for like this it is an error.
-os::Error give_memory(const FrameFile& file, Frame frame) noexcept {
-  static constexpr std::byte zero{};
-  return os::write_at(file.fd(frame), &zero, 1, file.offset(frame));
-}
-
 bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
   return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
 
 /// Where the alias does not reach, the page has to be writable itself.
-os::Error make_ready(ArenaBooks& books, Page p) noexcept {
-  if (claim_of(books, p) == Claim::first_touch) {
-    if (const os::Error error = give_memory(books.family.file, books.frame_of(p))) return error;
-  }
+os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept {
   return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
+}
+
+/// The store that follows must not meet a page without memory, which may be one that was opened beside others.
+os::Error make_ready(ArenaBooks& books, Page p) noexcept {
+  const bool hollow = claim_of(books, p) == Claim::first_touch || books.hollow.contains(p);
+  if (hollow) {
+    if (const os::Error error = give_memory(books.family.file, books.frame_of(p), 1)) return error;
+  }
+  const os::Error error = make_private_or_writable(books, p);
+  if (!error && hollow) books.hollow.erase({p, 1});
+  return error;
+}
+
+/// Making a page ready may have meant to consolidate a window, in vain, and left others protected.
+os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+  if (!books.half_protected) return {};
+  for (const Write& write : batch) {
+    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+      return make_private_or_writable(books, p);
+    });
+    if (error) return error;
+  }
+  return {};
 }
 
 void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
@@ -67,7 +83,12 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
 
 }  // namespace
 
-os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept {
+bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
+  const auto from = reinterpret_cast<std::uintptr_t>(write.from), base = reinterpret_cast<std::uintptr_t>(books.base);
+  return from < base + books.bytes(books.pages) && base < from + write.bytes;
+}
+
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
   if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
@@ -75,11 +96,17 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch) noexcept 
     });
     if (error) return error;
   }
+  if (const os::Error error = keep_ready(books, batch)) return error;
   // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
   books.written = true;
   fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {
-    (void)for_each_part(books, write, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
+    Write at = write;
+    if (staged != nullptr) {
+      const void* const copy = std::exchange(staged, staged + write.bytes);
+      if (!reads_its_arena(books, write)) at.from = copy;
+    }
+    (void)for_each_part(books, at, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
       return store(books, p, offset, from, bytes), os::Error{};
     });
   }

@@ -12,6 +12,7 @@
 #include "frame_file.hpp"
 #include "page_set.hpp"
 #include "run_list.hpp"
+#include "slab.hpp"
 #include "units.hpp"
 
 namespace cow {

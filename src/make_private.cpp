@@ -2,6 +2,7 @@
 #include "make_private.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "barrier.hpp"
@@ -39,6 +40,7 @@ void log_as_zero(ArenaBooks& books, Pages run) noexcept {
 void touch_first(ArenaBooks& books, Pages run) noexcept {
   log_as_zero(books, run);
   books.own.insert(run);
+  books.hollow.insert(run);
   set_birth(books, run);
   FaultLockHeld held(books.family.file.lock());
   for (Page p = run.first; p < run.end();) {
@@ -79,18 +81,62 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
     books.newest->log.append(books.log_memory, {p, frames[i], birth, true});
     note_recurrence(books, p, birth);
   }
+  books.hollow.erase(run);  // reading them has given memory to those that had none
   set_birth(books, run);
   return {};
 }
 
-/// Through the file, since the pages are protected. What has memory can be written; what has none reads as zero
+/// Through the file, since the pages may be protected. What has memory can be written; what has none reads as zero
 /// already.
 void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
-  static constexpr std::byte zeros[4096] = {};
-  const std::uint64_t begin = file.offset(first), end = begin + count * file.page_bytes();
-  for (std::uint64_t at = begin; at < end; at += sizeof zeros) {
-    (void)os::write_at(file.fd(first), zeros, sizeof zeros, at);
+  os::overwrite_with_zeros(file.fd(first), file.offset(first), count * file.page_bytes());
+}
+
+/// All of it reads as zero. False where the frames keep their memory.
+bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexcept {
+  if (!file.punch(first, count)) return true;
+  if (!mutant(Mutant::failed_discard_keeps_content)) fill_with_zeros(file, first, count);
+  return false;
+}
+
+/// Calls f(pages) for the parts of a run whose frames have no memory, as far as the kernel tells.
+template <class F>
+void for_each_part_without_memory(const FrameFile& file, const Run& run, F&& f) noexcept {
+  const os::Descriptor& fd = file.fd(run.frame);
+  const std::uint64_t begin = file.offset(run.frame), end = begin + run.count * file.page_bytes();
+  const auto page_at = [&](std::uint64_t offset) { return run.first + (offset - begin) / file.page_bytes(); };
+  for (std::uint64_t at = begin; at < end;) {
+    const os::Result<std::uint64_t> found = os::next_allocated(fd, at);
+    if (found.error && found.error.code != ENXIO) return;
+    const std::uint64_t allocated = found ? std::min(found.value, end) : end;
+    if (at < allocated) f(Pages{page_at(at), page_at(allocated) - page_at(at)});
+    if (allocated == end) return;
+    const os::Result<std::uint64_t> hole = os::next_hole(fd, allocated);
+    if (!hole) return;
+    at = hole.value;
   }
+}
+
+/// The frames that the run shows have lost their memory. Others may be reading the pages, or storing to them; and who
+/// reads a page while its memory is taken away may make it one that can be written, protected though it was
+/// (userfaultfd: truncation drops the marker of a page that came back meanwhile). So they are protected after that, and
+/// what has memory again by then, from a reader or with a store, stays a page of the arena's own.
+void call_blank(ArenaBooks& books, const Run& run) noexcept {
+  const Pages pages{run.first, run.count};
+  books.hollow.insert(pages);
+  const Edges before = books.edges(pages);
+  if (books.barrier->protect(books, pages)) {
+    books.half_protected = true;
+    return;
+  }
+  books.writable.erase(pages);
+  books.count_mappings(before, books.edges(pages));
+  FrameFile& file = books.family.file;
+  for_each_part_without_memory(file, run, [&](Pages part) {
+    books.blank.insert(part);
+    FaultLockHeld held(file.lock());
+    file.plane_of(run.frame).used.erase(part);
+  });
 }
 
 bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {
@@ -125,16 +171,47 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 }
 
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept {
-  // Inside the run nothing becomes a mapping of its own; what can change are its two ends.
-  const Pages at_first{run.first, 0}, at_end{run.end(), 0};
-  const Edges before = books.edges(at_first) + books.edges(at_end);
+  // Inside the run nothing becomes a mapping of its own; what can change are its two ends. Where it is not the pages'
+  // being writable that splits mappings, the barrier counts what it does to them.
+  const auto ends = [&] {
+    return books.writable_pages_split ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : Edges{};
+  };
+  const Edges before = ends();
   const os::Error error = books.barrier->unprotect(books, run, filled);
   // Some pages may be open: all count as writable, so that the next snapshot protects them.
   if (error) books.half_protected = true;
   books.writable.insert(run);
   books.written = true;
-  books.count_mappings(before, books.edges(at_first) + books.edges(at_end));
+  books.count_mappings(before, ends());
   return error;
+}
+
+os::Error open_again(ArenaBooks& books, Pages pages) noexcept {
+  os::Error error;
+  for (Pages run = books.writable.next_run(pages.first); run.count != 0 && run.first < pages.end();
+       run = books.writable.next_run(run.end())) {
+    const Page first = std::max(run.first, pages.first), end = std::min(run.end(), pages.end());
+    if (const os::Error failed = books.barrier->unprotect(books, {first, end - first}, false)) error = failed;
+  }
+  return error;
+}
+
+os::Error give_memory(ArenaBooks& books, Pages pages) noexcept {
+  for (Pages run = books.hollow.next_run(pages.first); run.count != 0 && run.first < pages.end();
+       run = books.hollow.next_run(run.first + run.count)) {
+    run.count = std::min(run.end(), pages.end()) - run.first;
+    std::uint64_t count = 1;
+    const Frame first = books.frame_of(run.first);
+    while (count < run.count && books.frame_of(run.first + count) == first + count) ++count;
+    run.count = count;
+    if (const os::Error error = give_memory(books.family.file, first, count)) return error;
+    books.hollow.erase(run);
+  }
+  return {};
+}
+
+os::Error give_memory(const FrameFile& file, Frame first, std::uint64_t count) noexcept {
+  return os::allocate(file.fd(first), file.offset(first), count * file.page_bytes());
 }
 
 os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
@@ -177,6 +254,7 @@ void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   for (Page p = run.first; p < run.end(); ++p) {
     hand_over(books, p, freed);
     books.blank.erase({p, 1});
+    books.hollow.erase({p, 1});
     books.own.insert({p, 1});
     if (&plane == books.home) {
       books.away.erase({p, 1});
@@ -195,7 +273,7 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
   const Edges before = books.edges(run);
   const Moving moving(books);
   if (const os::Error error = books.barrier->show(books, run, plane.value->frame_of(run.first))) {
-    free_frames(books, *plane.value, run);
+    if (!mutant(Mutant::failed_move_keeps_frames)) free_frames(books, *plane.value, run);
     return error;
   }
   enter_moved(books, *plane.value, run);
@@ -206,28 +284,12 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
 }
 
 void make_private_blank(ArenaBooks& books, Pages run) noexcept {
-  FrameFile& file = books.family.file;
   for (Page p = run.first; p < run.end();) {
     const Frame first = books.frame_of(p);
     std::uint64_t count = 1;
     while (p + count < run.end() && books.frame_of(p + count) == first + count) ++count;
-    const Pages part{p, count};
+    if (take_content_away(books.family.file, first, count)) call_blank(books, {p, count, first});
     p = p + count;
-    // Protected first: what a writer beside us stores between must not be on a page that the books call empty.
-    const Edges before = books.edges(part);
-    const bool open = static_cast<bool>(books.barrier->protect(books, part));
-    if (open) {
-      books.half_protected = true;
-    } else {
-      books.writable.erase(part);
-      books.count_mappings(before, books.edges(part));
-    }
-    const bool filled = static_cast<bool>(file.punch(first, count));
-    if (filled) fill_with_zeros(file, first, count);
-    if (open || filled) continue;  // it keeps its memory, but reads as zero
-    books.blank.insert(part);
-    FaultLockHeld held(file.lock());
-    file.plane_of(first).used.erase(part);
   }
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
   books.written = true;

@@ -17,8 +17,16 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 /// Makes private pages writable where they are. `filled`: they have content.
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept;
 
+/// The same for those of the pages that count as writable, where a failure left some of them protected.
+os::Error open_again(ArenaBooks& books, Pages pages) noexcept;
+
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
 os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept;
+
+/// A page without memory gets it from the kernel when it is touched, or the process a signal. Asked for like this it is
+/// an error. Costs nothing where a run is known to have its memory.
+os::Error give_memory(ArenaBooks& books, Pages pages) noexcept;
+os::Error give_memory(const FrameFile& file, Frame first, std::uint64_t count) noexcept;
 
 /// Takes the content of writable pages away: they read as zero, cost nothing, and wait for a first touch. Where the
 /// kernel refuses they are written with zeros instead.

@@ -1,7 +1,9 @@
 // Layer 7: what every public operation begins with, and how errors become exceptions.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -13,6 +15,7 @@
 #include "cow/arena.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/view.hpp"
+#include "fork_gate.hpp"
 #include "os.hpp"
 
 namespace cow {
@@ -38,13 +41,23 @@ constexpr const char* no_arena = "the Arena was moved from; use the one that it 
 constexpr const char* no_arena_ref = "the ArenaRef is empty; Arena::ref() makes one";
 constexpr const char* no_snapshot = "the Snapshot is empty or was moved from; Arena::snapshot() makes one";
 
-/// The books behind an object; throws std::logic_error for an empty one, which `what_is_wrong` tells, or in a fork()
-/// child.
+/// Whether the caller's stack lies in the arena: it must not be protected, nor be faulted on, while locks are held.
+[[gnu::always_inline]] inline bool on_stack_inside(const ArenaBooks& books) noexcept {
+  const std::byte* const here = static_cast<const std::byte*>(__builtin_frame_address(0));
+  return here >= books.base && here < books.base + books.bytes(books.pages);
+}
+
+/// The books behind an object; throws std::logic_error for an empty one, which `what_is_wrong` tells, in a fork()
+/// child, or on a stack inside the arena.
 inline ArenaBooks& usable(ArenaBooks* books, const char* operation, const char* what_is_wrong = no_arena) {
   if (books == nullptr) throw std::logic_error(std::string("cow: ") + operation + ": " + what_is_wrong);
   if (!of_this_process(*books)) {
     throw std::logic_error(std::string("cow: ") + operation +
                            " in a fork() child: the arena belongs to the parent; make one here");
+  }
+  if (on_stack_inside(*books)) {
+    throw std::logic_error(std::string("cow: ") + operation +
+                           " on a stack inside the arena; call it on an ordinary one, such as a scheduler's");
   }
   return *books;
 }
@@ -81,14 +94,29 @@ inline std::string in_bytes(std::size_t bytes) {
   return bytes >> 30 == 0 ? exact : exact + " (" + readable_bytes(bytes) + ")";
 }
 
-/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it.
+/// For what ends on a stack inside the arena, as destructors may: makes what the operation is going to use of it
+/// writable. No snapshot protects it again while the operation mutex is held.
+[[gnu::noinline]] inline void open_stack_ahead(const ArenaBooks& books) noexcept {
+  constexpr std::ptrdiff_t used_at_most = 32 * 1024;
+  std::byte* const here = static_cast<std::byte*>(__builtin_frame_address(0));
+  os::open_by_faults(here - std::min(used_at_most, here - books.base), here);
+}
+
+/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate of
+/// a fork().
 class Operation {
  public:
-  explicit Operation(ArenaBooks& books) : lock_(books.operation) {}
+  explicit Operation(ArenaBooks& books) noexcept : mutex_(books.operation) {
+    fork_gate::pass(mutex_);
+    if (on_stack_inside(books)) open_stack_ahead(books);
+  }
+  ~Operation() { mutex_.unlock(); }
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
 
  private:
   os::AsyncSignalsBlocked blocked_;
-  std::lock_guard<std::mutex> lock_;
+  std::mutex& mutex_;
 };
 
 /// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex.

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <ctime>
 
 #include "memory_sanitizer.hpp"
 #include "os_ask.hpp"
@@ -41,6 +43,15 @@ std::atomic<std::uint64_t> last_generation{0};
 std::atomic<std::size_t> known_page_size{0};
 std::atomic<std::int64_t> calls{0};
 std::atomic<std::int64_t> failing_call{0};  // the number in `calls` that fails; 0: none
+std::atomic<std::uint64_t> chance_seed{0}, chance_one_in{0};  // 0: none fails by chance
+
+/// The outcome for the nth call from a seed on (a step of SplitMix64).
+bool fails_by_chance(std::uint64_t nth, std::uint64_t one_in) noexcept {
+  std::uint64_t z = chance_seed.load(std::memory_order_relaxed) + nth * 0x9e3779b97f4a7c15U;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+  return (z ^ (z >> 31)) % one_in == 0;
+}
 
 // The kernel lets addresses go before it gives them out again, whichever threads ask. The language's memory model does
 // not know that, nor does ThreadSanitizer, who takes the next owner's first write for a race with the last one's.
@@ -87,10 +98,16 @@ long map_untouched(void* at, std::size_t bytes, int prot, int flags, int fd, std
 
 bool made_to_fail() noexcept {
   const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
-  return now == failing_call.load(std::memory_order_relaxed);
+  if (now == failing_call.load(std::memory_order_relaxed)) return true;
+  const std::uint64_t one_in = chance_one_in.load(std::memory_order_relaxed);
+  return one_in != 0 && fails_by_chance(static_cast<std::uint64_t>(now), one_in);
 }
 
 void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls + nth; }
+void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept {
+  chance_seed = seed - static_cast<std::uint64_t>(calls.load()) * 0x9e3779b97f4a7c15U;  // counted from here on
+  chance_one_in = one_in;
+}
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
@@ -206,9 +223,17 @@ void restore_signals(const sigset_t& old) noexcept {
   (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof(std::uint64_t));
 }
 
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
+  std::uint64_t before = 0;
+  (void)::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
+  return before;
+}
+
 void raise_in_this_thread(int signo) noexcept {
   (void)::syscall(SYS_tgkill, ::syscall(SYS_getpid), ::syscall(SYS_gettid), signo);
 }
+
+int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
 
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
@@ -226,7 +251,30 @@ bool can_write(void* word) noexcept {
                    FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0)) != -1;
 }
 
+// Memory below a stack pointer may be marked as out of scope.
+[[gnu::no_sanitize("address", "thread")]] void open_by_faults(std::byte* begin, std::byte* end) noexcept {
+  for (std::byte* at = begin; at < end; at += page_size()) {
+    (void)__atomic_fetch_or(reinterpret_cast<unsigned char*>(at), 0, __ATOMIC_RELAXED);
+  }
+}
+
 void report(const char* text, std::size_t bytes) noexcept { (void)::syscall(SYS_write, 2, text, bytes); }
+
+bool send_byte(int fd) noexcept {
+  const char byte = 1;
+  return ::syscall(SYS_write, fd, &byte, 1) == 1;
+}
+
+bool take_byte(int fd) noexcept {
+  char byte;
+  return ::syscall(SYS_read, fd, &byte, 1) == 1;
+}
+
+bool byte_within(int fd, int milliseconds) noexcept {
+  pollfd waiting = {fd, POLLIN, 0};
+  timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
+  return ::syscall(SYS_ppoll, &waiting, 1, &limit, nullptr, sizeof(std::uint64_t)) == 1;
+}
 
 ErrnoKept::ErrnoKept() noexcept : saved_(errno) {}
 ErrnoKept::~ErrnoKept() { errno = saved_; }

@@ -40,6 +40,9 @@ std::uint64_t machine_memory_bytes() noexcept;
 
 /// Makes the nth failing-capable kernel call from now fail with ENOMEM, once; 0 switches that off. For tests.
 void fail_after(std::int64_t nth) noexcept;
+/// Makes each failing-capable kernel call from now fail with ENOMEM by chance, one in so many; the seed decides which.
+/// 0 switches that off. For tests.
+void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept;
 /// How many failing-capable kernel calls were made so far.
 std::int64_t calls_made() noexcept;
 
@@ -88,8 +91,12 @@ Result<Descriptor> create_empty_memory_file(const char* name) noexcept;
 bool still_ours(const Descriptor& file) noexcept;
 void close_file(const Descriptor& file) noexcept;
 Error punch(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
+/// Memory for a range, which keeps its content.
+Error allocate(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 /// With asynchronous signals blocked: the kernel may send SIGXFSZ, which is taken back.
 Error write_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
+/// Zeros for what has memory, which the kernel needs nothing for; what has none reads as zero anyway.
+void overwrite_with_zeros(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error read_at(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Memory or swap behind a file.
 std::uint64_t allocated_bytes(const Descriptor& file) noexcept;
@@ -119,13 +126,32 @@ Error set_action(int signo, const struct sigaction* action, struct sigaction* ol
 /// Blocks the signals of `mask`, then puts the mask from before back.
 void block_signals(const sigset_t& mask, sigset_t& old) noexcept;
 void restore_signals(const sigset_t& old) noexcept;
+/// The mask as the kernel has it: bit n - 1 is signal n. Returns the one from before.
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept;
 void raise_in_this_thread(int signo) noexcept;
+int process_id() noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
 void wake_one(std::uint32_t* word) noexcept;
+void wake_all(std::uint32_t* word) noexcept;
+/// Waits while the word is as expected, for less than a second. False when the time has run out.
+bool wait_a_while(std::uint32_t* word, std::uint32_t expected, long microseconds) noexcept;
+/// The kernel's number for this thread.
+std::uint32_t thread_id() noexcept;
+/// Whether a thread of this process has ended or waits for something that others do: a lock, a signal, a pipe. Not while
+/// it only waits for a processor, or inside the kernel. False too where /proc does not tell.
+bool sleeps_or_ended(std::uint32_t thread) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;
+/// Has a fault raised for each page that cannot be written yet; changes nothing in them.
+void open_by_faults(std::byte* begin, std::byte* end) noexcept;
 /// Bytes to standard error, as far as they go.
 void report(const char* text, std::size_t bytes) noexcept;
+
+/// One byte through a pipe; false where that fails.
+bool send_byte(int fd) noexcept;
+bool take_byte(int fd) noexcept;
+/// Waits until one can be taken.
+bool byte_within(int fd, int milliseconds) noexcept;
 
 /// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
 /// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.

@@ -142,6 +142,14 @@ Error punch(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) n
   return failed_if(ask(SYS_fallocate, file.number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes) == -1);
 }
 
+Error allocate(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  if (!still_ours(file)) return closed_by_the_program;
+  for (;;) {
+    if (ask(SYS_fallocate, file.number, FALLOC_FL_KEEP_SIZE, offset, bytes) != -1) return {};
+    if (errno != EINTR) return {errno};
+  }
+}
+
 Error write_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
   if (!still_ours(file)) return closed_by_the_program;
   while (bytes != 0) {
@@ -159,6 +167,21 @@ Error write_at(const Descriptor& file, const void* from, std::size_t bytes, std:
   return {};
 }
 
+void overwrite_with_zeros(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  static constexpr std::byte zeros[4096] = {};
+  if (!still_ours(file)) return;
+  for (const std::uint64_t end = offset + bytes; offset < end;) {
+    const std::uint64_t some = std::min<std::uint64_t>(sizeof zeros, end - offset);
+    const long done = ::syscall(SYS_pwrite64, file.number, zeros, some, offset);
+    if (done == -1 && errno == EINTR) continue;
+    if (done == -1 && errno == EFBIG) {
+      take_back_file_size_signal();
+      (void)write_by_mapping(file, zeros, some, offset);
+    }
+    offset += done > 0 ? static_cast<std::uint64_t>(done) : some;
+  }
+}
+
 Error read_at(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
   if (!still_ours(file)) return closed_by_the_program;
   while (bytes != 0) {
@@ -171,6 +194,24 @@ Error read_at(const Descriptor& file, void* into, std::size_t bytes, std::uint64
     offset += static_cast<std::uint64_t>(done);
   }
   return {};
+}
+
+namespace {
+// Moves the file's position, and puts it back: who looks for its mark in between asks fstat(2) instead.
+Result<std::uint64_t> seek(const Descriptor& file, std::uint64_t from, int to) noexcept {
+  if (!still_ours(file)) return {0, closed_by_the_program};
+  const long found = ask(SYS_lseek, file.number, from, to);
+  const Error error = failed_if(found == -1);
+  (void)::syscall(SYS_lseek, file.number, file.position, SEEK_SET);
+  return {static_cast<std::uint64_t>(found), error};
+}
+}  // namespace
+
+Result<std::uint64_t> next_allocated(const Descriptor& file, std::uint64_t from) noexcept {
+  return seek(file, from, SEEK_DATA);
+}
+Result<std::uint64_t> next_hole(const Descriptor& file, std::uint64_t from) noexcept {
+  return seek(file, from, SEEK_HOLE);
 }
 
 Result<Descriptor> open_userfaultfd() noexcept {

@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 
@@ -36,33 +38,24 @@ std::uint64_t allocated_bytes(const Descriptor& file) noexcept {
 }
 
 namespace {
-// Moves the file's position, and puts it back: who looks for its mark in between asks fstat(2) instead.
-Result<std::uint64_t> seek(const Descriptor& file, std::uint64_t from, int to) noexcept {
-  if (!still_ours(file)) return {0, {EBADF}};
-  const off_t found = ::lseek(file.number, static_cast<off_t>(from), to);
-  const Error error{found == -1 ? errno : 0};
-  (void)::lseek(file.number, file.position, SEEK_SET);
-  return {static_cast<std::uint64_t>(found), error};
+std::size_t ask_mapping_limit() noexcept {
+  char text[32] = {};
+  // Not by libc's open() and read(): a thread may be cancelled in those.
+  const int fd =
+      static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0));
+  const long length = fd == -1 ? 0 : ::syscall(SYS_read, fd, text, sizeof text);
+  if (fd != -1) (void)::syscall(SYS_close, fd);
+  std::size_t value = 65530;  // the kernel's default
+  if (length > 0) std::from_chars(text, text + length, value);
+  return value;
 }
 }  // namespace
 
-Result<std::uint64_t> next_allocated(const Descriptor& file, std::uint64_t from) noexcept {
-  return seek(file, from, SEEK_DATA);
-}
-Result<std::uint64_t> next_hole(const Descriptor& file, std::uint64_t from) noexcept {
-  return seek(file, from, SEEK_HOLE);
-}
-
 std::size_t mapping_limit() noexcept {
-  static const std::size_t limit = [] {
-    char text[32] = {};
-    const int fd = ::open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    const ssize_t length = fd == -1 ? 0 : ::read(fd, text, sizeof text);
-    if (fd != -1) ::close(fd);
-    std::size_t value = 65530;  // the kernel's default
-    if (length > 0) std::from_chars(text, text + length, value);
-    return value;
-  }();
+  // Not a static that is initialized once: a fork() child would wait for ever for a thread that was at it.
+  static std::atomic<std::size_t> known{0};
+  std::size_t limit = known.load(std::memory_order_relaxed);
+  if (limit == 0) known.store(limit = ask_mapping_limit(), std::memory_order_relaxed);
   return limit;
 }
 

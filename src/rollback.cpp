@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arena_lifetime.hpp"
+#include "close_again.hpp"
 #include "copy_ahead.hpp"
 #include "copy_on_write.hpp"
 #include "copy_page.hpp"
@@ -68,6 +69,7 @@ os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     FaultLockHeld held(*books.fault_lock);
+    close_some_if_few_are_left(books);  // also pages made writable before: copying to them faults then, which is resolved
     if (const os::Error error = make_writable(books, part)) return error;
     p = part.end();
   }

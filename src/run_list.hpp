@@ -63,7 +63,7 @@ class RunList {
   const Run* end() const noexcept { return runs_.end(); }
   std::size_t size() const noexcept { return runs_.size(); }
   bool empty() const noexcept { return runs_.empty(); }
-  std::size_t bytes() const noexcept { return runs_.capacity_bytes(); }
+  std::size_t bytes() const noexcept { return runs_.resident_bytes(); }
 
  private:
   const Run* first_after(Page p) const noexcept {

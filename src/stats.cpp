@@ -34,11 +34,11 @@ std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
   return count;
 }
 
-std::uint64_t bookkeeping_bytes(const ArenaBooks& books) noexcept {
+std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
   std::uint64_t bytes = os::resident_bytes(books.memory_.data(), books.memory_.size());
   bytes += os::resident_bytes(books.home, books.home->memory_bytes);
   for (Plane* plane : books.planes) bytes += os::resident_bytes(plane, plane->memory_bytes);
-  bytes += books.log_memory.bytes_used() + books.version_memory.bytes_used() + books.borrower.base.bytes();
+  bytes += books.log_memory.resident_bytes() + books.version_memory.resident_bytes() + books.borrower.base.bytes();
   for (const Version& version : books.versions) {
     bytes += version.kept.capacity_bytes() + version.runs.bytes() + version.flattened.bytes();
   }

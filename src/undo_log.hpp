@@ -10,6 +10,7 @@
 
 #include "book_memory.hpp"
 #include "history.hpp"
+#include "slab.hpp"
 #include "units.hpp"
 
 namespace cow {
@@ -139,7 +140,11 @@ class UndoLog {
 
   /// Makes sure that the next `entries` calls of append() succeed.
   static os::Error make_room(LogMemory& memory, std::uint64_t entries) noexcept {
-    return memory.make_room(entries / (LogChunk::capacity / LogChunk::most_slots - 1) + 1);
+    return memory.make_room(chunks_for(entries));
+  }
+  /// Chunks that are enough for so many entries, whatever they are.
+  static constexpr std::size_t chunks_for(std::uint64_t entries) noexcept {
+    return entries / (LogChunk::capacity / LogChunk::most_slots - 1) + 1;
   }
 
   void append(LogMemory& memory, const LogEntry& entry) noexcept {

@@ -13,24 +13,26 @@ struct Found {
   std::uint64_t order;  // among all entries found: the first log wins
 };
 
-/// Collects what was logged since the version was swept last, in the order of the logs, and remembers how far it got.
-os::Error collect_new_entries(Version& version, const LogEnd& end, BookVector<Found>& found) noexcept {
-  ArenaBooks& books = version.books;
-  if (version.swept_drops != books.dropped_versions) version.swept_to = version.epoch, version.swept_mark = {};
+/// What the version knows of where it is in the logs, unless they have changed since.
+Swept swept_so_far(const Version& version) noexcept {
+  if (version.swept.drops == version.books.dropped_versions) return version.swept;
+  return {version.epoch, {}, version.books.dropped_versions};
+}
+
+/// Collects what was logged since the version was swept last, in the order of the logs.
+os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept {
+  const ArenaBooks& books = version.books;
+  const Swept swept = swept_so_far(version);
   std::uint64_t order = 0;
   os::Error error;
-  for (auto at = books.versions.iterator_to(version); at != books.versions.end(); ++at) {
-    if (at->epoch < version.swept_to) continue;
-    const UndoLog::Mark from = at->epoch == version.swept_to ? version.swept_mark : UndoLog::Mark{};
+  for (auto at = books.versions.iterator_to(version); at != books.versions.end() && !error; ++at) {
+    if (at->epoch < swept.to) continue;
+    const UndoLog::Mark from = at->epoch == swept.to ? swept.mark : UndoLog::Mark{};
     at->log.for_each_between(from, &*at == end.newest ? end.mark : at->log.mark(), [&](const LogEntry& entry) {
       if (!error) error = found.push_back({{entry.page, entry.frame}, order++});
     });
-    if (error) return error;
   }
-  version.swept_to = end.newest->epoch;
-  version.swept_mark = end.mark;
-  version.swept_drops = books.dropped_versions;
-  return {};
+  return error;
 }
 
 void keep_first_of_each(BookVector<Found>& found) noexcept {
@@ -57,14 +59,13 @@ os::Error add_to(KeptPages& kept, const BookVector<Found>& found) noexcept {
 
 os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept {
   BookVector<Found> found;
-  const Epoch swept_to = version.swept_to;
-  const UndoLog::Mark swept_mark = version.swept_mark;
   os::Error error = collect_new_entries(version, end, found);
   if (!error && !found.empty()) {
     keep_first_of_each(found);
     error = add_to(version.kept, found);
   }
-  if (error) version.swept_to = swept_to, version.swept_mark = swept_mark;
+  if (mutant(Mutant::failed_sweep_knows_of_drops)) version.swept.drops = version.books.dropped_versions;
+  if (!error) version.swept = {end.newest->epoch, end.mark, version.books.dropped_versions};
   return error;
 }
 
@@ -104,14 +105,23 @@ void drop_version(Version& version) noexcept {
     }
   };
   version.log.filter(older_lacks_it, give_up, emptied);
+  bool overfull = false;
   {
     FaultLockHeld held(*books.fault_lock);
     if (older != nullptr) older->log.take_over(version.log, emptied);
     emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
+    overfull = books.log_memory.overfull();
+  }
+  if (overfull) {
+    books.log_memory.trim([&](auto&& step) {
+      FaultLockHeld held(*books.fault_lock);
+      step();
+    });
   }
   release_flattened(version);
   version.~Version();
   books.version_memory.give_back(&version);
+  if (books.version_memory.overfull()) books.version_memory.trim([](auto&& step) { step(); });
   if (!books.mapped()) release_unshown_frames(books);
 }
 

@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   add_time_of_four<Malloc>();
   add_time<Interprocess>();
   add_time<PmrPool>();
+  add_churn<CowHeap>();
+  add_churn<Malloc>();
   add_memory<CowHeap>();
   add_memory<Malloc>();
   add_memory<Interprocess>();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "churn.hpp"
 #include "mix.hpp"
 
 namespace cow::bench {
@@ -31,6 +32,47 @@ void time_of_mix(benchmark::State& state) {
   }
   mixes[mine].reset();
   state.SetItemsProcessed(2 * state.iterations());
+}
+
+/// Time of a replacement, which is two operations, among blocks of all sizes that threads pass on; jobs end meanwhile.
+template <class Allocator>
+void time_of_churn(benchmark::State& state) {
+  static std::unique_ptr<Allocator> heap;
+  static std::unique_ptr<Exchange> exchange;
+  if (state.thread_index() == 0) {
+    heap = std::make_unique<Allocator>();
+    exchange = std::make_unique<Exchange>();
+  }
+  std::unique_ptr<Churn<Allocator>> mine;
+  for (auto _ : state) {
+    if (mine == nullptr) {  // the first iteration begins when all threads are here
+      state.PauseTiming();
+      mine = std::make_unique<Churn<Allocator>>(*heap, *exchange, 42 + static_cast<std::uint64_t>(state.thread_index()));
+      for (int i = 0; i < 30'000; ++i) mine->replace_one();  // a job and a half: not the heap's first touches
+      state.ResumeTiming();
+    }
+    mine->replace_one();
+  }
+  if (state.thread_index() == 0) {
+    for (std::size_t i = 0; i < Exchange::size(); ++i) mine->release(exchange->swap(i, nullptr));
+  }
+  if (!mine->is_right()) state.SkipWithError("blocks were damaged");
+  state.SetItemsProcessed(2 * state.iterations());
+}
+
+/// Resident memory against the sum of what was asked for, after jobs of one thread and what gives free memory back.
+template <class Allocator>
+void resident_ratio_after_churn(benchmark::State& state) {
+  Allocator heap;
+  Exchange exchange;
+  Churn<Allocator> churn(heap, exchange, 5);
+  for (auto _ : state) {
+    for (int i = 0; i < 210'000; ++i) churn.replace_one();
+  }
+  for (std::size_t i = 0; i < Exchange::size(); ++i) churn.release(exchange.swap(i, nullptr));
+  churn.fill();
+  heap.trim();
+  state.counters["ratio"] = static_cast<double>(heap.resident_bytes()) / static_cast<double>(churn.live_bytes());
 }
 
 /// Pages whose content changes by 10,000 frees and 10,000 allocations whose blocks are written, after a snapshot.
@@ -92,6 +134,16 @@ void add_time() {
 template <class Allocator>
 void add_time_of_four() {
   benchmark::RegisterBenchmark(title<Allocator>("mix").c_str(), time_of_mix<Allocator>)->Threads(4)->UseRealTime();
+}
+
+template <class Allocator>
+void add_churn() {
+  const std::string name = title<Allocator>("churn");
+  benchmark::RegisterBenchmark(name.c_str(), time_of_churn<Allocator>)->UseRealTime();
+  benchmark::RegisterBenchmark(name.c_str(), time_of_churn<Allocator>)->Threads(4)->UseRealTime();
+  benchmark::RegisterBenchmark(title<Allocator>("resident after churn").c_str(), resident_ratio_after_churn<Allocator>)
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond);
 }
 
 template <class Allocator>

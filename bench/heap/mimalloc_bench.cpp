@@ -14,6 +14,7 @@ class Mimalloc : public ProcessHeap {
   Mimalloc() : ProcessHeap(resident_at_start()) { mi_collect(true); }
   void* allocate(std::size_t bytes) { return mi_malloc(bytes); }
   void deallocate(void* block, std::size_t) noexcept { mi_free(block); }
+  void trim() { mi_collect(true); }
 
   /// First called before anything is measured.
   static std::size_t resident_at_start() {
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   (void)Mimalloc::resident_at_start();
   add_time<Mimalloc>();
   add_time_of_four<Mimalloc>();
+  add_churn<Mimalloc>();
   add_memory<Mimalloc>();
   Report report;
   if (!run(argc, argv, report)) return 1;

@@ -28,6 +28,10 @@ constexpr Promise promises[] = {
     {"time against glibc malloc, one thread", "mix/cow::Heap", "mix/glibc malloc", 1.3},
     {"time against glibc malloc, four threads", "mix/cow::Heap/real_time/threads:4",
      "mix/glibc malloc/real_time/threads:4", 2},
+    {"churn: time against glibc malloc, one thread", "churn/cow::Heap/real_time", "churn/glibc malloc/real_time", 2},
+    {"churn: time against glibc malloc, four threads", "churn/cow::Heap/real_time/threads:4",
+     "churn/glibc malloc/real_time/threads:4", 2},
+    {"churn: resident bytes against live bytes", "resident after churn/cow::Heap/iterations:1", nullptr, 1.2},
     {"pages dirtied against Boost.Interprocess", "dirtied/cow::Heap/iterations:1",
      "dirtied/Boost.Interprocess/iterations:1", 0.25},
     {"resident bytes against live bytes", "resident/cow::Heap/iterations:1", nullptr, 1.2},
@@ -50,14 +54,16 @@ double Report::median(const std::string& name) const {
 }
 
 void print_figures(const Report& report, const std::vector<std::string>& heaps) {
-  std::printf("\n%-20s %14s %14s %14s %14s\n", "medians", "ns, 1 thread", "ns, 4 threads", "pages dirtied",
-              "resident/live");
+  std::printf("\n%-20s %14s %14s %14s %14s %14s %14s\n", "medians", "ns, 1 thread", "ns, 4 threads", "churn, 1 thread",
+              "churn, 4", "pages dirtied", "resident/live");
   for (const std::string& heap : heaps) {
     std::printf("%-20s", heap.c_str());
     const double ns1 = report.median("mix/" + heap);
     // Google Benchmark's time of four threads at once is for one operation of any of them.
     const double ns4 = report.median("mix/" + heap + "/real_time/threads:4");
-    for (const double ns : {ns1, ns4}) ns > 0 ? std::printf(" %14.1f", ns) : std::printf(" %14s", "-");
+    const double churn1 = report.median("churn/" + heap + "/real_time");
+    const double churn4 = report.median("churn/" + heap + "/real_time/threads:4");
+    for (const double ns : {ns1, ns4, churn1, churn4}) ns > 0 ? std::printf(" %14.1f", ns) : std::printf(" %14s", "-");
     std::printf(" %14.0f %14.2f\n", report.median("dirtied/" + heap + "/iterations:1"),
                 report.median("resident/" + heap + "/iterations:1"));
   }

@@ -5,19 +5,11 @@
 #include <cstddef>
 #include <limits>
 #include <new>
-#include <string>
 #include <type_traits>
-#include <version>
-
-#ifdef __GLIBCXX__
-#include <forward_list>
-#include <list>
-#include <map>
-#include <unordered_map>
-#include <vector>
-#endif
 
 #include "cow/heap.hpp"
+#include "cow/memory_elsewhere.hpp"
+#include "cow/refused_containers.hpp"
 
 namespace cow {
 
@@ -32,32 +24,16 @@ COW_API const void* heap_arena_begin(const HeapCore& core) noexcept;
 COW_API void* allocate_at(const void* arena_begin, std::size_t bytes, std::size_t alignment);
 COW_API void deallocate_at(const void* arena_begin, void* block);
 
-/// The nodes and bucket arrays in which libstdc++'s containers keep raw pointers, whatever the allocator's pointer is.
-/// Newer versions whose nodes follow the allocator use other node types.
-template <class T>
-inline constexpr bool hides_raw_pointers = false;
-#ifdef __GLIBCXX__
-template <class T>
-inline constexpr bool hides_raw_pointers<std::_List_node<T>> = true;
-template <class T>
-inline constexpr bool hides_raw_pointers<std::_Fwd_list_node<T>> = true;
-template <class T>
-inline constexpr bool hides_raw_pointers<std::_Rb_tree_node<T>> = true;
-template <class T, bool CachesHash>
-inline constexpr bool hides_raw_pointers<std::__detail::_Hash_node<T, CachesHash>> = true;
-template <>
-inline constexpr bool hides_raw_pointers<std::__detail::_Hash_node_base*> = true;
-#endif
-
-template <class>
-inline constexpr bool never = false;
-
 }  // namespace detail
 
 /// An allocator whose pointers are offset_ptrs. A container that uses it, and lies in the arena itself, can be used in
 /// clones of the arena and read in views, wherever they are mapped; in a clone it allocates from the clone's heap.
-/// Works with Boost.Container and boost::unordered_*, and with std::vector and std::deque; standard containers that
-/// keep raw pointers inside are refused when they are compiled. The exception is boost::container::stable_vector: as
+/// Works with Boost.Container, Boost.MultiIndex, boost::circular_buffer, with boost::unordered_map, unordered_set and
+/// their multi- kinds, and with std::vector and std::deque; from Boost 1.84 on, as its documentation says, also with
+/// boost::unordered_flat_* and unordered_node_*. Refused when compiled: these two before Boost 1.84, the standard's
+/// other containers where they keep raw pointers (libstdc++), std::allocate_shared, and elements that are known to
+/// keep their memory elsewhere, such as std::string. Not known to the library, so not refused: containers of other
+/// libraries, of which many keep raw pointers whatever the allocator says. And boost::container::stable_vector: as
 /// of Boost 1.74 it breaks the aliasing rules with any offset_ptr, and gcc 12 makes programs of it that crash (seen
 /// with Boost.Interprocess's allocator too). What the elements point to is the program's business: a raw pointer in
 /// an element is copied as it is.
@@ -72,6 +48,7 @@ class Allocator {
                 "this standard container keeps raw pointers, which are wrong in clones: with cow::Allocator use "
                 "boost::container::list, slist, map, set, flat_map or flat_set, or boost::unordered_map or "
                 "unordered_set; where addresses stay, std::pmr with cow::MemoryResource works too");
+  static_assert(!detail::counts_for_raw_pointers<T>, COW_SHARED_PTR_MESSAGE);
 
  public:
   using value_type = T;
@@ -97,6 +74,7 @@ class Allocator {
   Allocator(const Allocator<U>& other) noexcept : arena_begin_(other.arena_begin_) {}
 
   [[nodiscard]] pointer allocate(size_type count) {
+    static_assert(!detail::keeps_memory_elsewhere<T>, COW_MEMORY_ELSEWHERE_MESSAGE);  // here T is complete
     if (count > std::numeric_limits<size_type>::max() / sizeof(T)) throw std::bad_array_new_length();
     return pointer(static_cast<T*>(detail::allocate_at(arena_begin_.get(), count * sizeof(T), alignof(T))));
   }
@@ -119,19 +97,3 @@ class Allocator {
 };
 
 }  // namespace cow
-
-#ifdef __GLIBCXX__
-// These two never ask for an allocator of a node, so they are refused by name.
-template <class Char, class Traits, class T>
-class std::basic_string<Char, Traits, cow::Allocator<T>> {
-  static_assert(cow::detail::never<Char>,
-                "std::string does not work with cow::Allocator: use boost::container::string's template, "
-                "boost::container::basic_string<char, std::char_traits<char>, cow::Allocator<char>>");
-};
-template <class T>
-class std::vector<bool, cow::Allocator<T>> {
-  static_assert(cow::detail::never<T>,
-                "std::vector<bool> keeps raw pointers, which are wrong in clones: with cow::Allocator use "
-                "boost::container::vector<bool>");
-};
-#endif

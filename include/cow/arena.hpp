@@ -33,6 +33,7 @@ struct ArenaOptions {
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
   /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
   /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
+  /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
   bool single_writer = false;
   /// Whether core dumps hold the arena, its clones and views. madvise(MADV_DONTDUMP) by the program is lost where pages
   /// move to other memory, as they do once a clone, a view or a fork() child shows them; this is not.
@@ -58,12 +59,15 @@ class ArenaBooks;
 }
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
-/// before_cut() before each snapshot(), clone() and rollback(), and after_cut() when it is done or failed.
+/// before_cut() before each snapshot(), clone(), rollback() and fork(), and after_cut() when it is done or failed.
 class COW_API CutHook {
  public:
   virtual ~CutHook() = default;
   virtual void before_cut() = 0;
   virtual void after_cut() noexcept = 0;
+  /// In the child of a fork(), before that returns: the arena shows the moment between the two calls, other memory a later
+  /// one. So a lock may be held by a thread that the child does not have; it must be made anew, not waited for.
+  virtual void in_fork_child() noexcept {}
 };
 
 /// A reference to an arena that follows it when the Arena object is moved. Must not be used after the
@@ -75,6 +79,8 @@ class COW_API ArenaRef {
   std::byte* data() const noexcept;
   std::size_t capacity() const noexcept;
   bool contains(const void* p) const noexcept;
+  /// As in the options; "" for an empty reference.
+  const char* name() const noexcept;
 
   /// As the Arena's members of the same names.
   void write(void* to, const void* from, std::size_t n) const;
@@ -118,6 +124,9 @@ class COW_API ArenaRef {
 ///
 /// fork(): the child has its own copy of the memory, at the same addresses: neither side sees what the other writes
 /// later. It is cut like a snapshot, at the moment of fork(), and kept until the child ends or becomes another program.
+/// Threads that write meanwhile wait until fork() is done, so that no memory of the child is ahead of its arenas; but
+/// where fork() waits for one of them (it holds a lock that some library's pthread_atfork() handler wants, or libc), they
+/// go on after 50 ms, at most a second, and what they write between is not in the child's arenas.
 /// The members, and older snapshots, throw std::logic_error in a child; views stay readable. Where memory is too short
 /// to prepare the copy, the child finds the range inaccessible.
 ///
@@ -154,7 +163,8 @@ class COW_API Arena {
   /// shows: they move, and are writable then). Cost: half a microsecond; as much again for the first write to a page
   /// after a snapshot, which copies the page; and once in an arena's life 1.3 us for each page, to map it a second
   /// time. A page to be written many times is better written by plain stores. Any thread, at any time, beside plain
-  /// stores to other bytes too. Takes as many addresses as the arena, on the first call.
+  /// stores to other bytes too. Takes as many addresses as the arena, on the first call. With n == 0, where `to` may be
+  /// nullptr too, nothing is done.
   void write(void* to, const void* from, std::size_t n);
   /// The same for many at once, in order, at the price of one and a copy of each page. All or nothing: any snapshot has
   /// the whole batch or none of it, and so has the arena when it throws; unless another thread discard()s the same
@@ -163,10 +173,12 @@ class COW_API Arena {
   void write(std::initializer_list<Write> batch) { write(std::span(batch.begin(), batch.size())); }
 
   /// Makes [p, p+n) writable now, as writing to each page would, but without faults: for bulk writes, and for
-  /// buffers handed to system calls, which fail with EFAULT on a protected page. A later snapshot undoes it.
+  /// buffers handed to system calls, which fail with EFAULT on a protected page. A later snapshot undoes it. With
+  /// n == 0, where p may be nullptr too, nothing is done.
   void prepare_write(void* p, std::size_t n);
 
-  /// Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it.
+  /// Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it. With n == 0,
+  /// where p may be nullptr too, nothing is done.
   void discard(void* p, std::size_t n);
 
   /// The pages that may differ from the snapshot's content: sorted, disjoint, a superset of those that do.

@@ -1,10 +1,16 @@
 // The signal handler, for programs that share it with others.
 //
-// It hands every fault that is not the library's to whoever had the signal before, as the kernel would have: with its
-// mask and flags. A handler installed later should do the same for ours, or ask try_handle(). It needs the stack that
-// the kernel needs (getauxval(AT_MINSIGSTKSZ)) and 4 KiB, on the alternate stack where a thread has one. A thread that
-// blocks SIGSEGV cannot be helped: the kernel kills the process at its first store to a protected page; prepare_write()
-// first. A plugin that contains the library stays loaded once it has made an arena.
+// It hands every fault that is not the library's to whoever had the signal before, as the kernel would have: with the
+// interrupted mask and its own; and it may jump out or throw (-fnon-call-exceptions). A handler installed later should
+// do the same for ours, or ask try_handle(). Each new arena, clone and snapshot puts ours back in front where someone
+// took it away, as test frameworks do after each test; so does the first fault where signal() put it back without its
+// flags. It needs the stack that the kernel needs (getauxval(AT_MINSIGSTKSZ)) and 4 KiB, on the alternate stack where a
+// thread has one. A thread that blocks SIGSEGV cannot be helped: the kernel kills the process at its first store to a
+// protected page; prepare_write() first. A plugin that contains the library stays loaded once it has made an arena.
+//
+// A coroutine may have its stack inside an arena if its thread has an alternate stack. Operations on that arena throw
+// std::logic_error there: call them on an ordinary stack. A thread of pthread_create() may not: glibc keeps at the
+// stack's end what the kernel writes to by itself, and a write by the kernel raises no signal.
 #pragma once
 
 #include <csignal>
@@ -18,8 +24,8 @@ namespace cow {
 COW_API bool fault_handler_installed() noexcept;
 
 /// Puts the handler in place, or back in place, chaining to what it finds there. Does nothing when it is
-/// there already. The first arena does this by itself. Throws std::system_error, and std::runtime_error where
-/// a sanitizer keeps the signal to itself (ASan with handle_segv=2).
+/// there already. Each arena, clone and snapshot does this by itself. Throws std::system_error, and std::runtime_error
+/// where a sanitizer keeps the signal to itself (ASan with handle_segv=2).
 COW_API void install_fault_handler();
 
 /// For programs that own the handler: true if this fault was a write to an arena and is resolved, so that the

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "cow/arena.hpp"
+#include "cow/memory_elsewhere.hpp"
 #include "cow/view.hpp"
 
 namespace cow {
@@ -30,7 +32,7 @@ COW_API const void* root_in_view(const std::byte* data, std::size_t size, std::u
 struct HeapStats {
   std::uint64_t live_blocks = 0;
   std::uint64_t live_bytes = 0;         ///< usable sizes of the live blocks: what was asked for, rounded up
-  std::uint64_t used_bytes = 0;         ///< pages that hold live blocks, whole
+  std::uint64_t used_bytes = 0;         ///< pages of spans that hold live blocks, whole
   std::uint64_t kept_bytes = 0;         ///< free pages whose memory is kept for the next allocations
   std::uint64_t bookkeeping_bytes = 0;  ///< the part of the heap's own books that is in use
   std::uint64_t refused_frees = 0;  ///< calls of deallocate() that were no live block's, by any handle of this arena
@@ -38,8 +40,32 @@ struct HeapStats {
 
 /// What check() found.
 struct HeapReport {
-  std::vector<std::string> problems;  ///< each names one thing that is wrong, and where
+  std::vector<std::string> problems;    ///< each names one thing that is wrong in the heap, and where
+  std::uint64_t refused_frees = 0;      ///< mistakes of the program, that left the heap sound: as in HeapStats
+  const void* last_refused = nullptr;   ///< the pointer that was refused last
+  /// The heap is sound, whatever the program tried to free.
   bool ok() const noexcept { return problems.empty(); }
+};
+
+struct HeapOptions {
+  /// Free memory that is not given back to the system but kept for the next allocations, in bytes: at most so much, and
+  /// not much more than the heap recently had in use besides. 0: all that is freed goes back at once.
+  std::size_t keep_free_bytes = std::size_t{64} << 20;
+};
+
+/// The heap's arena is full: no free run of its memory is long enough. An arena's capacity is fixed, so only freeing
+/// blocks helps, or a larger arena. what() says so with the numbers; it needs no memory.
+class HeapFull : public std::bad_alloc {
+ public:
+  HeapFull(const char* arena_name, std::size_t capacity, std::size_t requested, std::size_t alignment) noexcept;
+
+  const char* what() const noexcept override { return text_; }
+  std::size_t capacity() const noexcept { return capacity_; }    ///< of the arena, in bytes
+  std::size_t requested() const noexcept { return requested_; }  ///< bytes
+
+ private:
+  std::size_t capacity_, requested_;
+  char text_[256];
 };
 
 /// A handle on the heap in an arena. All of the heap is inside the arena: a clone has the same heap at another
@@ -55,7 +81,7 @@ struct HeapReport {
 /// fork(): the child has its own copy of the arena, and handles and containers go on working in it.
 ///
 /// Wrong frees: deallocate() cannot throw, and a library must not end the program for a mistake it can survive:
-/// a pointer that is not a live block's is refused, counted, and named by check(). A block that was freed and
+/// a pointer that is not a live block's is refused and counted, see stats() and check(). A block that was freed and
 /// given out again cannot be told from a live one.
 class COW_API Heap {
  public:
@@ -63,22 +89,24 @@ class COW_API Heap {
   /// Throws std::invalid_argument for other content and for arenas too small to hold anything.
   /// A heap must be attached in each arena before containers with cow::Allocator change anything there.
   explicit Heap(Arena& arena);
+  /// The same with options, which are kept in the heap: clones have them too, and a rollback brings back those of then.
+  Heap(Arena& arena, const HeapOptions& options);
 
   /// `alignment`: any power of two, else std::invalid_argument. Beyond a page it holds in this arena only: clones
   /// begin at a page of their own. Never-used memory reads as zero, used memory holds anything. `bytes` may
-  /// be 0. Throws std::bad_alloc when the arena is full, with the heap as it was. Cost: tens of nanoseconds
+  /// be 0. Throws HeapFull when the arena is full, with the heap as it was. Cost: tens of nanoseconds
   /// up to 8 KiB; above, a search that grows with the logarithm of the number of free runs.
   [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t));
   /// The same with nullptr instead of an exception.
   [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept;
 
   /// The block with a new size, at the same place where possible. nullptr: as allocate(). Keeps the content up to the
-  /// smaller size, and alignment up to alignof(std::max_align_t). Throws std::bad_alloc and leaves the block alone,
+  /// smaller size, and alignment up to alignof(std::max_align_t). Throws HeapFull and leaves the block alone,
   /// std::invalid_argument if it is not a live block.
   [[nodiscard]] void* reallocate(void* block, std::size_t bytes);
 
   /// nullptr: nothing. A freed block of 8 KiB or more gives its memory back to the system when the heap has
-  /// enough at hand; see trim().
+  /// enough at hand; see HeapOptions and trim(). Does not clear the root; check() names one that was freed.
   void deallocate(void* block) noexcept;
 
   /// The bytes that may be used, at least what was asked for; 0 if it is not a live block.
@@ -86,9 +114,11 @@ class COW_API Heap {
   /// What usable_size() will be for a block of `bytes`.
   static std::size_t rounded_size(std::size_t bytes) noexcept;
 
+  /// Refuses when compiled what is known to keep its memory outside of any arena, such as std::string: see
+  /// cow/memory_elsewhere.hpp.
   template <class T, class... A>
   [[nodiscard]] T* create(A&&... arguments);
-  /// nullptr: nothing.
+  /// nullptr: nothing. If the root is in the object, there is none afterwards.
   template <class T>
   void destroy(T* object) noexcept;
 
@@ -114,7 +144,7 @@ class COW_API Heap {
 
   HeapStats stats() const;
 
-  /// Walks all bookkeeping and reports what contradicts itself, and the refused frees. Never damages or
+  /// Walks all bookkeeping and reports what contradicts itself, and counts refused frees. Never damages or
   /// follows damaged links out of the arena. Cost: all allocation waits while it reads 64 bytes for each page in use.
   HeapReport check() const;
 
@@ -130,12 +160,14 @@ class COW_API Heap {
 
   void put_root(void* root, std::uint64_t type);
   void* get_root(std::uint64_t type) const;
+  void forget_root_in(const void* block) noexcept;
 
   detail::HeapCore* core_;  // owned by the arena: the process's side of the heap, above all its locks
 };
 
 template <class T, class... A>
 T* Heap::create(A&&... arguments) {
+  static_assert(!detail::keeps_memory_elsewhere<T>, COW_MEMORY_ELSEWHERE_MESSAGE);
   void* const place = allocate(sizeof(T), alignof(T));
   try {
     if constexpr (std::is_constructible_v<T, A...>) {
@@ -155,6 +187,7 @@ void Heap::destroy(T* object) noexcept {
   void* block = object;
   if constexpr (std::is_polymorphic_v<T>) block = dynamic_cast<void*>(object);  // it may be a base inside the block
   std::destroy_at(object);
+  forget_root_in(block);
   deallocate(block);
 }
 

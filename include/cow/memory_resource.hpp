@@ -10,6 +10,8 @@ namespace cow {
 
 /// For std::pmr containers. They keep raw pointers, to their elements and to this resource: right where addresses stay,
 /// so in the arena itself, with snapshot() and rollback(); wrong in clones and views, which need cow::Allocator.
+/// Elements must be such too: a std::pmr::vector<std::string> keeps its texts outside the arena, where a rollback does
+/// not reach them. Heap::create refuses that when compiled; a resource cannot see what is made otherwise.
 /// Must outlive its containers, and not its arena. Thread safety and errors: as Heap.
 class COW_API MemoryResource final : public std::pmr::memory_resource {
  public:

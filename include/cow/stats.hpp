@@ -123,7 +123,7 @@ struct ArenaStats {
 
   // Levels, of the process.
   std::uint64_t process_mappings = 0;        ///< mappings of all arenas and views together
-  std::uint64_t process_mapping_budget = 0;  ///< above this, faults make larger blocks writable to save mappings
+  std::uint64_t process_mapping_budget = 0;  ///< near this, faults save mappings, by copies or further faults
 
   /// What happened after `earlier`, statistics of the same arena: counters less what they were, levels as they are now.
   COW_API ArenaStats since(const ArenaStats& earlier) const noexcept;

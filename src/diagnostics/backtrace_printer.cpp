@@ -1,9 +1,6 @@
 // Side room: see backtrace_printer.hpp. Runs in the signal handler.
 #include "backtrace_printer.hpp"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <atomic>
 
 #include "fault_report.hpp"
@@ -40,10 +37,7 @@ void walk(void*) noexcept {}
 
 bool namer_prints() noexcept {
   if (current.generation != os::process_generation()) return false;  // a fork() child has no such thread
-  const char please = 1;
-  if (::write(current.ask, &please, 1) != 1) return false;
-  pollfd waiting = {current.answer, POLLIN, 0};
-  return ::poll(&waiting, 1, patience_ms) == 1;
+  return os::send_byte(current.ask) && os::byte_within(current.answer, patience_ms);
 }
 
 void print_addresses() noexcept {
@@ -65,10 +59,7 @@ void print(void* ucontext) noexcept {
   const bool named = namer_prints();
   if (!named) print_addresses();
   // A namer that is late may still be reading: then this was the last one.
-  if (named) {
-    char done;
-    if (::read(current.answer, &done, 1) == 1) printing.store(false, std::memory_order_release);
-  }
+  if (named && os::take_byte(current.answer)) printing.store(false, std::memory_order_release);
 }
 
 }  // namespace cow::backtrace_printer

@@ -8,8 +8,7 @@ namespace cow::detail {
 const void* heap_arena_begin(const HeapCore& core) noexcept { return core.arena_begin(); }
 
 void* allocate_at(const void* arena_begin, std::size_t bytes, std::size_t alignment) {
-  if (void* const block = HeapCore::at(arena_begin).allocate(bytes, alignment)) return block;
-  throw std::bad_alloc();
+  return HeapCore::at(arena_begin).allocate_or_throw(bytes, alignment);
 }
 
 void deallocate_at(const void* arena_begin, void* block) { HeapCore::at(arena_begin).deallocate(block); }

@@ -50,4 +50,9 @@ void WholeHeapLock::release(HeapContext& context) noexcept {
   for (unsigned shard = context.books.geometry.shard_count; shard-- > 0;) context.shard_locks[shard].unlock();
 }
 
+void WholeHeapLock::let_go_in_child(HeapContext& context) noexcept {
+  for (SpinLock& lock : context.shard_locks) lock.let_go_in_child();
+  context.page_lock.let_go_in_child();
+}
+
 }  // namespace cow::detail

@@ -56,6 +56,7 @@ class WholeHeapLock {
 
   static void take(HeapContext& context) noexcept;
   static void release(HeapContext& context) noexcept;
+  static void let_go_in_child(HeapContext& context) noexcept;
 
  private:
   HeapContext& context_;

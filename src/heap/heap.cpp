@@ -2,21 +2,31 @@
 #include "cow/heap.hpp"
 
 #include <bit>
-#include <new>
+#include <cstdio>
 
 #include "heap/heap_core.hpp"
 
 namespace cow {
 
+HeapFull::HeapFull(const char* arena_name, std::size_t capacity, std::size_t requested,
+                   std::size_t alignment) noexcept
+    : capacity_(capacity), requested_(requested) {
+  std::snprintf(text_, sizeof text_,
+                "cow::Heap: the arena \"%.64s\" of %zu bytes, a capacity that is fixed, has no room for %zu bytes "
+                "aligned to %zu: free blocks, or make the arena larger",
+                arena_name, capacity, requested, alignment);
+}
+
 Heap::Heap(Arena& arena) : core_(&detail::HeapCore::of(arena.ref())) { core_->attach(arena); }
+
+Heap::Heap(Arena& arena, const HeapOptions& options) : Heap(arena) { core_->set_options(options); }
 
 void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
   if (!std::has_single_bit(alignment)) {
     throw std::invalid_argument("cow::Heap::allocate: an alignment is a power of two, not " +
                                 std::to_string(alignment));
   }
-  if (void* const block = core_->allocate(bytes, alignment)) return block;
-  throw std::bad_alloc();
+  return core_->allocate_or_throw(bytes, alignment);
 }
 
 void* Heap::try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
@@ -30,7 +40,7 @@ void* Heap::try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
 void* Heap::reallocate(void* block, std::size_t bytes) {
   if (block == nullptr) return allocate(bytes);
   if (void* const resized = core_->reallocate(block, bytes)) return resized;
-  throw std::bad_alloc();
+  core_->throw_full(bytes, alignof(std::max_align_t));
 }
 
 void Heap::deallocate(void* block) noexcept { core_->deallocate(block); }
@@ -42,6 +52,8 @@ std::size_t Heap::rounded_size(std::size_t bytes) noexcept { return detail::roun
 void Heap::put_root(void* root, std::uint64_t type) { core_->set_root(root, type); }
 
 void* Heap::get_root(std::uint64_t type) const { return core_->root(type); }
+
+void Heap::forget_root_in(const void* block) noexcept { core_->forget_root_in(block); }
 
 HeapStats Heap::stats() const { return core_->stats(); }
 

@@ -31,11 +31,8 @@ class Checker {
       for (unsigned shard = 0; shard < books_.geometry.shard_count; ++shard) check_shard(shard);
       check_root();
     }
-    const std::uint64_t refused = context.refused_frees.load(std::memory_order_relaxed);
-    if (refused != 0) {
-      found_.add("deallocate() was given {found} pointers that were no live block's; the last was {where}",
-                 reinterpret_cast<std::uintptr_t>(context.last_refused.load(std::memory_order_relaxed)), refused);
-    }
+    found_.refused_frees = context.refused_frees.load(std::memory_order_relaxed);
+    found_.last_refused = context.last_refused.load(std::memory_order_relaxed);
     return found_;
   }
 
@@ -124,6 +121,7 @@ class Checker {
     ClassCount& count = counts_[tag.shard()][tag.size_class()];
     count.all_blocks += cls.blocks;
     count.free_blocks += head.free_blocks;
+    if (head.free_blocks == cls.blocks) empty_units_[tag.shard()] += cls.span_units;
     if (head.free_blocks != 0) ++count.partial_spans;
     return cls.span_units;
   }
@@ -229,6 +227,10 @@ class Checker {
         found_.add("there are spans of shard {where}, which was never used", shard);
       }
     }
+    if (books_.shards[shard].empty_units != empty_units_[shard]) {
+      found_.add("there are {found} units in empty spans of shard {where}, the shard says {expected}", shard,
+                 empty_units_[shard], books_.shards[shard].empty_units);
+    }
   }
 
   void check_class(unsigned shard, unsigned size_class, const ClassCount& count) {
@@ -268,21 +270,14 @@ class Checker {
   HeapFindings found_;
   ClassCount counts_[max_shards][size_class_count] = {};
   RunCount clean_, dirty_;
+  std::uint64_t empty_units_[max_shards] = {};
   std::uint64_t large_units_ = 0, large_blocks_ = 0;
   bool root_is_used_ = false;
 };
 
-void replace(std::string& text, const std::string& name, std::uint64_t value, bool is_address) {
+void replace(std::string& text, const std::string& name, std::uint64_t value) {
   const std::size_t at = text.find(name);
-  if (at == std::string::npos) return;
-  std::string digits = std::to_string(value);
-  if (is_address) {
-    constexpr const char* hex = "0123456789abcdef";
-    digits.clear();
-    for (; value != 0; value >>= 4) digits.insert(digits.begin(), hex[value & 15]);
-    digits.insert(0, "0x");
-  }
-  text.replace(at, name.size(), digits);
+  if (at != std::string::npos) text.replace(at, name.size(), std::to_string(value));
 }
 
 }  // namespace
@@ -291,12 +286,14 @@ HeapFindings check_heap(const HeapContext& context) { return Checker(context).ru
 
 HeapReport describe(const HeapFindings& findings) {
   HeapReport report;
+  report.refused_frees = findings.refused_frees;
+  report.last_refused = findings.last_refused;
   for (std::size_t i = 0; i < findings.count && i < HeapFindings::most_kept; ++i) {
     const HeapFindings::Finding& finding = findings.kept[i];
     std::string text = finding.text;
-    replace(text, "{where}", finding.where, text.find("deallocate") != std::string::npos);
-    replace(text, "{found}", finding.found, false);
-    replace(text, "{expected}", finding.expected, false);
+    replace(text, "{where}", finding.where);
+    replace(text, "{found}", finding.found);
+    replace(text, "{expected}", finding.expected);
     report.problems.push_back(std::move(text));
   }
   if (findings.count > HeapFindings::most_kept) {
@@ -311,10 +308,11 @@ HeapStats heap_stats(const HeapContext& context) {
   HeapStats stats;
   stats.live_blocks = runs.large_blocks;
   stats.live_bytes = runs.large_units * unit_bytes;
-  unsigned shards = 0;
+  std::uint64_t shards = 0, empty_units = 0;
   for (unsigned shard = 0; shard < books.geometry.shard_count; ++shard) {
     if (!books.shards[shard].formatted) continue;
     ++shards;
+    empty_units += books.shards[shard].empty_units;
     for (unsigned size_class = 0; size_class < size_class_count; ++size_class) {
       const ClassState& state = books.shards[shard].classes[size_class];
       const std::uint64_t live = state.all_blocks - state.free_blocks;
@@ -323,8 +321,8 @@ HeapStats heap_stats(const HeapContext& context) {
     }
   }
   const std::uint64_t begun = runs.frontier - books.geometry.first_unit;
-  stats.used_bytes = (begun - runs.clean_units - runs.dirty_units) * unit_bytes;
-  stats.kept_bytes = runs.dirty_units * unit_bytes;
+  stats.used_bytes = (begun - runs.clean_units - runs.dirty_units - empty_units) * unit_bytes;
+  stats.kept_bytes = (runs.dirty_units + empty_units) * unit_bytes;
   stats.bookkeeping_bytes = sizeof(Header) + shards * sizeof(Shard) + begun * sizeof(Unit);
   stats.refused_frees = context.refused_frees.load(std::memory_order_relaxed);
   return stats;

@@ -21,6 +21,8 @@ struct HeapFindings {
   static constexpr std::size_t most_kept = 32;
   std::array<Finding, most_kept> kept{};
   std::size_t count = 0;
+  std::uint64_t refused_frees = 0;
+  const void* last_refused = nullptr;
 
   void add(const char* text, std::uint64_t where = 0, std::uint64_t found = 0, std::uint64_t expected = 0) noexcept {
     if (count < most_kept) kept[count] = {text, where, found, expected};

@@ -2,6 +2,7 @@
 #include "heap/heap_core.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -53,6 +54,11 @@ void HeapCore::after_cut() noexcept {
   WholeHeapLock::release(context_);
 }
 
+void HeapCore::in_fork_child() noexcept {
+  WholeHeapLock::let_go_in_child(context_);
+  context_.start_cut();
+}
+
 void HeapCore::attach(const Arena& arena) {
   if (context_.books.geometry.first_unit >= context_.books.geometry.unit_count) {
     throw std::invalid_argument("cow::Heap: an arena of " + std::to_string(context_.capacity) +
@@ -79,6 +85,15 @@ void* HeapCore::allocate(std::size_t bytes, std::size_t alignment) {
   if (bytes > context_.capacity || alignment > context_.capacity) return nullptr;
   if (void* const block = try_once(bytes, alignment)) return block;
   return slabs_.release_empty_spans() ? try_once(bytes, alignment) : nullptr;
+}
+
+void* HeapCore::allocate_or_throw(std::size_t bytes, std::size_t alignment) {
+  if (void* const block = allocate(bytes, alignment)) return block;
+  throw_full(bytes, alignment);
+}
+
+void HeapCore::throw_full(std::size_t bytes, std::size_t alignment) const {
+  throw HeapFull(context_.arena.name(), context_.capacity, bytes, alignment);
 }
 
 void* HeapCore::try_once(std::size_t bytes, std::size_t alignment) {
@@ -160,9 +175,29 @@ void HeapCore::set_root(const void* root, std::uint64_t type) {
   const PageGuard guard(context_.page_lock);
   context_.require_heap();
   Header& header = *context_.books.header;
-  header.root =
+  const std::uint64_t offset =
       root == nullptr ? 0 : static_cast<std::uint64_t>(static_cast<const std::byte*>(root) - context_.books.base);
+  std::atomic_ref(header.root).store(offset, std::memory_order_relaxed);
   header.root_type = type;
+}
+
+void HeapCore::forget_root_in(const void* block) noexcept {
+  std::uint64_t& root = context_.books.header->root;
+  const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(block) - context_.books.base);
+  // Most objects are not the root's: no lock for them.
+  const std::uint64_t seen = std::atomic_ref(root).load(std::memory_order_relaxed);
+  if (seen < offset || seen == 0 || seen - offset >= usable_size(block)) return;
+  const PageGuard guard(context_.page_lock);
+  if (root != seen) return;
+  std::atomic_ref(root).store(0, std::memory_order_relaxed);
+  context_.books.header->root_type = 0;
+}
+
+void HeapCore::set_options(const HeapOptions& options) {
+  const PageGuard guard(context_.page_lock);
+  context_.require_heap();
+  runs_.set_most_kept(options.keep_free_bytes);
+  runs_.purge_surplus();
 }
 
 void* HeapCore::root(std::uint64_t type) {
@@ -198,7 +233,7 @@ void HeapCore::trim() {
   slabs_.release_empty_spans();
   const PageGuard guard(context_.page_lock);
   context_.require_heap();
-  runs_.purge(0);
+  runs_.purge_all();
 }
 
 std::size_t rounded_block_size(std::size_t bytes) noexcept {

@@ -28,17 +28,24 @@ class HeapCore final : public CutHook, private RegistryEntry {
 
   void before_cut() override { WholeHeapLock::take(context_); }
   void after_cut() noexcept override;
+  void in_fork_child() noexcept override;
 
   /// Makes a heap where there is none, if the arena was never written.
   void attach(const Arena& arena);
 
   void* allocate(std::size_t bytes, std::size_t alignment);  // nullptr: full
+  void* allocate_or_throw(std::size_t bytes, std::size_t alignment);
+  [[noreturn]] void throw_full(std::size_t bytes, std::size_t alignment) const;
   void* reallocate(void* block, std::size_t bytes);          // nullptr: full
   void deallocate(void* block) noexcept;
   std::size_t usable_size(const void* block) noexcept;
 
   void set_root(const void* root, std::uint64_t type);
   void* root(std::uint64_t type);
+  /// If the root lies in this live block, there is none any more.
+  void forget_root_in(const void* block) noexcept;
+
+  void set_options(const HeapOptions& options);
 
   HeapStats stats();
   HeapReport check();

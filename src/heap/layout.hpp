@@ -98,6 +98,7 @@ struct ClassState {
 struct alignas(64) Shard {
   std::uint64_t formatted;
   ClassState classes[size_class_count];
+  std::uint64_t empty_units;  // in spans that hold no live block
 };
 
 /// The runs of free units, and what is beyond `frontier`: never used, or given back.
@@ -117,6 +118,7 @@ struct RunState {
 
 inline constexpr std::uint64_t heap_magic = 0x70616568776f6331;  // "1cowheap" in memory
 inline constexpr std::uint64_t heap_version = 1;
+inline constexpr std::size_t default_most_kept = std::size_t{64} << 20;
 
 struct Header {
   std::uint64_t magic;
@@ -125,6 +127,7 @@ struct Header {
   std::uint64_t root;       // offset from the arena's start; 0: none
   std::uint64_t root_type;  // 0: unknown
   RunState runs;
+  std::uint64_t most_kept;  // bytes of free memory, and one; 0: the default
 };
 
 inline constexpr unsigned max_shards = 16;

@@ -1,4 +1,7 @@
 // A tree of all heaps in the process under one mutex, and a small cache for each thread in front of it.
+//
+// The mutex is not held over a fork(): whoever waits for it may hold a lock that other libraries' handlers wait for. A
+// child finds it as other threads left it, makes it anew, and builds the tree again where one of them was at it.
 #include "heap/registry.hpp"
 
 #include <pthread.h>
@@ -32,6 +35,8 @@ using Entries = boost::intrusive::multiset<
 struct Registry {
   std::mutex mutex;
   Entries entries;  // intrusive: memory from operator new might itself come from a heap that is looked up here
+  RegistryEntry* last_added = nullptr;
+  bool forks_watched = false;
 };
 
 /// Never destroyed: static arenas may end after it would be.
@@ -41,9 +46,54 @@ Registry& registry() noexcept {
   return made;
 }
 
-// Around fork(): a child must not inherit the mutex from a thread that it does not have.
-void lock_registry() { registry().mutex.lock(); }
-void unlock_registry() { registry().mutex.unlock(); }
+/// Either of the next two takes effect by one store: a fork() child sees the list before it or after it, and only
+/// follows `next`. The entry and the list are written in the order that the text has.
+void keep_order() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+void link(Registry& all, RegistryEntry& entry) noexcept {
+  entry.next = all.last_added;
+  entry.before = nullptr;
+  if (entry.next != nullptr) entry.next->before = &entry;
+  keep_order();
+  all.last_added = &entry;
+  keep_order();
+}
+
+void unlink(Registry& all, const RegistryEntry& entry) noexcept {
+  keep_order();
+  (entry.before != nullptr ? entry.before->next : all.last_added) = entry.next;
+  keep_order();
+  if (entry.next != nullptr) entry.next->before = entry.before;
+}
+
+/// Those added first come first, as they do where two have the same address.
+void build_again(Registry& all) noexcept {
+  RegistryEntry* first = nullptr;
+  RegistryEntry* later = nullptr;
+  for (RegistryEntry* entry = all.last_added; entry != nullptr; entry = entry->next) {
+    entry->before = later;
+    first = later = entry;
+  }
+  ::new (&all.entries) Entries;
+  for (RegistryEntry* entry = first; entry != nullptr; entry = entry->before) {
+    ::new (&entry->by_address) boost::intrusive::set_member_hook<>;
+    all.entries.insert(*entry);
+  }
+}
+
+void begin_in_child() noexcept {
+  Registry& all = registry();
+  if (!all.mutex.try_lock()) build_again(all);
+  ::new (&all.mutex) std::mutex;
+}
+
+bool watch_forks(Registry& all) noexcept {
+  if (!all.forks_watched) all.forks_watched = ::pthread_atfork(nullptr, nullptr, begin_in_child) == 0;
+  return all.forks_watched;
+}
+
+/// At the start: pthread_atfork() itself waits for a fork() of another thread.
+[[gnu::constructor]] void watch_from_the_start() { (void)watch_forks(registry()); }
 
 // Grows when an entry goes away or is replaced: what threads have cached before may dangle then.
 std::atomic<std::uint64_t> removals{1};
@@ -65,11 +115,11 @@ Cached& cache_place(const void* arena_begin) noexcept {
 }  // namespace
 
 void add_to_registry(RegistryEntry& entry) {
-  static const bool safe_to_fork = ::pthread_atfork(lock_registry, unlock_registry, unlock_registry) == 0;
-  if (!safe_to_fork) throw std::bad_alloc();
   Registry& all = registry();
   const std::lock_guard guard(all.mutex);
+  if (!watch_forks(all)) throw std::bad_alloc();
   if (entry.by_address.is_linked()) return;
+  link(all, entry);
   all.entries.insert(entry);  // behind those with the same address
   removals.fetch_add(1, std::memory_order_release);
 }
@@ -78,6 +128,7 @@ void remove_from_registry(RegistryEntry& entry) noexcept {
   Registry& all = registry();
   const std::lock_guard guard(all.mutex);
   if (!entry.by_address.is_linked()) return;
+  unlink(all, entry);
   all.entries.erase(all.entries.iterator_to(entry));
   removals.fetch_add(1, std::memory_order_release);
 }

@@ -9,6 +9,9 @@ namespace cow::detail {
 struct RegistryEntry {
   const void* arena_begin = nullptr;
   boost::intrusive::set_member_hook<> by_address;
+  // All entries once more, from the one added last: whole at every moment, as the tree is not.
+  RegistryEntry* next = nullptr;
+  RegistryEntry* before = nullptr;
 };
 
 /// No lock of an arena or a heap may be held in these two. Adding twice is fine, and so is removing what was not added.

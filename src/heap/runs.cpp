@@ -9,8 +9,9 @@ namespace cow::detail {
 
 namespace {
 
-constexpr std::size_t least_units_kept = 64;     // 256 KiB
-constexpr std::size_t kept_share = 64;           // of the units in use
+constexpr unsigned writable_candidates = 8;      // free runs looked at for one that costs no copy
+constexpr std::size_t least_purged = 256;        // 1 MiB, where there is a surplus
+constexpr std::size_t most_purged_ahead = 1024;  // units given back beyond the surplus, so that the next is not at once
 constexpr std::size_t most_units_prepared = 16;  // ahead of their use, when units are opened one after the other
 
 struct LengthAtLeast {
@@ -25,9 +26,18 @@ void Runs::format() {
   runs.frontier = context_.books.geometry.first_unit;
 }
 
-std::size_t Runs::units_to_keep() const noexcept {
-  const std::size_t in_use = state().frontier - context_.books.geometry.first_unit;
-  return std::max(least_units_kept, in_use / kept_share);
+std::size_t Runs::units_begun() const noexcept { return state().frontier - context_.books.geometry.first_unit; }
+
+std::size_t Runs::units_used() const noexcept { return units_begun() - state().clean_units - state().dirty_units; }
+
+std::size_t Runs::units_to_keep() noexcept {
+  const std::uint64_t set = context_.books.header->most_kept;
+  const std::size_t at_most = (set == 0 ? default_most_kept : set - 1) / unit_bytes;
+  return policy_.units_to_keep(units_used(), units_begun(), at_most, context_.cut);
+}
+
+void Runs::set_most_kept(std::size_t bytes) noexcept {
+  context_.books.header->most_kept = bytes == SIZE_MAX ? bytes : bytes + 1;
 }
 
 Runs::Span Runs::take_span(std::size_t units) {
@@ -53,7 +63,7 @@ std::size_t Runs::take_anywhere(std::size_t units, std::size_t alignment) {
   if (first == 0) first = take_from_frontier(units, alignment);
   if (first == 0) first = take_from(state().dirty, units, alignment);
   if (first == 0 && state().dirty_units != 0) {
-    purge(0);  // dirty and clean runs lie side by side: all clean, they merge
+    purge_all();  // dirty and clean runs lie side by side: all clean, they merge
     first = take_from(state().clean, units, alignment);
     if (first == 0) first = take_from_frontier(units, alignment);
   }
@@ -61,10 +71,20 @@ std::size_t Runs::take_anywhere(std::size_t units, std::size_t alignment) {
 }
 
 std::size_t Runs::take_writable(std::size_t units) {
-  const auto run = state().dirty.lower_bound(units, LengthAtLeast{});
-  if (run == state().dirty.end()) return 0;
-  const std::size_t first = context_.books.index_of(*run);
-  return context_.is_writable(context_.books.address_of(first)) ? carve(*run, first, units) : 0;
+  auto run = state().dirty.lower_bound(units, LengthAtLeast{});
+  for (unsigned seen = 0; run != state().dirty.end() && seen < writable_candidates; ++run, ++seen) {
+    const std::size_t first = context_.books.index_of(*run);
+    if (is_mostly_writable(first, units)) return carve(*run, first, units);
+  }
+  return 0;
+}
+
+/// A free run may have been merged of parts that a snapshot needs and others. A few of its pages stand for all.
+bool Runs::is_mostly_writable(std::size_t first, std::size_t units) const noexcept {
+  const Books& books = context_.books;
+  return context_.is_writable(books.address_of(first)) &&
+         (units == 1 || (context_.is_writable(books.address_of(first + units / 2)) &&
+                         context_.is_writable(books.address_of(first + units - 1))));
 }
 
 std::size_t Runs::take_from(UnitTree& tree, std::size_t units, std::size_t alignment) {
@@ -93,6 +113,7 @@ std::size_t Runs::first_aligned(std::size_t first, std::size_t alignment) const 
 std::size_t Runs::carve(Unit& run, std::size_t first, std::size_t units) {
   const std::size_t begin = context_.books.index_of(run), end = begin + run.length;
   const UnitKind kind = run.tag().kind();
+  if (kind == UnitKind::free_dirty) policy_.takes(units, context_.cut);
   remove(run);
   if (first > begin) insert(begin, first - begin, kind);
   if (first + units < end) insert(first + units, end - first - units, kind);
@@ -122,7 +143,11 @@ std::size_t Runs::units_to_prepare(std::size_t first) {
   return step;
 }
 
-void Runs::give_back(std::size_t first, std::size_t units) { insert_merged(first, units, UnitKind::free_dirty); }
+void Runs::give_back(std::size_t first, std::size_t units) {
+  policy_.gives_back(units, units_used(), is_mostly_writable(first, units), context_.cut);
+  units_freed_last_ = units;
+  insert_merged(first, units, UnitKind::free_dirty);
+}
 
 void Runs::give_back_large(std::size_t first) {
   Unit& head = unit(first);
@@ -133,21 +158,31 @@ void Runs::give_back_large(std::size_t first) {
 }
 
 bool Runs::grow_large(std::size_t first, std::size_t units) {
-  RunState& runs = state();
   Unit& head = unit(first);
-  const std::size_t end = first + head.length, wanted = units - head.length;
-  if (end == runs.frontier) {
-    if (wanted > context_.books.geometry.unit_count - end) return false;
-    runs.frontier += wanted;
-  } else {
-    Unit& next = unit(end);
-    const UnitKind kind = next.tag().kind();
-    if (kind != UnitKind::free_clean && kind != UnitKind::free_dirty) return false;
-    if (next.length < wanted) return false;
-    carve(next, end, wanted);
-  }
+  const std::size_t from = first + head.length, to = first + units;
+  if (!is_free(from, to)) return false;
+  state().large_units += to - from;
   head.length = units;
-  runs.large_units += wanted;
+  for (std::size_t at = from; at < to;) {
+    if (at == state().frontier) {
+      state().frontier = to;
+      break;
+    }
+    const std::size_t part = std::min<std::size_t>(unit(at).length, to - at);
+    carve(unit(at), at, part);
+    at += part;
+  }
+  return true;
+}
+
+/// Whether the units from the beginning of a free run on are: dirty and clean runs lie side by side.
+bool Runs::is_free(std::size_t from, std::size_t to) const noexcept {
+  while (from < to) {
+    if (from == state().frontier) return to <= context_.books.geometry.unit_count;
+    const UnitKind kind = unit(from).tag().kind();
+    if (kind != UnitKind::free_clean && kind != UnitKind::free_dirty) return false;
+    from += unit(from).length;
+  }
   return true;
 }
 
@@ -159,19 +194,42 @@ void Runs::shrink_large(std::size_t first, std::size_t units) {
   if (surplus != 0) give_back(first + units, surplus);
 }
 
-void Runs::purge(std::size_t units_left) noexcept {
+void Runs::purge_surplus() noexcept {
+  const std::size_t keep = units_to_keep(), kept = state().dirty_units;
+  if (kept > keep) purge(keep - std::min(keep / 2, most_purged_ahead), std::max(least_purged, 2 * units_freed_last_));
+}
+
+void Runs::purge_all() noexcept {
+  purge(0, SIZE_MAX);
+  policy_.forget(units_used());
+}
+
+void Runs::purge(std::size_t units_left, std::size_t at_most) noexcept {
   RunState& runs = state();
-  while (runs.dirty_units > units_left) {
-    Unit& run = runs.dirty_by_age.back();
-    const std::size_t first = context_.books.index_of(run), units = run.length;
-    try {
-      context_.arena.discard(context_.books.address_of(first), units * unit_bytes);
-    } catch (const std::exception&) {
-      return;  // it stays dirty, and usable
+  try {
+    while (runs.dirty_units > units_left && at_most != 0) {
+      Unit& run = runs.dirty_by_age.back();
+      const bool worth_keeping = is_mostly_writable(context_.books.index_of(run), run.length);
+      std::size_t units = worth_keeping ? std::min<std::size_t>(run.length, runs.dirty_units - units_left) : run.length;
+      units = std::min(units, at_most);
+      purge_end_of(run, units);
+      at_most -= units;
     }
-    remove(run);
-    insert_merged(first, units, UnitKind::free_clean);
+  } catch (const std::exception&) {  // the rest stays dirty, and usable
   }
+}
+
+/// The low end of a run is what blocks are taken from first.
+void Runs::purge_end_of(Unit& run, std::size_t units) {
+  const std::size_t begin = context_.books.index_of(run), left = run.length - units, first = begin + left;
+  context_.arena.discard(context_.books.address_of(first), units * unit_bytes);
+  remove(run);
+  if (left != 0) {
+    insert(begin, left, UnitKind::free_dirty);
+    UnitList& by_age = state().dirty_by_age;
+    by_age.splice(by_age.end(), by_age, by_age.iterator_to(run));
+  }
+  insert_merged(first, units, UnitKind::free_clean);
 }
 
 void Runs::insert(std::size_t first, std::size_t units, UnitKind kind) {

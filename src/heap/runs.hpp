@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "heap/context.hpp"
+#include "heap/keep_policy.hpp"
 
 namespace cow::detail {
 
@@ -36,15 +37,24 @@ class Runs {
   void shrink_large(std::size_t first, std::size_t units);
 
   /// More memory is kept in free runs than is likely to be wanted soon.
-  bool keeps_too_much() const noexcept { return state().dirty_units > units_to_keep(); }
-  /// Gives memory back, the oldest runs first, until only what is likely to be wanted is kept.
-  void purge_surplus() noexcept { purge(units_to_keep() / 2); }
-  void purge(std::size_t units_left) noexcept;
+  bool keeps_too_much() noexcept { return state().dirty_units > units_to_keep(); }
+  /// Gives some of the surplus back, the oldest runs first: not much more at once than was freed last.
+  void purge_surplus() noexcept;
+  void purge_all() noexcept;
+
+  /// At most so much free memory is kept; an option that lives in the arena.
+  void set_most_kept(std::size_t bytes) noexcept;
 
  private:
   RunState& state() const noexcept { return context_.books.header->runs; }
   Unit& unit(std::size_t index) const noexcept { return context_.books.units[index]; }
-  std::size_t units_to_keep() const noexcept;
+  bool is_free(std::size_t from, std::size_t to) const noexcept;
+  std::size_t units_begun() const noexcept;
+  std::size_t units_used() const noexcept;
+  std::size_t units_to_keep() noexcept;
+  bool is_mostly_writable(std::size_t first, std::size_t units) const noexcept;
+  void purge(std::size_t units_left, std::size_t at_most) noexcept;
+  void purge_end_of(Unit& run, std::size_t units);
 
   std::size_t take_from(UnitTree& tree, std::size_t units, std::size_t alignment);
   std::size_t take_from_frontier(std::size_t units, std::size_t alignment);
@@ -60,6 +70,8 @@ class Runs {
   Unit* free_run_before(std::size_t index, UnitKind kind) const noexcept;
 
   HeapContext& context_;
+  KeepPolicy policy_;
+  std::size_t units_freed_last_ = 0;
 };
 
 }  // namespace cow::detail

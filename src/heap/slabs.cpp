@@ -56,6 +56,7 @@ void* Slabs::allocate_in(unsigned shard, unsigned size_class) {
     if (!context_.make_writable(block, cls.block_bytes)) return nullptr;
   }
   head.free_bits[index / 64] &= ~(std::uint64_t{1} << index % 64);
+  if (head.free_blocks == cls.blocks) context_.books.shards[shard].empty_units -= cls.span_units;
   --state.free_blocks;
   if (--head.free_blocks == 0) state.ready.pop_front();
   return block;
@@ -114,6 +115,7 @@ bool Slabs::open_fresh(unsigned shard, unsigned size_class, ClassState& state) {
   }
   state.free_blocks += cls.blocks;
   state.all_blocks += cls.blocks;
+  context_.books.shards[shard].empty_units += cls.span_units;
   state.ready.push_front(head);
   return true;
 }
@@ -192,6 +194,7 @@ void Slabs::became_partial(Unit& head, ClassState& state, const SizeClass& cls) 
 }
 
 bool Slabs::became_empty(Unit& head, ClassState& state, const SizeClass& cls) {
+  context_.books.shards[head.tag().shard()].empty_units += cls.span_units;
   const bool only_ready = head.stamp == context_.cut && &state.ready.front() == &head && &state.ready.back() == &head;
   if (only_ready) return false;  // the next block would only take it back
   return release(head, state, cls);
@@ -201,6 +204,7 @@ bool Slabs::release(Unit& head, ClassState& state, const SizeClass& cls) {
   unlink(head);
   state.free_blocks -= cls.blocks;
   state.all_blocks -= cls.blocks;
+  context_.books.shards[head.tag().shard()].empty_units -= cls.span_units;
   const std::size_t first = context_.books.index_of(head);
   const PageGuard guard(context_.page_lock);
   for (unsigned unit = 0; unit < cls.span_units; ++unit) context_.books.units[first + unit].set_tag(UnitTag());

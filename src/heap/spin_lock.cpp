@@ -1,6 +1,7 @@
 // How a thread waits for a SpinLock.
 #include "heap/spin_lock.hpp"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <cerrno>
@@ -18,16 +19,23 @@ void pause_briefly() noexcept {
 #endif
 }
 
+/// nanosleep() is a point where a thread may be cancelled, which nobody who waits for a lock expects.
+void sleep_briefly() noexcept {
+  constexpr timespec pause{0, 50'000};
+  int cancellable = 0;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+  nanosleep(&pause, nullptr);
+  (void)pthread_setcancelstate(cancellable, nullptr);
+}
+
 void back_off(unsigned round) noexcept {
   constexpr unsigned spins = 64, yields = 16;
-  constexpr long sleep_ns = 50'000;
   if (round < spins) return pause_briefly();
   const int saved_errno = errno;
   if (round < spins + yields) {
     sched_yield();
   } else {
-    const timespec pause{0, sleep_ns};
-    nanosleep(&pause, nullptr);
+    sleep_briefly();
   }
   errno = saved_errno;
 }

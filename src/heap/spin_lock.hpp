@@ -15,6 +15,8 @@ class SpinLock {
       wait_and_lock();
   }
   void unlock() noexcept { taken_.store(false, std::memory_order_release); }
+  /// In a fork() child, where whoever held it is not.
+  void let_go_in_child() noexcept { unlock(); }
 
  private:
   /// Spins, then yields, then sleeps: the holder may itself be off the processor or inside a snapshot.

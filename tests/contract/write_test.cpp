@@ -297,6 +297,24 @@ TEST_P(KnownWrite, of_nothing_is_no_change) {
   EXPECT_TRUE(arena.changed_since(first).empty());
 }
 
+// What empty spans and vectors have for data().
+TEST_P(KnownWrite, of_nothing_takes_null_pointers_and_so_do_the_other_calls_with_ranges) {
+  Arena arena = make_arena(8);
+  fill_run(arena, 0, 4, 1);
+  const Snapshot first = arena.snapshot();
+  arena.write(nullptr, nullptr, 0);
+  arena.write(page_at(arena, 1), nullptr, 0);
+  arena.write({{nullptr, nullptr, 0}, {nullptr, nullptr, 0}});
+  arena.ref().write(nullptr, nullptr, 0);
+  arena.prepare_write(nullptr, 0);
+  arena.discard(nullptr, 0);
+  EXPECT_EQ(first, arena.snapshot());
+  const std::byte two[sizeof(std::uint64_t)] = {std::byte{2}};
+  arena.write({{nullptr, nullptr, 0}, {page_at(arena, 2), two, sizeof two}, {nullptr, nullptr, 0}});
+  EXPECT_EQ(mark_of(arena, 2), 2U);
+  EXPECT_TRUE(shows(first, {1, 1, 1, 1, 0, 0, 0, 0}));
+}
+
 TEST_P(KnownWrite, is_among_what_has_changed) {
   Arena arena = make_arena(64);
   fill_run(arena, 0, 32, 1);

@@ -83,12 +83,19 @@ COW_CHILD_BODY(a_program_that_owns_the_handler_asks_us) {
   ForeignPage page;
   foreign = &page;
   Arena arena = small_arena();
+  const Snapshot snapshot = arena.snapshot();
   set_handler(try_ours_first, SA_NODEFER);
-  CHECK_IN_CHILD(arena_works(arena));
-  CHECK_IN_CHILD(resolved >= 1);
+  put_mark(arena, 3, 2);
+  CHECK_IN_CHILD(mark_of(arena, 3) == 2 && mark_of(snapshot, 3) == 1);
+  CHECK_IN_CHILD(resolved == 1);
   CHECK_IN_CHILD(foreign_calls == 0);
   page.word() = 1;
   CHECK_IN_CHILD(foreign_calls == 1);
+  CHECK_IN_CHILD(arena_works(arena));  // the snapshot in it puts ours on top again
+  CHECK_IN_CHILD(resolved == 1);
+  page.shut();
+  page.word() = 2;
+  CHECK_IN_CHILD(foreign_calls == 2);
   return 0;
 }
 
@@ -97,9 +104,11 @@ COW_CHILD_BODY(two_that_chain_to_each_other_work) {
   ForeignPage page;
   foreign = &page;
   Arena arena = small_arena();
+  const Snapshot snapshot = arena.snapshot();
   before_us = set_handler(pass_on_to_predecessor, SA_NODEFER);
-  CHECK_IN_CHILD(arena_works(arena));
-  CHECK_IN_CHILD(foreign_calls >= 1);
+  put_mark(arena, 3, 2);
+  CHECK_IN_CHILD(mark_of(arena, 3) == 2 && mark_of(snapshot, 3) == 1);
+  CHECK_IN_CHILD(foreign_calls == 1);
   foreign_calls = 0;
   install_fault_handler();
   CHECK_IN_CHILD(arena_works(arena));
@@ -121,19 +130,30 @@ COW_CHILD_BODY(two_that_chain_to_each_other_die) {
   return 3;
 }
 
+/// The context of a store. On aarch64 an empty one could be of any access, which counts as one.
+ucontext_t context_of_a_store() {
+  ucontext_t context = {};
+#if defined(__x86_64__)
+  context.uc_mcontext.gregs[REG_ERR] = 6;
+#endif
+  return context;
+}
+
 COW_CHILD_BODY(try_handle_knows_what_is_not_ours) {
   Arena arena = small_arena();
   siginfo_t info = {};
   info.si_signo = SIGSEGV;
   info.si_code = SEGV_ACCERR;
   info.si_addr = &info;
-  ucontext_t context = {};
+  ucontext_t context = context_of_a_store();
   CHECK_IN_CHILD(!try_handle(SIGSEGV, &info, &context));
   info.si_addr = nullptr;
   CHECK_IN_CHILD(!try_handle(SIGSEGV, &info, &context));
-  info.si_signo = SIGUSR1;
   info.si_addr = arena.data();
-  CHECK_IN_CHILD(!try_handle(SIGUSR1, &info, &context));
+  for (const int signo : {SIGUSR1, SIGILL, SIGFPE, SIGTRAP, SIGSYS}) {
+    info.si_signo = signo;
+    CHECK_IN_CHILD(!try_handle(signo, &info, &context));
+  }
   info.si_signo = SIGBUS;
   for (const int code : {BUS_ADRALN, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO}) {
     info.si_code = code;

@@ -132,7 +132,7 @@ TEST(Pages, in_use_stay_few_with_a_snapshot_after_every_so_many_operations) {
 
 TEST(Pages, of_freed_large_blocks_go_back_to_the_system) {
   Arena arena = arena_of(256 * mib);
-  Heap heap(arena);
+  Heap heap(arena, HeapOptions{.keep_free_bytes = mib});
   const std::uint64_t at_first = memory_file_bytes();
   for (int round = 0; round < 3; ++round) {
     const Block block = allocate_block(heap, arena, 100 * mib, 1);
@@ -176,6 +176,25 @@ TEST(Pages, of_freed_large_blocks_go_back_to_the_system_but_for_the_free_history
     EXPECT_GE(memory_file_bytes(), at_first + 200 * mib);
   }
   EXPECT_LE(memory_file_bytes(), at_first + (128 + 8) * mib);
+}
+
+TEST(Pages, without_a_live_block_are_not_in_use) {
+  Arena arena = arena_of(64 * mib);
+  Heap heap(arena);
+  std::vector<Block> blocks;
+  for (std::size_t bytes = 16; bytes <= 20'000; bytes += 16) blocks.push_back(allocate_block(heap, arena, bytes, 1));
+  const Snapshot snapshot = arena.snapshot();
+  for (const Block& block : blocks) heap.deallocate(block.in(arena));
+  EXPECT_EQ(heap.stats().live_bytes, 0u);
+  EXPECT_EQ(heap.stats().used_bytes, 0u);
+  EXPECT_TRUE(is_sound(heap));
+  for (int i = 0; i < 2; ++i) {  // the page of a block that comes and goes
+    const Block block = allocate_block(heap, arena, 100, 1);
+    EXPECT_EQ(heap.stats().used_bytes, 4096u);
+    heap.deallocate(block.in(arena));
+    EXPECT_EQ(heap.stats().used_bytes, 0u);
+  }
+  EXPECT_TRUE(is_sound(heap));
 }
 
 TEST(Pages, that_are_free_are_given_back_by_trim) {

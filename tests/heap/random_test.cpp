@@ -1,5 +1,5 @@
-// Promise: any sequence of operations, snapshots, rollbacks and clones keeps every block and a sound heap. Replay:
-// COW_SEED.
+// Promise: any sequence of operations, snapshots, rollbacks and clones keeps every block and a sound heap. COW_SEED=n
+// replays one, COW_RUNS=n makes more or fewer.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -142,9 +142,10 @@ class RandomWalk {
 
 TEST(Heap, keeps_every_block_in_any_sequence_of_operations) {
   const std::uint64_t first = seed_or(1);
-  const int seeds = number_from_environment("COW_SEED") ? 1 : under_sanitizer ? 4 : 24;
-  for (int i = 0; i < seeds; ++i) {
-    RandomWalk(first + static_cast<std::uint64_t>(i)).run(under_sanitizer ? 2'000 : 6'000);
+  const std::uint64_t usual = number_from_environment("COW_SEED") ? 1 : under_sanitizer ? 4 : 24;
+  const std::uint64_t seeds = number_from_environment("COW_RUNS").value_or(usual);
+  for (std::uint64_t i = 0; i < seeds; ++i) {
+    RandomWalk(first + i).run(under_sanitizer ? 2'000 : 6'000);
     if (HasFailure()) break;
   }
 }

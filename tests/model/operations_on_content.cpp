@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "model/huge_pages.hpp"
 #include "model/world.hpp"
 
 namespace cow::model {
@@ -85,6 +86,20 @@ void World::write_scattered_pages() {
   trace_.line(name(arena), ": write pages", places);
 }
 
+// The same pages before each of some snapshots: such pages are copied ahead.
+void World::write_in_a_rhythm() {
+  HeldArena& arena = any_arena();
+  const std::size_t pages[] = {any_page(arena), any_page(arena)};
+  const std::size_t beats = choice_.between(3, 10);
+  trace_.line(name(arena), ": ", beats, " times pages ", pages[0], " and ", pages[1], " and a snapshot");
+  for (std::size_t beat = 0; beat < beats; ++beat) {
+    for (const std::size_t page : pages)
+      if (choice_.chance(90)) stamp(arena, {page * page_size(), 8});
+    take_snapshot_of(arena);
+    while (snapshots_.size() > snapshot_limit_) erase_snapshot(choice_.below(snapshots_.size()));
+  }
+}
+
 void World::write_zeros() {
   HeldArena& arena = any_arena();
   const Range range = any_range(arena);
@@ -110,9 +125,11 @@ void World::hand_over_write() {
   trace_.line(name(arena), ": write() of ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
   const Bytes bytes = new_stamp(range.size);
-  arena.arena.write(arena.arena.data() + range.offset, bytes.data(), range.size);
-  std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
   begin_to_write(arena);
+  const bool written =
+      succeeds([&] { arena.arena.write(arena.arena.data() + range.offset, bytes.data(), range.size); });
+  if (!written) return check_arena(arena);
+  std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
 }
 
 // What it writes may overlap, and may come from an arena: even from the same one, whose pages are being replaced.
@@ -120,6 +137,7 @@ void World::hand_over_batch() {
   HeldArena& arena = any_arena();
   std::vector<Bytes> sources(choice_.between(1, 12));
   std::vector<Write> batch;
+  Bytes after = arena.content;
   std::string places;
   for (Bytes& bytes : sources) {
     const Range range = any_range(arena);
@@ -131,17 +149,19 @@ void World::hand_over_batch() {
     if (copied) {
       places += " from " + name(other);
       batch.push_back({arena.arena.data() + range.offset, other.arena.data() + start, range.size});
-      const auto from = other.content.begin() + static_cast<std::ptrdiff_t>(start);
-      std::copy_n(from, range.size, arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+      const Bytes& shown = &other == &arena ? after : other.content;
+      const auto from = shown.begin() + static_cast<std::ptrdiff_t>(start);
+      std::copy_n(from, range.size, after.begin() + static_cast<std::ptrdiff_t>(range.offset));
     } else {
       bytes = new_stamp(range.size);
       batch.push_back({arena.arena.data() + range.offset, bytes.data(), range.size});
-      std::copy(bytes.begin(), bytes.end(), arena.content.begin() + static_cast<std::ptrdiff_t>(range.offset));
+      std::copy(bytes.begin(), bytes.end(), after.begin() + static_cast<std::ptrdiff_t>(range.offset));
     }
   }
   trace_.line(name(arena), ": write() of a batch:", places);
-  arena.arena.write(batch);
   begin_to_write(arena);
+  if (!succeeds([&] { arena.arena.write(batch); })) return check_arena(arena);
+  arena.content = std::move(after);
 }
 
 void World::move_within() {
@@ -178,8 +198,11 @@ void World::prepare_write() {
   const Range range = any_range(arena);
   trace_.line(name(arena), ": prepare ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
-  arena.arena.prepare_write(arena.arena.data() + range.offset, range.size);
   begin_to_write(arena);
+  if (!succeeds([&] { arena.arena.prepare_write(arena.arena.data() + range.offset, range.size); })) {
+    return check_arena(arena);
+  }
+  check_prepared(arena, range);
   if (choice_.chance(60)) stamp(arena, {range.offset + range.size / 2, 1});
 }
 
@@ -188,11 +211,13 @@ void World::discard() {
   const Range range = any_range(arena);
   trace_.line(name(arena), ": discard ", range.size, " bytes at ", range.offset / page_size(), "+",
               range.offset % page_size());
-  arena.arena.discard(arena.arena.data() + range.offset, range.size);
+  begin_to_write(arena);
+  if (!succeeds([&] { arena.arena.discard(arena.arena.data() + range.offset, range.size); })) {
+    return check_arena(arena);
+  }
   const std::size_t first = (range.offset + page_size() - 1) / page_size() * page_size();
   const std::size_t end = (range.offset + range.size) / page_size() * page_size();
   if (first < end) std::memset(arena.content.data() + first, 0, end - first);
-  begin_to_write(arena);
 }
 
 void World::read_into_buffer() {
@@ -203,7 +228,7 @@ void World::read_into_buffer() {
   const std::size_t size = choice_.below(std::min(expected.size() - offset, 5 * page_size()) + 1);
   trace_.line(name(*snapshot), ": read ", size, " bytes at ", offset);
   Bytes out(size);
-  snapshot->handle.read(offset, out);
+  if (!succeeds([&] { snapshot->handle.read(offset, out); })) return;
   require(std::equal(out.begin(), out.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset)),
           "a snapshot reads differently");
 }
@@ -236,6 +261,14 @@ void World::ask_what_changed() {
       require(relation != Related::yes, "a snapshot was refused by changed_since");
     }
   }
+}
+
+// What the kernel does to the memory behind an arena must not show. Without huge pages in the setting nothing is done.
+void World::collapse() {
+  if (!setting_.huge_pages) return;
+  HeldArena& arena = any_arena();
+  const bool done = put_huge_page(arena.arena, choice_.next(), choice_.chance(30));
+  trace_.line(name(arena), ": a huge page", done ? "" : ", which the kernel does not give");
 }
 
 // Nothing may come of these but the exception.

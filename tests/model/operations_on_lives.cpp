@@ -1,5 +1,5 @@
 // Operations that make, move and end arenas, snapshots and views.
-#include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -14,9 +14,15 @@ void World::new_family() {
   ArenaOptions options;
   options.capacity = choice_.between(16, most) * page_size();
   options.name = "model";
-  options.barrier = Barrier::automatic;
-  if (choice_.chance(50)) options.barrier = Barrier::mprotect;
-  HeldArena arena{Arena(options), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false};
+  options.barrier = setting_.barrier.value_or(choice_.chance(50) ? Barrier::mprotect : Barrier::automatic);
+  if (choice_.chance(20)) options.reserve_history_bytes = choice_.between(1, 200) * page_size();
+  std::optional<Arena> made;
+  if (arenas_.empty()) {
+    made.emplace(options);  // a world has one
+  } else if (!succeeds([&] { made.emplace(options); })) {
+    return;
+  }
+  HeldArena arena{std::move(*made), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false};
   ++families_;
   trace_.line(name(arena), ": new, of ", options.capacity / page_size(), " pages");
   arenas_.push_back(std::move(arena));
@@ -49,9 +55,14 @@ void World::adopt_snapshot(HeldArena& arena, Snapshot handle) {
 
 void World::take_snapshot() {
   if (snapshots_.size() >= snapshot_limit_) return drop_handle();
-  HeldArena& arena = any_arena();
+  take_snapshot_of(any_arena());
+}
+
+void World::take_snapshot_of(HeldArena& arena) {
   trace_.line(name(arena), ": snapshot ", next_snapshot_id_);
-  adopt_snapshot(arena, arena.arena.snapshot());
+  Snapshot taken;
+  if (!succeeds([&] { taken = arena.arena.snapshot(); })) return begin_to_write(arena);
+  adopt_snapshot(arena, std::move(taken));
 }
 
 void World::copy_handle() {
@@ -68,7 +79,7 @@ void World::assign_handle() {
   const HeldSnapshot* const from = any_snapshot();
   if (to == nullptr) return;
   trace_.line(name(*to), ": now is ", name(*from));
-  to->handle = from->handle;
+  require(succeeds([&] { to->handle = from->handle; }), "a handle could not be assigned");
   to->mirror = from->mirror;
 }
 
@@ -76,7 +87,7 @@ void World::drop_handle() {
   const HeldSnapshot* const snapshot = any_snapshot();
   if (snapshot == nullptr) return;
   trace_.line(name(*snapshot), ": dropped");
-  snapshots_.erase(snapshots_.begin() + (snapshot - snapshots_.data()));
+  erase_snapshot(static_cast<std::size_t>(snapshot - snapshots_.data()));
 }
 
 void World::roll_back() {
@@ -89,7 +100,10 @@ void World::roll_back() {
   const Related relation = related(arena, *snapshot);
   trace_.line(name(arena), ": back to ", name(*snapshot), relation == Related::no ? ", which is foreign" : "");
   try {
-    arena.arena.rollback(snapshot->handle);
+    if (!succeeds([&] { arena.arena.rollback(snapshot->handle); })) {
+      begin_to_write(arena);
+      return check_arena(arena);
+    }
     require(relation != Related::no, "a foreign snapshot was taken by rollback");
     arena.content = snapshot->mirror->content;
     begin_to_write(arena);
@@ -115,23 +129,26 @@ void World::clone_arena() {
   if (arenas_.size() >= arena_limit_) return drop_arena();
   HeldArena& arena = any_arena();
   trace_.line(name(arena), ": cloned");
-  Arena clone = arena.arena.clone();
+  std::optional<Arena> clone;
+  if (!succeeds([&] { clone.emplace(arena.arena.clone()); })) return begin_to_write(arena);
   arena.newest = version_just_cloned(arena);
   arena.written = false;
-  adopt_clone(std::move(clone), MirrorVersionPtr(arena.newest));
+  adopt_clone(std::move(*clone), MirrorVersionPtr(arena.newest));
 }
 
 void World::clone_snapshot() {
   const HeldSnapshot* const snapshot = any_snapshot();
   if (snapshot == nullptr || arenas_.size() >= arena_limit_) return take_snapshot();
   trace_.line(name(*snapshot), ": cloned");
-  adopt_clone(snapshot->handle.clone(), snapshot->mirror);
+  std::optional<Arena> clone;
+  if (!succeeds([&] { clone.emplace(snapshot->handle.clone()); })) return;
+  adopt_clone(std::move(*clone), snapshot->mirror);
 }
 
 void World::replace_by_clone() {
   HeldArena& arena = any_arena();
   trace_.line(name(arena), ": becomes its own clone, arena ", next_arena_id_);
-  arena.arena = arena.arena.clone();
+  if (!succeeds([&] { arena.arena = arena.arena.clone(); })) return begin_to_write(arena);
   arena.base = version_just_cloned(arena);
   arena.id = next_arena_id_++;
   arena.newest = nullptr;
@@ -140,7 +157,18 @@ void World::replace_by_clone() {
 
 void World::erase_arena(std::size_t index) {
   trace_.line(name(arenas_[index]), ": dropped");
-  arenas_.erase(arenas_.begin() + static_cast<std::ptrdiff_t>(index));
+  const auto at = arenas_.begin() + static_cast<std::ptrdiff_t>(index);
+  require(succeeds([&] { arenas_.erase(at); }), "an arena could not be dropped");
+}
+
+void World::erase_snapshot(std::size_t index) {
+  const auto at = snapshots_.begin() + static_cast<std::ptrdiff_t>(index);
+  require(succeeds([&] { snapshots_.erase(at); }), "a snapshot could not be dropped");
+}
+
+void World::erase_view(std::size_t index) {
+  const auto at = views_.begin() + static_cast<std::ptrdiff_t>(index);
+  require(succeeds([&] { views_.erase(at); }), "a view could not be closed");
 }
 
 void World::drop_arena() {
@@ -153,7 +181,7 @@ void World::assign_over() {
   const std::size_t from = choice_.below(arenas_.size());
   if (to == from) return;
   trace_.line(name(arenas_[to]), ": dropped, since ", name(arenas_[from]), " is assigned to it");
-  arenas_[to] = std::move(arenas_[from]);
+  require(succeeds([&] { arenas_[to] = std::move(arenas_[from]); }), "an arena could not be replaced");
   require(arenas_[from].arena.data() == nullptr, "a moved-from arena still has memory");
   arenas_.erase(arenas_.begin() + static_cast<std::ptrdiff_t>(from));
 }
@@ -172,7 +200,9 @@ void World::open_view() {
   if (snapshot == nullptr) return take_snapshot();
   if (views_.size() >= view_limit_) return close_view();
   trace_.line(name(*snapshot), ": viewed");
-  views_.push_back({snapshot->handle.view(), snapshot->mirror});
+  View view;
+  if (!succeeds([&] { view = snapshot->handle.view(); })) return;
+  views_.push_back({std::move(view), snapshot->mirror});
   check_view(views_.back());
 }
 
@@ -187,7 +217,7 @@ void World::close_view() {
   const HeldView* const view = any_view();
   if (view == nullptr) return;
   trace_.line("a view is closed");
-  views_.erase(views_.begin() + (view - views_.data()));
+  erase_view(static_cast<std::size_t>(view - views_.data()));
 }
 
 }  // namespace cow::model

@@ -44,11 +44,11 @@ class SharedMark {
   Mark* mark_ = nullptr;
 };
 
-Verdict run_one(std::uint64_t seed, bool aloud) {
+Verdict run_one(std::uint64_t seed, const Setting& setting, bool aloud) {
   Trace trace(aloud);
   try {
     RandomBytes choice(seed);
-    run(choice, trace, steps_of_a_run);
+    run(choice, trace, steps_of_a_run, setting);
     return {true, ""};
   } catch (const std::exception& error) {
     return {false, "seed " + std::to_string(seed) + ": " + error.what() + "\n" + trace.last_lines(aloud ? 0 : 40)};
@@ -66,12 +66,13 @@ COW_CHILD_BODY(run_some_seeds) {
   SeedRange seeds;
   std::size_t mutant = 0;
   int descriptor = -1;
-  words >> seeds.first >> seeds.count >> mutant >> descriptor;
+  std::string setting;
+  words >> seeds.first >> seeds.count >> setting >> mutant >> descriptor;
   const SharedMark mark(descriptor);
   plant(mutant);
   for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
     (*mark).store(seed);
-    const Verdict verdict = run_one(seed, false);
+    const Verdict verdict = run_one(seed, unpacked(setting), false);
     if (verdict.passed) continue;
     std::fprintf(stderr, "%s", verdict.text.c_str());
     return 1;
@@ -84,24 +85,25 @@ struct Running {
   SharedMark mark;
 };
 
-Running start(SeedRange seeds, std::size_t mutant) {
+Running start(SeedRange seeds, const Setting& setting, std::size_t mutant) {
   SharedMark mark;
   std::ostringstream words;
-  words << seeds.first << ' ' << seeds.count << ' ' << mutant << ' ' << mark.descriptor();
+  words << seeds.first << ' ' << seeds.count << ' ' << packed(setting) << ' ' << mutant << ' ' << mark.descriptor();
   const test::Child child = test::start_child("run_some_seeds", words.str());
   return {child, std::move(mark)};
 }
 
 }  // namespace
 
-Verdict replay(std::uint64_t seed) { return run_one(seed, true); }
+Verdict replay(std::uint64_t seed, const Setting& setting) { return run_one(seed, setting, true); }
 
-Verdict run_seeds(SeedRange seeds, std::size_t processes, std::chrono::seconds limit, std::size_t mutant) {
+Verdict run_seeds(SeedRange seeds, const Setting& setting, std::size_t processes, std::chrono::seconds limit,
+                  std::size_t mutant) {
   std::vector<Running> running;
   const std::uint64_t end = seeds.first + seeds.count;
   const std::uint64_t share = (seeds.count + processes - 1) / processes;
   for (std::uint64_t first = seeds.first; first < end; first += share)
-    running.push_back(start({first, std::min(share, end - first)}, mutant));
+    running.push_back(start({first, std::min(share, end - first)}, setting, mutant));
   Verdict verdict{true, ""};
   for (const Running& each : running) {
     const test::ChildResult result = test::wait_for(each.child, limit);

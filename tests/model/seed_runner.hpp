@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "model/setting.hpp"
+
 namespace cow::model {
 
 struct Verdict {
@@ -21,9 +23,10 @@ struct SeedRange {
 inline constexpr std::size_t steps_of_a_run = 150;
 
 /// One run here, with each operation told on standard error.
-Verdict replay(std::uint64_t seed);
+Verdict replay(std::uint64_t seed, const Setting& setting = {});
 
 /// All seeds of the range, shared out between some processes; `mutant` is what they plant in the engine.
-Verdict run_seeds(SeedRange seeds, std::size_t processes, std::chrono::seconds limit, std::size_t mutant = 0);
+Verdict run_seeds(SeedRange seeds, const Setting& setting, std::size_t processes, std::chrono::seconds limit,
+                  std::size_t mutant = 0);
 
 }  // namespace cow::model

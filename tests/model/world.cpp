@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "arena_books.hpp"
+
 namespace cow::model {
 
 const std::vector<World::Operation>& World::operations() {
@@ -15,6 +17,7 @@ const std::vector<World::Operation>& World::operations() {
       {"write range", 8, &World::write_range},
       {"write run of pages", 8, &World::write_run_of_pages},
       {"write scattered pages", 10, &World::write_scattered_pages},
+      {"write in a rhythm", 4, &World::write_in_a_rhythm},
       {"write zeros", 2, &World::write_zeros},
       {"write what is there", 2, &World::write_what_is_there},
       {"hand over a write", 8, &World::hand_over_write},
@@ -28,6 +31,7 @@ const std::vector<World::Operation>& World::operations() {
       {"read into arena", 4, &World::read_into_arena},
       {"ask what changed", 3, &World::ask_what_changed},
       {"misuse", 2, &World::misuse},
+      {"collapse", 8, &World::collapse},
       {"new family", 1, &World::new_family},
       {"take snapshot", 20, &World::take_snapshot},
       {"copy handle", 2, &World::copy_handle},
@@ -48,8 +52,9 @@ const std::vector<World::Operation>& World::operations() {
 }
 
 // Each run leaves some operations out and prefers others: rare sequences of few kinds come up that way.
-World::World(ByteSource& choice, Trace& trace)
-    : choice_(choice),
+World::World(ByteSource& choice, Trace& trace, const Setting& setting)
+    : setting_(setting),
+      choice_(choice),
       trace_(trace),
       arena_limit_(choice.between(1, 8)),
       snapshot_limit_(choice.between(1, 14)),
@@ -59,6 +64,7 @@ World::World(ByteSource& choice, Trace& trace)
     weights_.push_back(operation.weight * factors[choice_.below(factors.size())]);
   weights_[choice_.below(5)] += 10;  // something always is written
   new_family();
+  if (setting.budget != 0) MappingBudget::set_limit(setting.budget);
 }
 
 void World::step() {
@@ -102,9 +108,9 @@ void World::finish() {
     if (victim < arenas_.size() - 1) {
       erase_arena(1 + victim);
     } else if (victim < arenas_.size() - 1 + snapshots_.size()) {
-      snapshots_.erase(snapshots_.begin() + static_cast<std::ptrdiff_t>(victim - (arenas_.size() - 1)));
+      erase_snapshot(victim - (arenas_.size() - 1));
     } else {
-      views_.erase(views_.begin() + static_cast<std::ptrdiff_t>(victim - (arenas_.size() - 1) - snapshots_.size()));
+      erase_view(victim - (arenas_.size() - 1) - snapshots_.size());
     }
     if (choice_.chance(15)) check_everything();
   }
@@ -112,14 +118,35 @@ void World::finish() {
   check_nothing_left(arenas_[0]);
 }
 
-void run(ByteSource& choice, Trace& trace, std::size_t steps) {
-  World world(choice, trace);
-  for (std::size_t step = 0; step < steps && !choice.exhausted(); ++step) {
-    world.step();
-    if (choice.chance(3)) world.check_everything();
+void World::live(std::size_t steps) {
+  for (std::size_t taken = 0; taken < steps && !choice_.exhausted(); ++taken) {
+    step();
+    if (choice_.chance(3)) check_everything();
   }
-  world.check_everything();
-  world.finish();
+  check_everything();
+  finish();
+}
+
+namespace {
+
+/// What the library needs once in a process must not be what is refused, or a run would differ from its replay.
+void warm_up() {
+  static bool warm = false;
+  if (std::exchange(warm, true)) return;
+  std::vector<Arena> arenas;
+  for (int i = 0; i < 64; ++i) arenas.push_back(Arena({.capacity = page_size(), .barrier = Barrier::automatic}));
+}
+
+}  // namespace
+
+void run(ByteSource& choice, Trace& trace, std::size_t steps, const Setting& setting) {
+  warm_up();
+  const std::uint64_t mappings = MappingBudget::used;
+  {
+    World world(choice, trace, setting);
+    world.live(steps);
+  }
+  require(MappingBudget::used == mappings, "mappings are counted that are gone");
 }
 
 }  // namespace cow::model

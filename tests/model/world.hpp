@@ -2,22 +2,32 @@
 // and throws Mismatch; decides nothing that the byte source does not decide.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "model/byte_source.hpp"
 #include "model/mirror.hpp"
+#include "model/refusals.hpp"
+#include "model/setting.hpp"
 #include "model/trace.hpp"
 
 namespace cow::model {
 
 class World {
  public:
-  World(ByteSource& choice, Trace& trace);
+  World(ByteSource& choice, Trace& trace, const Setting& setting);
 
+  /// So many operations with full checks among them, then the end.
+  void live(std::size_t steps);
+
+ private:
   /// One operation of those that this run prefers, then the cheap checks.
   void step();
   /// Byte for byte: all arenas, snapshots and views.
@@ -25,7 +35,6 @@ class World {
   /// Drops all but one arena, in any order, and asks for every frame back.
   void finish();
 
- private:
   struct Operation {
     const char* name;
     std::size_t weight;
@@ -42,6 +51,7 @@ class World {
   void write_range();
   void write_run_of_pages();
   void write_scattered_pages();
+  void write_in_a_rhythm();
   void write_zeros();
   void write_what_is_there();
   void hand_over_write();
@@ -55,6 +65,7 @@ class World {
   void read_into_arena();
   void ask_what_changed();
   void misuse();
+  void collapse();
 
   // operations_on_lives.cpp
   void new_family();
@@ -73,6 +84,23 @@ class World {
   void move_views();
   void close_view();
 
+  /// Runs an operation of the engine, with kernel calls refused where the setting says so. False: it threw, so that
+  /// nothing that shows may have changed.
+  template <class Operation>
+  bool succeeds(Operation&& operation) {
+    if (!setting_.refusals) return operation(), true;
+    try {
+      const Refusals refusals(choice_);
+      operation();
+      return true;
+    } catch (const std::system_error& error) {
+      require(error.code().value() == ENOMEM, "an operation failed with another error than the kernel's");
+    } catch (const std::bad_alloc&) {
+    }
+    trace_.line("  refused");
+    return false;
+  }
+
   // Choices. Those of something that need not exist give null when there is none.
   HeldArena& any_arena();
   HeldSnapshot* any_snapshot();
@@ -86,11 +114,15 @@ class World {
   void copy_in(HeldArena& arena, std::size_t offset, const std::byte* from, std::size_t size);
 
   // The pieces of the operations on lives.
+  void take_snapshot_of(HeldArena& arena);
   void adopt_snapshot(HeldArena& arena, Snapshot handle);
   void adopt_clone(Arena clone, const MirrorVersionPtr& base);
   /// The version that a clone of the arena has just been made from.
   MirrorVersionPtr version_just_cloned(const HeldArena& arena) const;
+  // What ends cannot fail, whatever is refused.
   void erase_arena(std::size_t index);
+  void erase_snapshot(std::size_t index);
+  void erase_view(std::size_t index);
   const HeldSnapshot* handle_on(const MirrorVersionPtr& version) const;
   void begin_to_write(HeldArena& arena) { arena.written = true; }
 
@@ -100,7 +132,8 @@ class World {
   void check_snapshot(const HeldSnapshot& snapshot);
   void check_view(const HeldView& view) const;
   void check_numbers(const HeldArena& arena) const;
-  void check_changed(const HeldArena& arena, const HeldSnapshot& since) const;
+  void check_changed(const HeldArena& arena, const HeldSnapshot& since);
+  void check_prepared(const HeldArena& arena, Range range) const;
   void check_nothing_left(HeldArena& last);
 
   static std::string name(const HeldArena& arena) { return "arena " + std::to_string(arena.id); }
@@ -108,6 +141,7 @@ class World {
     return "snapshot " + std::to_string(snapshot.id) + " of arena " + std::to_string(snapshot.mirror->owner);
   }
 
+  const Setting setting_;
   ByteSource& choice_;
   Trace& trace_;
   std::vector<std::size_t> weights_;  // by operation
@@ -122,7 +156,7 @@ class World {
   std::vector<HeldView> views_;
 };
 
-/// One whole run: some steps with full checks among them, then the end. Throws Mismatch.
-void run(ByteSource& choice, Trace& trace, std::size_t steps);
+/// One whole run of a world. Throws Mismatch.
+void run(ByteSource& choice, Trace& trace, std::size_t steps, const Setting& setting = {});
 
 }  // namespace cow::model

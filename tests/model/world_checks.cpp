@@ -3,6 +3,9 @@
 #include <cstring>
 #include <set>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "model/world.hpp"
 
 namespace cow::model {
@@ -99,8 +102,9 @@ void World::check_numbers(const HeldArena& arena) const {
   require(stats.snapshots_alive <= needed.size(), "more snapshots alive than anyone holds");
 }
 
-void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) const {
-  const std::vector<PageRange> ranges = arena.arena.changed_since(since.handle);
+void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) {
+  std::vector<PageRange> ranges;
+  if (!succeeds([&] { ranges = arena.arena.changed_since(since.handle); })) return;
   const std::size_t pages = arena.content.size() / page_size();
   std::vector<bool> named(pages, false);
   std::size_t end = 0;
@@ -114,6 +118,20 @@ void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) con
                                   since.mirror->content.data() + page * page_size(), page_size()) == 0;
     require(same || named[page], "a page that differs is not among those that changed");
   }
+}
+
+// The kernel itself must be able to write there, which no handler helps with.
+void World::check_prepared(const HeldArena& arena, Range range) const {
+  const int zeros = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  const std::size_t last = range.offset + range.size - 1;
+  for (std::size_t at = range.offset; at <= last; at = std::min(at / page_size() * page_size() + page_size(), last)) {
+    const bool written = ::read(zeros, arena.arena.data() + at, 1) == 1;
+    if (written) arena.arena.data()[at] = arena.content[at];
+    if (!written) ::close(zeros);
+    require(written, "a prepared page cannot be written by the kernel");
+    if (at == last) break;
+  }
+  ::close(zeros);
 }
 
 // A clone that is left may show frames of versions that nobody else needs: those, and no others. Once it has

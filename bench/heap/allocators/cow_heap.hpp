@@ -13,6 +13,7 @@ class CowHeap {
   static constexpr const char* name = "cow::Heap";
   void* allocate(std::size_t bytes) { return heap_.allocate(bytes); }
   void deallocate(void* block, std::size_t) noexcept { heap_.deallocate(block); }
+  void trim() { heap_.trim(); }
   std::size_t resident_bytes() const { return resident_in(arena_.data(), arena_.capacity()); }
 
   /// What was written since its construction, by comparing the content.

@@ -44,6 +44,7 @@ class Malloc : public ProcessHeap {
   Malloc() : ProcessHeap(trim_malloc) {}
   void* allocate(std::size_t bytes) { return std::malloc(bytes); }
   void deallocate(void* block, std::size_t) noexcept { std::free(block); }
+  void trim() { trim_malloc(); }
 };
 
 class PmrPool : public ProcessHeap {
