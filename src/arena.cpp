@@ -83,8 +83,8 @@ void read_each_page(const void* from, std::size_t bytes) noexcept {
   if (bytes != 0) (void)at[bytes - 1];
 }
 
-/// The content of a batch, read before any lock is taken. A source that can be read now may be gone in a moment, such as
-/// a file that someone truncates; the program's handler of that may jump, and must not jump out of a lock.
+/// The content of a batch, read before any lock is taken. A source that can be read now may be gone in a moment, like a
+/// file that someone truncates; the program's handler of that may jump, and must not jump out of a lock.
 class Staged {
  public:
   Staged(const ArenaBooks& books, std::span<const Write> batch, std::size_t bytes) {

@@ -88,9 +88,9 @@ struct OpenedGaps {
   std::uint64_t longest = 0;
 };
 
-/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one mapping
-/// may be written and the next may not. Where a page's mapping is writable just when the page is, the latter merge again
-/// when pages are protected.
+/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one
+/// mapping may be written and the next may not. Where a page's mapping is writable just when the page is, the latter
+/// merge again when pages are protected.
 struct Edges {
   std::uint64_t all = 0, of_protection = 0;
 

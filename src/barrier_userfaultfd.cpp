@@ -4,8 +4,6 @@
 // The bits cost page tables, which a vast empty arena must not pay for. So everything begins read-only, as with
 // mprotect, and the first touch of an extent opens it: from then on its mapping is writable and each of its pages has
 // the bit.
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -64,7 +62,7 @@ class Opening {
     for (;;) {
       std::uint64_t other = opener.load(std::memory_order_relaxed);
       if (other != generation && opener.compare_exchange_weak(other, generation, std::memory_order_acquire)) return;
-      ::sched_yield();
+      os::let_others_run();
     }
   }
   ~Opening() { opener.store(0, std::memory_order_release); }

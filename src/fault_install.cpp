@@ -59,7 +59,10 @@ void stay_loaded() noexcept {
 void install_for(int signo) {
   if (in_place(signo)) return;
   stay_loaded();
-  static const struct sigaction ours = our_action();
+  static bool made = false;  // not by the language: a fork() child would wait for a thread that was at it
+  static struct sigaction ours {};
+  if (!made) ours = our_action();
+  made = true;
   put_back_when_called_plainly(ours);
   struct sigaction previous {};
   os::Error error = os::set_action(signo, nullptr, &previous);

@@ -24,6 +24,9 @@ Children& children() noexcept {
   return made;
 }
 
+// Before there are threads: a fork() child would wait for ever for one that was making it.
+[[maybe_unused]] const Children& made_early = children();
+
 FaultLock list_lock;  // covers the list; no other lock is taken inside
 std::atomic<std::uint64_t> child_count{0};  // to be asked without the lock
 

@@ -1,9 +1,9 @@
 // Layer 7: the three moments of fork(): before it, and after it on either side. See fork_cut.hpp.
 //
-// The cut is made under all locks that a writer passes with, in this order: what is published (no arena or view comes or
-// goes), the hooks of all arenas (heaps), all operation mutexes, all fault locks. Only here a thread holds locks of more
-// than one arena. All are let go again before the handlers of other libraries run and libc takes its own locks, who may
-// be waiting for a thread that writes. Writers wait at the gate instead.
+// The cut is made under all locks that a writer passes with, in this order: what is published (no arena or view comes
+// or goes), the hooks of all arenas (heaps), all operation mutexes, all fault locks. Only here a thread holds locks of
+// more than one arena. All are let go again before the handlers of other libraries run and libc takes its own locks,
+// who may be waiting for a thread that writes. Writers wait at the gate instead.
 //
 // So the child finds the books and the locks of the parent as other threads have left them, perhaps half done. It uses
 // neither: what it needs of the arenas is in ForkCut, and the locks that its own arenas need are made anew.

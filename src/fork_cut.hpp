@@ -1,7 +1,7 @@
 // Layer 7: fork(). The child gets a copy of each arena at the same addresses, of the moment of fork(): all arenas are
 // cut at once, and whoever writes after the cut waits until fork() is done, so that nothing that follows such a write,
-// in whatever memory, is in the child. Where fork() in turn waits for the writer, the write goes on without the child. Knows nothing of what keeps a child's frames alive afterwards: see
-// fork_children.hpp.
+// in whatever memory, is in the child. Where fork() in turn waits for the writer, the write goes on without the
+// child. Knows nothing of what keeps a child's frames alive afterwards: see fork_children.hpp.
 #pragma once
 
 namespace cow {

@@ -30,8 +30,8 @@ inline bool is_shut() noexcept {
          state.holder.load(std::memory_order_relaxed) != this_thread();
 }
 
-/// Waits until the gate is open. Gives up, and opens it to all, when the forking thread itself waits for others, who may
-/// be waiting here; or after a second. Async-signal-safe.
+/// Waits until the gate is open. Gives up, and opens it to all, when the forking thread itself waits for others, who
+/// may be waiting here; or after a second. Async-signal-safe.
 void wait() noexcept;
 
 /// With all locks held that writers pass with; it is open. Gives the turn, for open().

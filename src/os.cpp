@@ -112,7 +112,10 @@ std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  return mapped(map_untouched(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), bytes);
+  Result<void*> got = mapped(map_untouched(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), bytes);
+  // A huge page is 2 MiB where pages have 4 KiB, but 32 MiB for 16 KiB and 512 MiB for 64 KiB: too much for one touch.
+  if (got && page_size() > 4096) (void)::syscall(SYS_madvise, got.value, bytes, MADV_NOHUGEPAGE);
+  return got;
 }
 
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept {
@@ -238,6 +241,8 @@ int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
 }
+
+void let_others_run() noexcept { (void)::syscall(SYS_sched_yield); }
 
 void wake_one(std::uint32_t* word) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);

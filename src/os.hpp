@@ -131,14 +131,15 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept;
 void raise_in_this_thread(int signo) noexcept;
 int process_id() noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
+void let_others_run() noexcept;
 void wake_one(std::uint32_t* word) noexcept;
 void wake_all(std::uint32_t* word) noexcept;
 /// Waits while the word is as expected, for less than a second. False when the time has run out.
 bool wait_a_while(std::uint32_t* word, std::uint32_t expected, long microseconds) noexcept;
 /// The kernel's number for this thread.
 std::uint32_t thread_id() noexcept;
-/// Whether a thread of this process has ended or waits for something that others do: a lock, a signal, a pipe. Not while
-/// it only waits for a processor, or inside the kernel. False too where /proc does not tell.
+/// Whether a thread of this process has ended or waits for something that others do: a lock, a signal, a pipe. Not
+/// while it only waits for a processor, or inside the kernel. False too where /proc does not tell.
 bool sleeps_or_ended(std::uint32_t thread) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;

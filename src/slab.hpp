@@ -1,5 +1,5 @@
-// Layer 1: memory for many objects of one size. What is free beyond what will soon be wanted goes back to the kernel, at
-// the ends of operations; taking objects asks the kernel for more, and never waits.
+// Layer 1: memory for many objects of one size. What is free beyond what will soon be wanted goes back to the kernel,
+// at the ends of operations; taking objects asks the kernel for more, and never waits.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +17,8 @@ namespace cow {
 /// Hands out memory for objects of one size and takes it back; gives all to the kernel when it goes. Not locked.
 ///
 /// A free object is warm, with memory that take() hands out, or lies in a cold run: neighbours whose whole pages were
-/// given back, but for the first one's beginning, which has the hook. One alone has none to give; it is cold too, so that
-/// it does not count as surplus again and again.
+/// given back, but for the first one's beginning, which has the hook. One alone has none to give; it is cold too, so
+/// that it does not count as surplus again and again.
 template <std::size_t ObjectBytes>
 class Slab {
   using Hook = boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;

@@ -168,7 +168,7 @@ class COW_API Arena {
   void write(void* to, const void* from, std::size_t n);
   /// The same for many at once, in order, at the price of one and a copy of each page. All or nothing: any snapshot has
   /// the whole batch or none of it, and so has the arena when it throws; unless another thread discard()s the same
-  /// pages meanwhile. Faults of other threads wait for it, and it reads from memory that must stay readable.
+  /// pages meanwhile. Faults of other threads wait for it. More than 1 MiB is read meanwhile: it must stay readable.
   void write(std::span<const Write> batch);
   void write(std::initializer_list<Write> batch) { write(std::span(batch.begin(), batch.size())); }
 

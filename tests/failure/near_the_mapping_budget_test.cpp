@@ -1,4 +1,4 @@
-// Promise: where the process has hardly a mapping left, and windows of pages are made one mapping instead, a kernel call
+// Promise: where the process has hardly a mapping left, and windows of pages become one mapping instead, a kernel call
 // that fails meanwhile does not undo what an operation relies on: write(), discard() and prepare_write() keep their
 // word or throw, and no content changes.
 #include <cstdint>

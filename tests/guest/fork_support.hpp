@@ -24,7 +24,8 @@ struct Stranger {
 };
 Stranger& stranger();
 
-/// Holds the stranger's mutex, and does `deed` with it once a fork() has made its cut; the stranger wants the mutex then.
+/// Holds the stranger's mutex, and does `deed` with it once a fork() has made its cut; the stranger wants the mutex
+/// then.
 class Meanwhile {
  public:
   explicit Meanwhile(std::function<void()> deed);

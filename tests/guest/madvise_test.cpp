@@ -1,5 +1,5 @@
-// What the guide says of a program's own madvise(), mprotect() and mremap() on an arena's memory: what is harmless, what
-// the kernel refuses, what is noticed, and what takes content away from snapshots and clones without notice.
+// What the guide says of a program's own madvise(), mprotect() and mremap() on an arena's memory: what is harmless,
+// what the kernel refuses, what is noticed, and what takes content away from snapshots and clones without notice.
 #include <cerrno>
 #include <cstdint>
 #include <optional>
