@@ -134,6 +134,7 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   // First all that can fail, with the content as it is; no snapshot may come in between.
   const Operation operation(books);
   const Pages run{first, end - first};
+  throw_if(books.family.file.check(), [&] { return "discard of " + in_bytes(books.bytes(run.count)); });
   in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
   in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
 }
@@ -216,6 +217,7 @@ Arena Arena::clone() {
 
 void Arena::rollback(const Snapshot& snapshot) {
   ArenaBooks& books = usable(books_, "rollback");
+  throw_if(books.barrier->check(books), "rollback");
   Version& version = usable(Access::version(snapshot), "rollback");
   const bool own = &version.books == &books;
   if (!own && !is_base_of(version, books)) {
@@ -243,6 +245,7 @@ std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
   ArenaBooks& books = usable(books_, "changed_since");
   Version& version = usable(Access::version(snapshot), "changed_since");
   const auto what = [&] { return "changed_since of an arena of " + in_bytes(books.bytes(books.pages)); };
+  throw_if(books.barrier->check(books), what);
   BookVector<Pages> changed;
   if (&version.books == &books) {
     throw_if(list_changed(version, changed), what);

@@ -155,6 +155,8 @@ class ArenaBooks {
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
   const WriteBarrier* barrier = nullptr;
+  os::Descriptor barrier_fd;          // what the barrier opened for the process
+  bool in_core_dumps = true;
   bool single_writer = false;         // promised: nobody else writes while a snapshot is taken
   bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
@@ -170,7 +172,6 @@ class ArenaBooks {
   PageSet hollow;     // of those own, the ones that may have no memory: opened, and never stored to for all we know
   PageSet opened;     // pages in writable mappings, where that is another thing than pages that can be written
   OpenedGaps gaps;
-  int barrier_fd = -1;
   std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   PageSet prepared;   // of those, the ones that somebody counts on: they stay so until the next snapshot

@@ -125,6 +125,7 @@ os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
   if (const os::Error error = map_home(books)) return error;
   if (const os::Error error = map_runs(books.family.file, books.base, books.borrower.base)) return error;
   if (const os::Error error = books.barrier->attach(books)) return error;
+  if (!books.in_core_dumps) os::hide_from_core_dumps(books.base, books.bytes(books.pages));
   books.count_mappings(books.borrower.base.mappings(books.pages));
   fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books, nullptr);
   return {};
@@ -139,7 +140,6 @@ void withdraw(ArenaBooks& books) noexcept {
 void close_arena(ArenaBooks& books) noexcept {
   if (!books.mapped()) return;
   books.live_readers.close();
-  books.barrier->detach(books);
   unmap_home_alias(books);
   books.count_mappings(0 - books.mappings);
   MappingBudget::used.fetch_sub(guard_mappings, std::memory_order_relaxed);
@@ -185,7 +185,8 @@ namespace {
 
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
-                                        const WriteBarrier& barrier, bool single_writer) noexcept {
+                                        const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
+                                        const ArenaOptions& options) noexcept {
   const os::Result<Family*> family = book_new<Family>(pages);
   if (!family) return {nullptr, family.error};
   if (const os::Error error = family.value->file.open(name)) {
@@ -196,7 +197,9 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   if (books.value == nullptr) return book_delete(family.value), books;
   std::strncpy(books.value->name, name, sizeof books.value->name - 1);
   books.value->use_barrier(barrier, barrier.splits_mappings);
-  books.value->single_writer = single_writer;
+  books.value->barrier_fd = barrier_fd;
+  books.value->single_writer = options.single_writer;
+  books.value->in_core_dumps = options.in_core_dumps;
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;
@@ -225,10 +228,11 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
     throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + ", where something is mapped");
   }
   throw_if(range.error, what);
-  os::Result<ArenaBooks*> books;
-  {
+  const os::Result<os::Descriptor> barrier_fd = barrier.open();
+  os::Result<ArenaBooks*> books{nullptr, barrier_fd.error};
+  if (books) {
     const os::AsyncSignalsBlocked blocked;
-    books = create_in_range(range.value, pages, name.c_str(), barrier, options.single_writer);
+    books = create_in_range(range.value, pages, name.c_str(), barrier, barrier_fd.value, options);
   }
   if (!books) os::unmap(range.value.at, range.value.bytes);
   throw_if(books.error, what);
@@ -257,7 +261,9 @@ ArenaBooks* create_clone(Version& version) {
     family.members.fetch_add(1, std::memory_order_relaxed);
     clone->loan = loan.value;
     clone->base_version = version.name;
+    clone->barrier_fd = of.barrier_fd;
     clone->single_writer = of.single_writer;
+    clone->in_core_dumps = of.in_core_dumps;
     clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);
     FaultLockHeld held(family.file.lock());

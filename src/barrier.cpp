@@ -11,9 +11,9 @@ namespace {
 
 /// Why userfaultfd cannot be had here: a seccomp profile (Docker's default one), gVisor, or an old kernel.
 os::Error probe() noexcept {
-  const os::Result<int> fd = os::open_userfaultfd();
-  if (fd) os::close_file(fd.value);
-  return fd.error;
+  const os::Result<os::Descriptor> file = os::open_userfaultfd();
+  os::close_file(file.value);
+  return file.error;
 }
 
 /// Asked once, but a lack of descriptors or memory passes: that is for whoever makes the arena to meet.

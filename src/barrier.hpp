@@ -1,5 +1,5 @@
 // Layer 4: what makes pages read-only and catches the first write to each, behind one interface. Knows the kernel's
-// means, and nothing of why. All of it but attach() and detach() may run in the signal handler.
+// means, and nothing of why. All of it but open(), attach() and leave() may run in the signal handler.
 #pragma once
 
 #include "arena_books.hpp"
@@ -16,9 +16,14 @@ struct WriteBarrier {
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
 
-  /// The arena's range is mapped at home, read-only.
+  /// What all arenas of the process share, opened anew where that was lost.
+  os::Result<os::Descriptor> (*open)();
+  /// The arena's range is mapped at home, read-only, and nobody uses it yet; unmapping it ends what this began.
   os::Error (*attach)(ArenaBooks& books);
-  void (*detach)(ArenaBooks& books);
+  /// In the child of a fork(): the parent's arenas are caught by something else.
+  void (*leave)(ArenaBooks& books);
+  /// EBADF where writes may have gone unseen, since the program has closed the barrier's descriptor.
+  os::Error (*check)(const ArenaBooks& books);
   /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
   /// mappings that change, where they are not the run's alone.
   os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
@@ -32,6 +37,9 @@ struct WriteBarrier {
 /// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has
 /// said yes or no.
 const WriteBarrier& choose_barrier(Barrier asked);
+
+/// Shows other frames in place of those that are there, with what the user asked of the mapping.
+os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access access) noexcept;
 
 extern const WriteBarrier mprotect_barrier;
 extern const WriteBarrier userfaultfd_barrier;

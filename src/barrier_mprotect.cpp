@@ -4,8 +4,10 @@
 namespace cow {
 namespace {
 
+os::Result<os::Descriptor> nothing_to_open() { return {}; }
 os::Error nothing_to_attach(ArenaBooks&) { return {}; }
-void nothing_to_detach(ArenaBooks&) {}
+void nothing_to_leave(ArenaBooks&) {}
+os::Error nothing_to_check(const ArenaBooks&) { return {}; }
 
 os::Error unprotect(ArenaBooks& books, Pages run, bool) {
   return os::protect(books.address_of(run.first), books.bytes(run.count), os::Access::read_write);
@@ -38,14 +40,12 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
 }
 
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
-  const FrameFile& file = books.family.file;
-  return os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write, file.fd(frame),
-                      file.offset(frame));
+  return map_in_place(books, run, frame, os::Access::read_write);
 }
 
 }  // namespace
 
-const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, nothing_to_attach, nothing_to_detach,
-                                    unprotect, protect, protect_written, show};
+const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, nothing_to_open, nothing_to_attach,
+                                    nothing_to_leave, nothing_to_check, unprotect, protect, protect_written, show};
 
 }  // namespace cow

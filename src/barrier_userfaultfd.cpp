@@ -5,6 +5,7 @@
 // mprotect, and the first touch of an extent opens it: from then on its mapping is writable and each of its pages has
 // the bit.
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "barrier.hpp"
@@ -46,16 +47,55 @@ os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   return protect_range(books, {run.first + half, run.count - half}, on);
 }
 
+/// One userfaultfd watches all arenas of the process. Only open() writes it.
+struct Shared {
+  os::Descriptor file;
+  std::uint64_t generation = 0;
+};
+Shared shared;
+std::atomic<bool> always_held{true};  // each one that was opened is held open: none can be lost by closing it
+
+/// One thread opens at a time. A fork() child finds its parent's number in the lock, if anything, which says nothing.
+class Opening {
+ public:
+  explicit Opening(std::uint64_t generation) noexcept {
+    for (;;) {
+      std::uint64_t other = opener.load(std::memory_order_relaxed);
+      if (other != generation && opener.compare_exchange_weak(other, generation, std::memory_order_acquire)) return;
+      os::let_others_run();
+    }
+  }
+  ~Opening() { opener.store(0, std::memory_order_release); }
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+
+ private:
+  static inline std::atomic<std::uint64_t> opener{0};
+};
+
+os::Result<os::Descriptor> open() {
+  const std::uint64_t generation = os::process_generation();
+  const os::AsyncSignalsBlocked blocked;
+  const Opening one_at_a_time(generation);
+  if (shared.generation == generation && shared.file.number != -1 && os::still_ours(shared.file)) {
+    return {shared.file, {}};
+  }
+  const os::Result<os::Descriptor> file = os::open_userfaultfd();
+  if (!file) return file;
+  if (!os::hold_open(file.value)) always_held.store(false, std::memory_order_relaxed);
+  shared = {file.value, generation};
+  return file;
+}
+
 os::Error attach(ArenaBooks& books) {
-  const os::Result<int> fd = os::open_userfaultfd();
-  if (!fd) return fd.error;
-  books.barrier_fd = fd.value;
   return watch(books, {{0}, books.pages});
 }
 
-void detach(ArenaBooks& books) {
-  if (books.barrier_fd != -1) os::close_file(books.barrier_fd);
-  books.barrier_fd = -1;
+void leave(ArenaBooks& books) { os::close_file(books.barrier_fd); }
+
+os::Error check(const ArenaBooks& books) {
+  if (always_held.load(std::memory_order_relaxed)) return {};  // then whatever needs the descriptor says so
+  return os::still_ours(books.barrier_fd) ? os::Error{} : os::Error{EBADF};
 }
 
 /// The bits take over from the mapping, but for pages that can be written already.
@@ -168,11 +208,7 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
 }
 
 os::Error show(ArenaBooks& books, Pages run, Frame frame) {
-  const FrameFile& file = books.family.file;
-  if (const os::Error error = os::map_file(books.address_of(run.first), books.bytes(run.count), os::Access::read_write,
-                                           file.fd(frame), file.offset(frame))) {
-    return error;
-  }
+  if (const os::Error error = map_in_place(books, run, frame, os::Access::read_write)) return error;
   // A mapping made anew is not watched. Other threads may store to it from here on, so that there is no way back to the
   // frames from before; where the kernel refuses now, whoever protects the pages asks again, or fails.
   (void)watch(books, run);
@@ -183,6 +219,6 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 }  // namespace
 
 const WriteBarrier userfaultfd_barrier{
-    Barrier::userfaultfd, true, false, attach, detach, unprotect, protect, protect_written, show};
+    Barrier::userfaultfd, true, false, open, attach, leave, check, unprotect, protect, protect_written, show};
 
 }  // namespace cow

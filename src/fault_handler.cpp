@@ -2,6 +2,7 @@
 #include "fault_handler.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 
 #include "arena_books.hpp"
@@ -49,6 +50,11 @@ const char* reason_from_outside(const siginfo_t* info, const char* protection) n
   return info->si_signo == SIGBUS ? "no memory for the page; raise the limit or write less" : protection;
 }
 
+const char* reason_of(os::Error error) noexcept {
+  return error.code == EBADF ? "the program has closed descriptors that it did not open, those of the arena"
+                             : "no memory for the duplicate of the page; raise the limit or write less";
+}
+
 /// The slot's lock is held and the address is in its range.
 Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept {
   void* const address = info->si_addr;
@@ -62,8 +68,7 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   const Page page = books.page_of(address);
   const bool writable_before = claim_of(books, page) == Claim::none;
   if (const os::Error error = make_writable_for_fault(books, page)) {
-    return report(slot, address, access, "no memory for the duplicate of the page; raise the limit or write less",
-                  error.code);
+    return report(slot, address, access, reason_of(error), error.code);
   }
   if (writable_before && !os::can_write(address)) {
     return report(slot, address, access,

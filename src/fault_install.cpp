@@ -109,6 +109,7 @@ void install_fault_handler() {
 
 bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept {
   const os::ErrnoKept kept;
+  const os::AsyncSignalsBlocked blocked;  // the program's own handler may not have
   return resolve_fault(signo, info, ucontext) == Verdict::resolved;
 }
 

@@ -63,7 +63,7 @@ void release_ended_of(std::uint64_t most) noexcept {
 }  // namespace
 
 os::Error ForkChild::open() noexcept {
-  const os::Result<int> fd = os::create_memory_file("cow-child");
+  const os::Result<os::Descriptor> fd = os::create_empty_memory_file("cow-child");
   if (!fd) return fd.error;
   fd_ = fd.value;
   const os::Result<void*> page = os::reserve_addresses(nullptr, os::page_size());
@@ -80,7 +80,7 @@ bool ForkChild::has_ended() const noexcept { return !os::has_shared_mappings(fd_
 
 ForkChild::~ForkChild() {
   if (page_ != nullptr) os::unmap(page_, os::page_size());
-  if (fd_ != -1) os::close_file(fd_);
+  os::close_file(fd_);
 }
 
 namespace fork_children {

@@ -37,7 +37,7 @@ class ForkChild : public boost::intrusive::slist_base_hook<boost::intrusive::lin
   BookVector<KeptVersion> kept;
 
  private:
-  int fd_ = -1;
+  os::Descriptor fd_;
   void* page_ = nullptr;
 };
 

@@ -225,7 +225,7 @@ void isolate_arenas(ForkCut& cut) noexcept {
   for (const CutArena& arena : cut.arenas) {
     if (!arena.range.is_there()) continue;
     forget_mappings(*arena.books);
-    arena.books->barrier->detach(*arena.books);
+    arena.books->barrier->leave(*arena.books);
     if (arena.hook != nullptr) arena.hook->in_fork_child();
   }
   for (const CutArena& arena : cut.arenas) {

@@ -24,7 +24,7 @@ os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t mo
     const bool mapped = run.count >= length;
     std::byte* const at = books.address_of(run.first);
     const std::size_t bytes = books.bytes(run.count);
-    const int fd = file.fd(run.frame);
+    const os::Descriptor& fd = file.fd(run.frame);
     const std::uint64_t offset = file.offset(run.frame);
     const os::Error error = mapped ? os::map_file_privately(at, bytes, fd, offset) : os::read_at(fd, at, bytes, offset);
     if (error) return error;

@@ -13,7 +13,7 @@ FrameFile::~FrameFile() {
   for (std::uint32_t i = 0; i < plane_count_; ++i) {
     if (planes_[i] != nullptr) os::unmap(planes_[i], planes_[i]->memory_bytes);
   }
-  if (fd_ != -1) os::close_file(fd_);
+  os::close_file(fd_);
 }
 
 os::Error FrameFile::open(const char* name) noexcept {
@@ -21,7 +21,7 @@ os::Error FrameFile::open(const char* name) noexcept {
   if (!table) return table.error;
   table_ = std::move(table.value);
   planes_ = reinterpret_cast<Plane**>(table_.data());
-  const os::Result<int> fd = os::create_memory_file(name);
+  const os::Result<os::Descriptor> fd = os::create_memory_file(name);
   if (!fd) return fd.error;
   fd_ = fd.value;
   return history_.open(name);

@@ -64,13 +64,17 @@ class FrameFile {
 
   // -- Without the lock -----------------------------------------------------------------------------------------
 
-  int fd(Frame frame) const noexcept { return History::owns(frame) ? history_.fd() : fd_; }
+  const os::Descriptor& fd(Frame frame) const noexcept { return History::owns(frame) ? history_.fd() : fd_; }
   std::uint64_t offset(Frame frame) const noexcept {
     return History::owns(frame) ? history_.offset(frame) : frame.value * page_bytes_;
   }
   /// Memory behind the file, as the kernel counts it.
   std::uint64_t allocated_bytes() const noexcept {
     return os::allocated_bytes(fd_) + os::allocated_bytes(history_.fd());
+  }
+  /// EBADF where the program has closed the file's descriptors.
+  os::Error check() const noexcept {
+    return os::still_ours(fd_) && os::still_ours(history_.fd()) ? os::Error{} : os::Error{EBADF};
   }
   std::size_t page_bytes() const noexcept { return page_bytes_; }
   std::uint64_t pages() const noexcept { return pages_; }
@@ -85,7 +89,7 @@ class FrameFile {
 
  private:
   FaultLock lock_;
-  int fd_ = -1;
+  os::Descriptor fd_;
   std::size_t page_bytes_;
   std::uint64_t pages_;
   BookBuffer table_;

@@ -12,11 +12,11 @@ History::~History() {
     os::unmap(segments_[i].alias, segment_frames(i) * page_bytes_);
     os::unmap(segments_[i].loose_counts, segment_frames(i) * sizeof(std::uint32_t));
   }
-  if (fd_ != -1) os::close_file(fd_);
+  os::close_file(fd_);
 }
 
 os::Error History::open(const char* name) noexcept {
-  const os::Result<int> fd = os::create_memory_file(name);
+  const os::Result<os::Descriptor> fd = os::create_memory_file(name);
   if (!fd) return fd.error;
   fd_ = fd.value;
   page_bytes_ = os::page_size();

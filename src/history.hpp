@@ -30,7 +30,7 @@ class History {
   /// How many clones' borrowed pages show this frame, where nothing else does.
   std::uint32_t& loose_count(Frame frame) noexcept;
 
-  int fd() const noexcept { return fd_; }
+  const os::Descriptor& fd() const noexcept { return fd_; }
   std::uint64_t offset(Frame frame) const noexcept { return (frame - first_frame) * page_bytes_; }
 
   std::uint64_t used() const noexcept { return used_; }
@@ -76,7 +76,7 @@ class History {
 
   Segment segments_[most_segments];
   int segment_count_ = 0;
-  int fd_ = -1;
+  os::Descriptor fd_;
   std::size_t page_bytes_ = 0;
   std::uint64_t fresh_ = 0;  // frames from this index on were never used
   std::uint64_t used_ = 0;

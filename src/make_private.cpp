@@ -102,7 +102,7 @@ bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexce
 /// Calls f(pages) for the parts of a run whose frames have no memory, as far as the kernel tells.
 template <class F>
 void for_each_part_without_memory(const FrameFile& file, const Run& run, F&& f) noexcept {
-  const int fd = file.fd(run.frame);
+  const os::Descriptor& fd = file.fd(run.frame);
   const std::uint64_t begin = file.offset(run.frame), end = begin + run.count * file.page_bytes();
   const auto page_at = [&](std::uint64_t offset) { return run.first + (offset - begin) / file.page_bytes(); };
   for (std::uint64_t at = begin; at < end;) {

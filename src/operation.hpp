@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <mutex>
 #include <stdexcept>
@@ -66,14 +67,24 @@ inline Version& usable(Version* version, const char* operation) {
   return *version;
 }
 
+/// What to do about an error whose own text does not say it.
+inline const char* remedy(os::Error error) noexcept {
+  switch (error.code) {
+    case EBADF: return "; the program has closed descriptors that it did not open, those of its arenas";
+    case EFBIG: return "; RLIMIT_FSIZE (ulimit -f) holds for memory files too: raise it before an arena is made";
+    case EAGAIN: return "; RLIMIT_MEMLOCK (ulimit -l) is too low for what mlockall(MCL_FUTURE) asks for";
+    default: return "";
+  }
+}
+
 /// `what`: a text, or what makes one, called only when it is needed.
 template <class What>
 void throw_if(os::Error error, const What& what) {
   if (!error) return;
   if constexpr (std::is_invocable_v<const What&>) {
-    throw std::system_error(error.code, std::generic_category(), "cow: " + what());
+    throw std::system_error(error.code, std::generic_category(), "cow: " + what() + remedy(error));
   } else {
-    throw std::system_error(error.code, std::generic_category(), "cow: " + std::string(what));
+    throw std::system_error(error.code, std::generic_category(), "cow: " + std::string(what) + remedy(error));
   }
 }
 

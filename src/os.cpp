@@ -4,35 +4,28 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/memfd.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <ctime>
-#include <limits>
 
 #include "memory_sanitizer.hpp"
+#include "os_ask.hpp"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3
-#endif
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1  // Linux 5.11
-#endif
-#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
-#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)  // Linux 5.19
+#ifndef MADV_COLD
+#define MADV_COLD 20  // Linux 5.4
 #endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1  // Linux 4.4
 #endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -60,32 +53,26 @@ bool fails_by_chance(std::uint64_t nth, std::uint64_t one_in) noexcept {
   return (z ^ (z >> 31)) % one_in == 0;
 }
 
-bool made_to_fail() noexcept {
-  const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (now == failing_call.load(std::memory_order_relaxed)) return true;
-  const std::uint64_t one_in = chance_one_in.load(std::memory_order_relaxed);
-  return one_in != 0 && fails_by_chance(static_cast<std::uint64_t>(now), one_in);
-}
-
-template <class... A>
-long ask(long number, A... arguments) noexcept {
-  if (made_to_fail()) return errno = ENOMEM, -1;
-  return ::syscall(number, arguments...);
-}
-
 // The kernel lets addresses go before it gives them out again, whichever threads ask. The language's memory model does
 // not know that, nor does ThreadSanitizer, who takes the next owner's first write for a race with the last one's.
 std::atomic<std::uint64_t> addresses_let_go{0};
 void before_letting_go() noexcept { addresses_let_go.fetch_add(1, std::memory_order_release); }
 void after_mapping() noexcept { (void)addresses_let_go.load(std::memory_order_acquire); }
 
-Error failed_if(bool failed) noexcept { return {failed ? errno : 0}; }
-
 Result<void*> mapped(long address, std::size_t bytes) noexcept {
   if (address == -1) return {nullptr, {errno}};
   after_mapping();
   memory_sanitizer::has_content(reinterpret_cast<void*>(address), bytes);
   return {reinterpret_cast<void*>(address), {}};
+}
+
+// Whether new mappings come locked into memory, by mlockall(MCL_FUTURE), as the last look said.
+std::atomic<bool> new_ones_are_locked{false};
+
+/// Asked of addresses where nothing is: madvise(2) changes nothing there, but refuses this for what is locked.
+/// (Valgrind takes msync() of them for a mistake.)
+bool came_locked(void* reserved) noexcept {
+  return ::syscall(SYS_madvise, reserved, page_size(), MADV_COLD) == -1 && errno == EINVAL;
 }
 
 int protection(Access access) noexcept {
@@ -97,7 +84,24 @@ int protection(Access access) noexcept {
   return PROT_NONE;
 }
 
+/// The kernel fills a new mapping that is locked with memory at once where it can be accessed. This one gets it where
+/// it is touched, and keeps it locked there.
+long map_untouched(void* at, std::size_t bytes, int prot, int flags, int fd, std::uint64_t offset) noexcept {
+  const bool locked = new_ones_are_locked.load(std::memory_order_relaxed);
+  const long address = ask(SYS_mmap, at, bytes, locked ? PROT_NONE : prot, flags, fd, offset);
+  if (!locked || address == -1) return address;
+  lock_where_touched(reinterpret_cast<void*>(address), bytes);
+  return ask(SYS_mprotect, address, bytes, prot) == -1 ? -1 : address;
+}
+
 }  // namespace
+
+bool made_to_fail() noexcept {
+  const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (now == failing_call.load(std::memory_order_relaxed)) return true;
+  const std::uint64_t one_in = chance_one_in.load(std::memory_order_relaxed);
+  return one_in != 0 && fails_by_chance(static_cast<std::uint64_t>(now), one_in);
+}
 
 void fail_after(std::int64_t nth) noexcept { failing_call = nth == 0 ? 0 : calls + nth; }
 void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept {
@@ -107,8 +111,8 @@ void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept {
 std::int64_t calls_made() noexcept { return calls; }
 
 Result<void*> reserve_books(std::size_t bytes) noexcept {
-  Result<void*> got = mapped(
-      ask(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), bytes);
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  Result<void*> got = mapped(map_untouched(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), bytes);
   // A huge page is 2 MiB where pages have 4 KiB, but 32 MiB for 16 KiB and 512 MiB for 64 KiB: too much for one touch.
   if (got && page_size() > 4096) (void)::syscall(SYS_madvise, got.value, bytes, MADV_NOHUGEPAGE);
   return got;
@@ -127,27 +131,49 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
     unmap(got.value, bytes);
     return {nullptr, {EEXIST}};
   }
+  if (got) new_ones_are_locked.store(came_locked(got.value), std::memory_order_relaxed);
   return got;
 }
 
 Error map_zero(void* at, std::size_t bytes) noexcept {
-  return failed_if(
-      ask(SYS_mmap, at, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == -1);
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(map_untouched(at, bytes, PROT_READ, flags, -1, 0) == -1);
 }
 
-Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept {
-  return failed_if(
-      ask(SYS_mmap, at, bytes, protection(access), MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, offset) == -1);
+Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(map_untouched(at, bytes, protection(access), flags, file.number, offset) == -1);
 }
 
-Error map_file_privately(void* at, std::size_t bytes, int fd, std::uint64_t offset) noexcept {
-  const int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
-  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, fd, offset) == -1);
+Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  const bool locked = is_locked(at, bytes);
+  constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
+  if (ask(SYS_mmap, at, bytes, protection(access), flags, file.number, offset) == -1) return {errno};
+  if (locked) lock_where_touched(at, bytes);
+  return {};
+}
+
+Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  constexpr int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
+  return failed_if(map_untouched(at, bytes, PROT_READ | PROT_WRITE, flags, file.number, offset) == -1);
 }
 
 Error map_private_zero(void* at, std::size_t bytes) noexcept {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-  return failed_if(ask(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == -1);
+  return failed_if(map_untouched(at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == -1);
+}
+
+bool is_locked(void* at, std::size_t bytes) noexcept {
+  // msync(2) with these flags changes nothing in memory files, but for locked memory it says EBUSY.
+  return ::syscall(SYS_msync, at, bytes, MS_ASYNC | MS_INVALIDATE) == -1 && errno == EBUSY;
+}
+
+void lock_where_touched(void* at, std::size_t bytes) noexcept {
+  // Rather not locked than all of it in memory.
+  if (::syscall(SYS_mlock2, at, bytes, MLOCK_ONFAULT) == -1) (void)::syscall(SYS_munlock, at, bytes);
 }
 
 Error protect(void* at, std::size_t bytes, Access access) noexcept {
@@ -187,116 +213,6 @@ void hide_from_children(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK);
 }
 
-bool has_shared_mappings(int fd) noexcept {
-  // The kernel refuses to seal a file against writing for as long as a mapping may write to it, in whatever process.
-  return ::syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_WRITE) == -1 && errno == EBUSY;
-}
-
-Result<int> create_memory_file(const char* name) noexcept {
-  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  long fd = ask(SYS_memfd_create, name, flags | MFD_NOEXEC_SEAL);
-  if (fd == -1 && errno == EINVAL) fd = ask(SYS_memfd_create, name, flags);
-  if (fd == -1) return {-1, {errno}};
-  const std::uint64_t page = std::uint64_t{1} << 16;  // the largest page size of any kernel
-  const std::uint64_t largest = std::numeric_limits<std::int64_t>::max() / page * page;
-  if (ask(SYS_ftruncate, fd, largest) == -1 || ask(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == -1) {
-    const Error error{errno};
-    close_file(static_cast<int>(fd));
-    return {-1, error};
-  }
-  return {static_cast<int>(fd), {}};
-}
-
-void close_file(int fd) noexcept { (void)::syscall(SYS_close, fd); }
-
-Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
-  return failed_if(ask(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes) == -1);
-}
-
-Error allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
-  for (;;) {
-    if (ask(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, offset, bytes) != -1) return {};
-    if (errno != EINTR) return {errno};
-  }
-}
-
-Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
-  while (bytes != 0) {
-    const long done = ask(SYS_pwrite64, fd, from, bytes, offset);
-    if (done == -1 && errno == EINTR) continue;
-    if (done <= 0) return {done == 0 ? ENOSPC : errno};
-    from = static_cast<const std::byte*>(from) + done;
-    bytes -= static_cast<std::size_t>(done);
-    offset += static_cast<std::uint64_t>(done);
-  }
-  return {};
-}
-
-void overwrite_with_zeros(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
-  static constexpr std::byte zeros[4096] = {};
-  for (const std::uint64_t end = offset + bytes; offset < end;) {
-    const std::uint64_t some = std::min<std::uint64_t>(sizeof zeros, end - offset);
-    const long done = ::syscall(SYS_pwrite64, fd, zeros, some, offset);
-    if (done == -1 && errno == EINTR) continue;
-    offset += done > 0 ? static_cast<std::uint64_t>(done) : some;
-  }
-}
-
-Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
-  while (bytes != 0) {
-    const long done = ask(SYS_pread64, fd, into, bytes, offset);
-    if (done == -1 && errno == EINTR) continue;
-    if (done <= 0) return {done == 0 ? EIO : errno};
-    memory_sanitizer::has_content(into, static_cast<std::size_t>(done));
-    into = static_cast<std::byte*>(into) + done;
-    bytes -= static_cast<std::size_t>(done);
-    offset += static_cast<std::uint64_t>(done);
-  }
-  return {};
-}
-
-namespace {
-// Moves the file's position, which nobody uses: all reading and writing names its offset.
-Result<std::uint64_t> seek(int fd, std::uint64_t from, int to) noexcept {
-  const long found = ask(SYS_lseek, fd, from, to);
-  return {static_cast<std::uint64_t>(found), failed_if(found == -1)};
-}
-}  // namespace
-
-Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_DATA); }
-Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept { return seek(fd, from, SEEK_HOLE); }
-
-Result<int> open_userfaultfd() noexcept {
-  const long fd = ask(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-  if (fd == -1) return {-1, {errno}};
-  uffdio_api api{};
-  api.api = UFFD_API;
-  api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
-  if (ask(SYS_ioctl, fd, UFFDIO_API, &api) == -1) {
-    const Error error{errno};
-    close_file(static_cast<int>(fd));
-    return {-1, error};
-  }
-  return {static_cast<int>(fd), {}};
-}
-
-Error register_for_write_protection(int fd, void* at, std::size_t bytes) noexcept {
-  uffdio_register range{};
-  range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
-  range.mode = UFFDIO_REGISTER_MODE_WP;
-  return failed_if(ask(SYS_ioctl, fd, UFFDIO_REGISTER, &range) == -1);
-}
-
-Error write_protect(int fd, void* at, std::size_t bytes, bool on) noexcept {
-  uffdio_writeprotect range{};
-  range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
-  range.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
-  for (;;) {
-    if (ask(SYS_ioctl, fd, UFFDIO_WRITEPROTECT, &range) != -1) return {};
-    if (errno != EAGAIN && errno != EINTR) return {errno};  // EAGAIN: the mappings were changing just then
-  }
-}
-
 Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept {
   if (action != nullptr && made_to_fail()) return {ENOMEM};
   return failed_if(::sigaction(signo, action, old) == -1);  // libc's: it adds the restorer that the kernel wants
@@ -325,6 +241,8 @@ int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
 }
+
+void let_others_run() noexcept { (void)::syscall(SYS_sched_yield); }
 
 void wake_one(std::uint32_t* word) noexcept {
   (void)::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);

@@ -23,6 +23,14 @@ struct [[nodiscard]] Result {
   explicit operator bool() const noexcept { return !error; }
 };
 
+/// A descriptor of the library's own, known by its file: the program may have closed the number, and opened something
+/// else under it.
+struct Descriptor {
+  int number = -1;
+  std::uint64_t device = 0, file = 0;  // as fstat(2) tells them
+  std::int64_t position = 0;           // of a memory file: a mark that costs less to look at; 0: none
+};
+
 enum class Access { none, read, read_write };
 
 std::size_t page_size() noexcept;
@@ -47,10 +55,12 @@ Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes)
 Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept;
 /// Zero memory, read-only, over an address range of ours.
 Error map_zero(void* at, std::size_t bytes) noexcept;
-/// A file's range shared over an address range of ours.
-Error map_file(void* at, std::size_t bytes, Access access, int fd, std::uint64_t offset) noexcept;
-/// The same to read and write, with writes kept to the mapping.
-Error map_file_privately(void* at, std::size_t bytes, int fd, std::uint64_t offset) noexcept;
+/// A file's range shared over an address range of ours that nobody uses yet.
+Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
+/// The same in place of what somebody may be reading; what was locked into memory stays so.
+Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
+/// To read and write, with writes kept to the mapping.
+Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
 /// Zero memory to read and write, over an address range of ours.
 Error map_private_zero(void* at, std::size_t bytes) noexcept;
 Error protect(void* at, std::size_t bytes, Access access) noexcept;
@@ -61,6 +71,10 @@ void seal_off(void* at, std::size_t bytes) noexcept;
 void forget(void* at, std::size_t bytes) noexcept;      ///< private memory reads as zero again; a hint elsewhere
 /// How much of a range of books has memory behind it.
 std::size_t resident_bytes(void* at, std::size_t bytes) noexcept;
+/// Whether a part of it is locked into memory, by mlock() or mlockall().
+bool is_locked(void* at, std::size_t bytes) noexcept;
+/// Locks what has memory, and what gets some later when that happens.
+void lock_where_touched(void* at, std::size_t bytes) noexcept;
 void name_mapping(void* at, std::size_t bytes, const char* name) noexcept;
 /// Leaves a range out of core dumps.
 void hide_from_core_dumps(void* at, std::size_t bytes) noexcept;
@@ -69,32 +83,42 @@ void hide_from_children(void* at, std::size_t bytes) noexcept;
 
 // -- The memory file --------------------------------------------------------------------------------------------
 
-/// A sealed, sparse memory file of the largest size there is.
-Result<int> create_memory_file(const char* name) noexcept;
-void close_file(int fd) noexcept;
-Error punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+/// A sealed, sparse memory file of the largest size there is. EFBIG: RLIMIT_FSIZE is too low.
+Result<Descriptor> create_memory_file(const char* name) noexcept;
+/// One that is not to be written to.
+Result<Descriptor> create_empty_memory_file(const char* name) noexcept;
+/// Whether the number still stands for the file. Whatever else takes a descriptor asks this itself and answers EBADF.
+bool still_ours(const Descriptor& file) noexcept;
+void close_file(const Descriptor& file) noexcept;
+Error punch(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 /// Memory for a range, which keeps its content.
-Error allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
-Error write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
+Error allocate(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
+/// With asynchronous signals blocked: the kernel may send SIGXFSZ, which is taken back.
+Error write_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Zeros for what has memory, which the kernel needs nothing for; what has none reads as zero anyway.
-void overwrite_with_zeros(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
-Error read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
+void overwrite_with_zeros(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
+Error read_at(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Memory or swap behind a file.
-std::uint64_t allocated_bytes(int fd) noexcept;
+std::uint64_t allocated_bytes(const Descriptor& file) noexcept;
 /// The next byte at or after `from` that has memory or swap behind it, or that has none. ENXIO: there is none such.
-Result<std::uint64_t> next_allocated(int fd, std::uint64_t from) noexcept;
-Result<std::uint64_t> next_hole(int fd, std::uint64_t from) noexcept;
-/// Whether any process still shares a mapping of a memory file of ours. Once it says no, nobody ever can again.
-bool has_shared_mappings(int fd) noexcept;
+Result<std::uint64_t> next_allocated(const Descriptor& file, std::uint64_t from) noexcept;
+Result<std::uint64_t> next_hole(const Descriptor& file, std::uint64_t from) noexcept;
+/// Whether any process still shares a mapping of a memory file of ours. Once it says no, nobody ever can again. Yes
+/// where nobody can tell, since the descriptor was closed.
+bool has_shared_mappings(const Descriptor& file) noexcept;
 
 // -- userfaultfd ------------------------------------------------------------------------------------------------
 
 /// A descriptor that can write-protect shared memory and lets the writing thread have SIGBUS: Linux 5.19 and a sandbox
 /// that allows it.
-Result<int> open_userfaultfd() noexcept;
+Result<Descriptor> open_userfaultfd() noexcept;
+/// Keeps the file open for as long as the process lives, whoever closes the descriptor: with its last reference the
+/// kernel would drop all protection, silently. An asynchronous poll that never ends is such a reference. False where
+/// there are none: a sandbox, or fs.aio-max-nr. The end of the process takes some 10 ms longer.
+bool hold_open(const Descriptor& userfaultfd) noexcept;
 /// Mappings made later in the range are not covered.
-Error register_for_write_protection(int fd, void* at, std::size_t bytes) noexcept;
-Error write_protect(int fd, void* at, std::size_t bytes, bool on) noexcept;
+Error register_for_write_protection(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept;
+Error write_protect(const Descriptor& userfaultfd, void* at, std::size_t bytes, bool on) noexcept;
 
 // -- Signals, threads, processes --------------------------------------------------------------------------------
 
@@ -107,6 +131,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept;
 void raise_in_this_thread(int signo) noexcept;
 int process_id() noexcept;
 void wait_on(std::uint32_t* word, std::uint32_t expected) noexcept;
+void let_others_run() noexcept;
 void wake_one(std::uint32_t* word) noexcept;
 void wake_all(std::uint32_t* word) noexcept;
 /// Waits while the word is as expected, for less than a second. False when the time has run out.

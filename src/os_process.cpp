@@ -30,10 +30,11 @@ std::size_t resident_bytes(void* at, std::size_t bytes) noexcept {
   return pages * page;
 }
 
-std::uint64_t allocated_bytes(int fd) noexcept {
+std::uint64_t allocated_bytes(const Descriptor& file) noexcept {
   struct stat status {};
   constexpr std::uint64_t bytes_in_block = 512;  // whatever the page size: stat(2)
-  return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block : 0;
+  if (!still_ours(file) || ::fstat(file.number, &status) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * bytes_in_block;
 }
 
 namespace {
@@ -43,7 +44,7 @@ std::size_t ask_mapping_limit() noexcept {
   const int fd =
       static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0));
   const long length = fd == -1 ? 0 : ::syscall(SYS_read, fd, text, sizeof text);
-  if (fd != -1) close_file(fd);
+  if (fd != -1) (void)::syscall(SYS_close, fd);
   std::size_t value = 65530;  // the kernel's default
   if (length > 0) std::from_chars(text, text + length, value);
   return value;

@@ -44,6 +44,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 
 /// The fault lock is held.
 os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
+  if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
   if (unwritten_since_newest(books, quiet)) {
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
     return {books.newest, {}};

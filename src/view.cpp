@@ -61,7 +61,7 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
   if (const os::Error error = os::protect(view.base, view.bytes, os::Access::read_write)) return error;
   for (const Run& run : plan.mapped) {
     std::byte* const at = view.base + run.first.value * page;
-    const int fd = file.fd(run.frame);
+    const os::Descriptor& fd = file.fd(run.frame);
     if (const os::Error error = os::map_file_privately(at, run.count * page, fd, file.offset(run.frame))) return error;
   }
   for (const Run& run : plan.copied) {
@@ -104,6 +104,7 @@ os::Error map_range(MappedView& view, Version& version) noexcept {
   if (const os::Error error = os::map_zero(view.base, view.bytes)) return error;
   const os::Result<std::uint64_t> content = map_content(view, version);
   if (!content) return content.error;
+  if (!books.in_core_dumps) os::hide_from_core_dumps(view.base, view.bytes);
   const os::Result<FaultSlot*> slot = fault_registry::take();
   if (!slot) return slot.error;
   view.slot = slot.value;

@@ -35,6 +35,9 @@ struct ArenaOptions {
   /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
   /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
   bool single_writer = false;
+  /// Whether core dumps hold the arena, its clones and views. madvise(MADV_DONTDUMP) by the program is lost where pages
+  /// move to other memory, as they do once a clone, a view or a fork() child shows them; this is not.
+  bool in_core_dumps = true;
   /// Moves the lack of memory from faults, which cannot return it, to snapshot(), which throws. Once the constructor or
   /// snapshot() has returned, so many bytes can be copied for snapshots by writes, and logged, with memory that is
   /// there already: until the next snapshot() makes the reserve whole again. Neighbours copied along count; the

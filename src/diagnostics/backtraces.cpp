@@ -63,7 +63,7 @@ class Pipe {
   Pipe& operator=(const Pipe&) = delete;
   ~Pipe() {
     if (kept_) return;
-    for (const int end : ends_) os::close_file(end);
+    for (const int end : ends_) (void)::close(end);
   }
 
   int reader() const noexcept { return ends_[0]; }

@@ -18,7 +18,7 @@ struct FrameRun {
 
 /// The frames of the planes that have memory behind them.
 os::Error list_allocated(const FrameFile& file, BookVector<FrameRun>& runs) noexcept {
-  const int fd = file.fd(Frame{0});
+  const os::Descriptor& fd = file.fd(Frame{0});
   for (std::uint64_t at = 0;;) {
     const os::Result<std::uint64_t> begin = os::next_allocated(fd, at);
     if (begin.error == os::Error{ENXIO}) return {};

@@ -1,0 +1,183 @@
+// Promise: the library's descriptors are never the standard streams; where the program closes them, and opens its own
+// files under their numbers, an operation throws or a fault says one line, and nothing changes silently.
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "cow/cow.hpp"
+#include "guest/barrier_argument.hpp"
+#include "support/pages.hpp"
+
+namespace cow::test {
+namespace {
+
+class Descriptors : public GuestTest {};
+COW_FOR_EVERY_BARRIER(Descriptors);
+
+void close_all() {
+  for (int number = 3; number < 256; ++number) ::close(number);
+}
+
+/// Files of the program's own under every number that is free, up to one behind all that were the library's.
+class OwnFiles {
+ public:
+  static constexpr std::size_t bytes = 64 << 10;
+
+  OwnFiles() {
+    for (int i = 0; i < 32; ++i) {
+      const int number = ::memfd_create("own", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+      const std::string content(bytes, 'o');
+      if (::write(number, content.data(), bytes) != static_cast<ssize_t>(bytes)) std::abort();
+      numbers_.push_back(number);
+    }
+  }
+  bool untouched() const {
+    for (const int number : numbers_) {
+      struct stat status = {};
+      if (::fstat(number, &status) != 0 || status.st_size != static_cast<off_t>(bytes)) return false;
+      std::string content(bytes, 0);
+      if (::pread(number, content.data(), bytes, 0) != static_cast<ssize_t>(bytes)) return false;
+      if (content != std::string(bytes, 'o') || ::fcntl(number, F_GET_SEALS) != 0) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<int> numbers_;
+};
+
+/// Whether the call says that descriptors were closed.
+template <class Call>
+bool says_descriptors(Call&& call) {
+  try {
+    call();
+  } catch (const std::system_error& error) {
+    return error.code().value() == EBADF && std::strstr(error.what(), "descriptors") != nullptr;
+  }
+  return false;
+}
+
+COW_CHILD_BODY(streams_closed) {
+  ::close(STDIN_FILENO);
+  ::close(STDOUT_FILENO);
+  const Arena arena = arena_under(argument, 16);
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO}) CHECK_IN_CHILD(::fcntl(number, F_GETFD) == -1);
+  std::printf("this is not for page 0\n");
+  std::fflush(stdout);
+  CHECK_IN_CHILD(::write(STDOUT_FILENO, "nor this", 8) == -1);
+  CHECK_IN_CHILD(shows(arena, Picture(16, 0)));
+  return 0;
+}
+
+TEST_P(Descriptors, are_never_the_standard_streams) { EXPECT_BODY_PASSES("streams_closed"); }
+
+COW_CHILD_BODY(closed) {
+  Arena arena = arena_under(argument, 64);
+  Picture picture(64, 1);
+  fill_run(arena, 0, 64, 1);
+  const Snapshot before = arena.snapshot();
+  std::optional<View> view(before.view());
+  fill(arena, 1, 2);
+  picture[1] = 2;
+  close_all();
+  std::optional<OwnFiles> own;
+  if (argument.ends_with("_reused")) own.emplace();
+  CHECK_IN_CHILD(says_descriptors([&] { (void)before.clone(); }));
+  CHECK_IN_CHILD(says_descriptors([&] { (void)before.view(); }));
+  CHECK_IN_CHILD(says_descriptors([&] { arena.discard(page_at(arena, 1), page_size()); }));
+  CHECK_IN_CHILD(says_descriptors([&] { arena.prepare_write(page_at(arena, 5), page_size()); }));
+  fill(arena, 1, 3);  // it was writable
+  picture[1] = 3;
+  CHECK_IN_CHILD(shows(arena, picture));
+  CHECK_IN_CHILD(shows(*view, Picture(64, 1)));
+  CHECK_IN_CHILD(mark_of(before, 20) == 1);
+  CHECK_IN_CHILD(says_descriptors([&] { (void)mark_of(before, 1); }));  // its frame is not mapped in the arena
+  if (arena.barrier() == Barrier::userfaultfd) CHECK_IN_CHILD(says_descriptors([&] { (void)arena.snapshot(); }));
+  view.reset();
+  arena = arena_under(argument, 16);  // a new one is whole, and the old one goes
+  const Snapshot of_the_new = arena.snapshot();
+  fill(arena, 3, 4);
+  CHECK_IN_CHILD(shows(of_the_new.clone(), Picture(16, 0)));
+  CHECK_IN_CHILD(!own || own->untouched());
+  return 0;
+}
+
+TEST_P(Descriptors, when_closed_make_operations_throw_and_change_nothing) { EXPECT_BODY_PASSES("closed"); }
+
+TEST_P(Descriptors, when_closed_and_reused_leave_the_programs_own_files_alone) {
+  const ChildResult outcome = run_child("closed", std::string(name_of(GetParam())) + "_reused");
+  EXPECT_TRUE(outcome.exited_with(0)) << outcome.how();
+}
+
+COW_CHILD_BODY(store_to_a_shown_page) {
+  Arena arena = arena_under(argument, 16);
+  fill_run(arena, 0, 16, 1);
+  const View view = arena.snapshot().view();
+  close_all();
+  const OwnFiles own;
+  fill(arena, 3, 2);
+  return 0;
+}
+
+TEST_P(Descriptors, when_closed_make_a_fault_that_needs_them_say_so) {
+  const ChildResult outcome = run("store_to_a_shown_page");
+  EXPECT_TRUE(outcome.died_by(SIGSEGV) || outcome.died_by(SIGBUS)) << outcome.how();
+  EXPECT_NE(outcome.error_text.find("descriptors"), std::string::npos) << outcome.how();
+}
+
+COW_CHILD_BODY(store_after_a_snapshot) {
+  Arena arena = arena_under(argument, 256);
+  fill_run(arena, 0, 256, 1);
+  const Snapshot first = arena.snapshot();
+  fill(arena, 200, 2);
+  const Snapshot second = arena.snapshot();
+  close_all();
+  fill(arena, 3, 3);
+  return mark_of(second, 3) == 1 && mark_of(first, 200) == 1 ? 0 : 2;
+}
+
+TEST_P(Descriptors, when_closed_keep_stores_from_changing_a_snapshot) {
+  const ChildResult outcome = run("store_after_a_snapshot");
+  if (GetParam() == Barrier::mprotect) {
+    EXPECT_TRUE(outcome.exited_with(0)) << outcome.how();  // it needs none
+    return;
+  }
+  EXPECT_TRUE(outcome.died_by(SIGSEGV) || outcome.died_by(SIGBUS)) << outcome.how();
+  EXPECT_NE(outcome.error_text.find("descriptors"), std::string::npos) << outcome.how();
+}
+
+COW_CHILD_BODY(closed_beside_a_fork_child) {
+  Arena arena = arena_under(argument, 16);
+  fill_run(arena, 0, 16, 1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  close_all();
+  const OwnFiles own;
+  (void)arena.stats();  // asks after the child
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  (void)arena.stats();
+  CHECK_IN_CHILD(own.untouched());
+  return 0;
+}
+
+TEST_P(Descriptors, when_closed_and_reused_are_not_asked_after_children) {
+  EXPECT_BODY_PASSES("closed_beside_a_fork_child");
+}
+
+}  // namespace
+}  // namespace cow::test
