@@ -66,6 +66,8 @@ class Slab {
   /// So many free objects keep their memory.
   void keep_in_reserve(std::size_t objects) noexcept { reserve_ = objects; }
 
+  std::size_t objects_in_use() const noexcept { return objects_ - cold_count_ - warm_count_; }
+
   /// How much of it has memory.
   std::size_t resident_bytes() noexcept {
     std::size_t bytes = 0;
@@ -117,8 +119,7 @@ class Slab {
 
   /// Objects in use now are likely to be followed by some more.
   std::size_t worth_keeping() const noexcept {
-    const std::size_t in_use = objects_ - cold_count_ - warm_count_;
-    return std::max({reserve_, least_kept_bytes / stride, in_use / 8});
+    return std::max({reserve_, least_kept_bytes / stride, objects_in_use() / 8});
   }
 
   os::Error grow() noexcept {
