@@ -1,10 +1,10 @@
 // Side room: see backtrace_printer.hpp. Runs in the signal handler.
-#include "backtrace_printer.hpp"
+#include "diagnostics/backtrace_printer.hpp"
 
 #include <atomic>
 
-#include "fault_report.hpp"
-#include "unwinder.hpp"
+#include "diagnostics/unwinder.hpp"
+#include "faults/report.hpp"
 
 namespace cow::backtrace_printer {
 namespace {

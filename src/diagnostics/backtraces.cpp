@@ -10,13 +10,13 @@
 #include <system_error>
 #include <thread>
 
-#include "backtrace_printer.hpp"
 #include "cow/faults.hpp"
-#include "fault_handler.hpp"
-#include "fault_recorder.hpp"
-#include "os.hpp"
-#include "symbols.hpp"
-#include "unwinder.hpp"
+#include "diagnostics/backtrace_printer.hpp"
+#include "diagnostics/fault_recorder.hpp"
+#include "diagnostics/symbols.hpp"
+#include "diagnostics/unwinder.hpp"
+#include "faults/handler.hpp"
+#include "kernel/os.hpp"
 
 namespace cow {
 

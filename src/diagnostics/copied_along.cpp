@@ -4,9 +4,9 @@
 
 #include <cstring>
 
-#include "memory_sanitizer.hpp"
-#include "operation.hpp"
-#include "versions.hpp"
+#include "arena/operation.hpp"
+#include "books/versions.hpp"
+#include "kernel/memory_sanitizer.hpp"
 
 namespace cow {
 namespace {

@@ -1,5 +1,5 @@
 // Side room: see debug_information.hpp.
-#include "debug_information.hpp"
+#include "diagnostics/debug_information.hpp"
 
 #if COW_WITH_LIBDW
 
@@ -11,7 +11,7 @@
 
 #include <string>
 
-#include "symbols.hpp"
+#include "diagnostics/symbols.hpp"
 
 namespace cow {
 namespace {

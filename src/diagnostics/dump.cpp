@@ -3,13 +3,13 @@
 #include <cstring>
 #include <utility>
 
-#include "amounts.hpp"
-#include "arena_lifetime.hpp"
+#include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
 #include "cow/memory_account.hpp"
 #include "cow/page_map.hpp"
 #include "cow/stats_format.hpp"
-#include "fault_registry.hpp"
-#include "operation.hpp"
+#include "faults/registry.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

@@ -1,6 +1,6 @@
-// Side room: Snapshot::exclusive_bytes(): follows the steps of dropping a version (versions.cpp) without taking them.
-#include "operation.hpp"
-#include "versions.hpp"
+// Side room: Snapshot::exclusive_bytes(): follows the steps of dropping a version (books/versions.cpp) without taking them.
+#include "arena/operation.hpp"
+#include "books/versions.hpp"
 
 namespace cow {
 namespace {

@@ -8,11 +8,11 @@
 #include <mutex>
 #include <thread>
 
-#include "amounts.hpp"
-#include "book_memory.hpp"
-#include "fault_recorder.hpp"
-#include "operation.hpp"
-#include "symbols.hpp"
+#include "arena/operation.hpp"
+#include "diagnostics/fault_recorder.hpp"
+#include "diagnostics/symbols.hpp"
+#include "kernel/book_memory.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

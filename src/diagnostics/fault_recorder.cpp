@@ -1,13 +1,13 @@
 // Side room: see fault_recorder.hpp. Runs in the signal handler.
-#include "fault_recorder.hpp"
+#include "diagnostics/fault_recorder.hpp"
 
 #include <ucontext.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "arena_books.hpp"
-#include "unwinder.hpp"
+#include "books/arena_books.hpp"
+#include "diagnostics/unwinder.hpp"
 
 namespace cow::fault_recorder {
 namespace {

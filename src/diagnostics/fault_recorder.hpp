@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fault_handler.hpp"
+#include "faults/handler.hpp"
 
 namespace cow {
 

@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <functional>
 
-#include "amounts.hpp"
-#include "profile_places.hpp"
-#include "svg.hpp"
+#include "diagnostics/profile_places.hpp"
+#include "diagnostics/svg.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

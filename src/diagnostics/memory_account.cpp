@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "amounts.hpp"
-#include "fault_registry.hpp"
-#include "operation.hpp"
+#include "arena/operation.hpp"
+#include "faults/registry.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

@@ -5,8 +5,8 @@
 #include <map>
 #include <unordered_map>
 
-#include "fault_registry.hpp"
-#include "operation.hpp"
+#include "arena/operation.hpp"
+#include "faults/registry.hpp"
 
 namespace cow {
 namespace {

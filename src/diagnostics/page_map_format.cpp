@@ -3,9 +3,9 @@
 #include <bit>
 #include <cstdio>
 
-#include "amounts.hpp"
 #include "cow/page_map.hpp"
-#include "svg.hpp"
+#include "diagnostics/svg.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

@@ -4,8 +4,8 @@
 #include <map>
 #include <tuple>
 
-#include "amounts.hpp"
-#include "profile_places.hpp"
+#include "diagnostics/profile_places.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

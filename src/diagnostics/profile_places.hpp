@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cow/fault_profile.hpp"
-#include "symbols.hpp"
+#include "diagnostics/symbols.hpp"
 
 namespace cow {
 

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "amounts.hpp"
+#include "words/amounts.hpp"
 
 namespace cow {
 namespace {

@@ -1,14 +1,14 @@
 // Side room: see symbols.hpp. Names from the dynamic symbols, from the file's own by libunwind, or from libdw, whoever
 // knows.
-#include "symbols.hpp"
+#include "diagnostics/symbols.hpp"
 
 #include <cxxabi.h>
 #include <dlfcn.h>
 
 #include <cstdlib>
 
-#include "debug_information.hpp"
-#include "unwinder.hpp"
+#include "diagnostics/debug_information.hpp"
+#include "diagnostics/unwinder.hpp"
 
 namespace cow {
 namespace {

@@ -1,5 +1,5 @@
 // Side room: see unwinder.hpp.
-#include "unwinder.hpp"
+#include "diagnostics/unwinder.hpp"
 
 #if COW_WITH_LIBUNWIND
 

@@ -16,8 +16,8 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
-#include "fault_registry.hpp"
-#include "os.hpp"
+#include "faults/registry.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
 #include "support/environment.hpp"

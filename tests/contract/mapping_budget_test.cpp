@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "arena_books.hpp"
+#include "books/arena_books.hpp"
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
 #include "support/pages.hpp"

@@ -13,14 +13,14 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
-#include "os.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/family.hpp"
 #include "support/known_writes.hpp"
 #include "support/pages.hpp"
-#include "support/throws.hpp"
 #include "support/process.hpp"
+#include "support/throws.hpp"
 
 namespace cow::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
-#include "os.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/limits.hpp"

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
-#include "os.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
 #include "support/environment.hpp"

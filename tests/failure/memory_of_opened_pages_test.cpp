@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
-#include "os.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/known_writes.hpp"
 #include "support/pages.hpp"

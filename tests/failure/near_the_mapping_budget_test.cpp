@@ -11,9 +11,9 @@
 
 #include <gtest/gtest.h>
 
-#include "arena_books.hpp"
+#include "books/arena_books.hpp"
 #include "cow/cow.hpp"
-#include "os.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/known_writes.hpp"

@@ -20,7 +20,7 @@
 
 #include "cow/cow.hpp"
 #include "fork/pair.hpp"
-#include "os.hpp"
+#include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cow/cow.hpp"
-#include "fault_registry.hpp"
+#include "faults/registry.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
 #include "support/environment.hpp"

@@ -5,7 +5,7 @@
 
 #include <sys/mman.h>
 
-#include "operation.hpp"
+#include "arena/operation.hpp"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25

@@ -1,6 +1,6 @@
 // Promise: the model notices each named misreading of the rule when it is planted in the engine. Built only where
 // the engine has them in it.
-#include "mutants.hpp"
+#include "words/mutants.hpp"
 
 #if defined(COW_MUTANTS)
 

@@ -2,8 +2,8 @@
 // engine asks for what lies outside an operation: nothing is refused then.
 #pragma once
 
+#include "kernel/os.hpp"
 #include "model/byte_source.hpp"
-#include "os.hpp"
 
 namespace cow::model {
 

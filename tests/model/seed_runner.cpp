@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "model/world.hpp"
-#include "mutants.hpp"
 #include "support/child.hpp"
+#include "words/mutants.hpp"
 
 namespace cow::model {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "arena_books.hpp"
+#include "books/arena_books.hpp"
 
 namespace cow::model {
 

@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "books/live_readers.hpp"
 #include "cow/cow.hpp"
-#include "live_readers.hpp"
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"

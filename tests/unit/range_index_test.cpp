@@ -9,8 +9,8 @@
 
 #include <gtest/gtest.h>
 
-#include "fault_registry.hpp"
-#include "range_index.hpp"
+#include "faults/range_index.hpp"
+#include "faults/registry.hpp"
 #include "support/threads.hpp"
 
 namespace cow::test {

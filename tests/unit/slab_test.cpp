@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "os.hpp"
-#include "slab.hpp"
+#include "kernel/os.hpp"
+#include "kernel/slab.hpp"
 
 namespace cow {
 namespace {

@@ -1,5 +1,5 @@
 // Promise: an undo log gives back exactly what was appended, whatever it is, packed as it is.
-#include "undo_log.hpp"
+#include "books/undo_log.hpp"
 
 #include <algorithm>
 #include <random>

@@ -1,0 +1,302 @@
+// cow::Arena and cow::ArenaRef.
+#include "cow/arena.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
+#include "arena/rollback.hpp"
+#include "barrier/barrier.hpp"
+#include "books/versions.hpp"
+#include "faults/install.hpp"
+#include "fork/children.hpp"
+#include "kernel/fork_gate.hpp"
+#include "rule/close_again.hpp"
+#include "rule/copy_on_write.hpp"
+#include "rule/known_writes.hpp"
+
+namespace cow {
+
+std::size_t page_size() noexcept { return os::page_size(); }
+
+namespace {
+
+constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
+
+/// Nothing at nullptr is no mistake: it is what empty spans and vectors have.
+void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
+  if (n == 0 && p == nullptr) return;
+  const std::byte* const at = static_cast<const std::byte*>(p);
+  const std::size_t capacity = books.bytes(books.pages);
+  const bool inside = at >= books.base && at <= books.base + capacity;
+  if (inside && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
+  const std::string where =
+      inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
+  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" +
+                              books.name + "\" of " + in_bytes(capacity));
+}
+
+/// Calls f(pages) for the run in parts, each under the fault lock.
+template <class F>
+void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
+  for (Page p = run.first; p < run.end();) {
+    const Pages part{p, std::min(pages_at_once, run.end() - p)};
+    os::Error error;
+    {
+      const WriterLockGuard guard(*books.fault_lock);
+      error = f(part);
+    }
+    throw_if(error, [&] { return std::string(operation) + " of " + in_bytes(books.bytes(run.count)); });
+    p = part.end();
+  }
+}
+
+/// Nothing but the next snapshot closes them again.
+os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+  close_some_if_few_are_left(books);
+  const os::Error error = make_writable(books, run, untouched);
+  if (!error) keep_open(books, run);
+  return error;
+}
+
+void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
+  check_range(books, p, n, "prepare_write");
+  if (n == 0) return;
+  const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
+  const Pages run{first, last - first + 1};
+  in_parts(books, run, "prepare_write", [&](Pages part) { return make_ready(books, part, Untouched::included); });
+  if (run.count <= pages_at_once) return;
+  // What a later part needed may have failed half-way, in pages of an earlier one.
+  in_parts(books, run, "prepare_write", [&](Pages part) {
+    return books.half_protected ? make_writable(books, part) : os::Error{};
+  });
+}
+
+/// What the program's own handler has to fill first it fills now.
+void read_each_page(const void* from, std::size_t bytes) noexcept {
+  const volatile std::byte* const at = static_cast<const std::byte*>(from);
+  for (std::size_t i = 0; i < bytes; i += os::page_size()) (void)at[i];
+  if (bytes != 0) (void)at[bytes - 1];
+}
+
+/// The content of a batch, read before any lock is taken. A source that can be read now may be gone in a moment, like a
+/// file that someone truncates; the program's handler of that may jump, and must not jump out of a lock.
+class Staged {
+ public:
+  Staged(const ArenaBooks& books, std::span<const Write> batch, std::size_t bytes) {
+    if (bytes > most_staged) return;
+    if (bytes > sizeof small_) large_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    std::byte* at = large_ != nullptr ? large_.get() : small_;
+    content_ = at;
+    for (const Write& write : batch) {
+      if (write.bytes != 0 && !reads_its_arena(books, write)) std::memcpy(at, write.from, write.bytes);
+      at += write.bytes;
+    }
+  }
+  /// Null for what is too much to be copied twice.
+  const std::byte* content() const noexcept { return content_; }
+
+ private:
+  static constexpr std::size_t most_staged = std::size_t{1} << 20;
+
+  std::byte small_[4096];
+  std::unique_ptr<std::byte[]> large_;
+  const std::byte* content_ = nullptr;
+};
+
+void write_batch(ArenaBooks& books, std::span<const Write> batch) {
+  std::size_t bytes = 0;
+  for (const Write& write : batch) {
+    check_range(books, write.to, write.bytes, "write");
+    read_each_page(write.from, write.bytes);
+    bytes += write.bytes;
+  }
+  if (bytes == 0) return;
+  const Staged staged(books, batch, bytes);
+  os::Error error;
+  {
+    const WriterLockGuard guard(*books.fault_lock);
+    error = write_known(books, batch, staged.content());
+  }
+  throw_if(error, [&] { return "write of " + in_bytes(bytes) + " in " + counted(batch.size(), "part"); });
+}
+
+void discard_range(ArenaBooks& books, void* p, std::size_t n) {
+  check_range(books, p, n, "discard");
+  if (n == 0) return;
+  const std::size_t offset = static_cast<std::size_t>(static_cast<std::byte*>(p) - books.base);
+  const Page first{(offset + books.bytes(1) - 1) >> books.page_shift}, end{(offset + n) >> books.page_shift};
+  if (first >= end) return;
+  // First all that can fail, with the content as it is; no snapshot may come in between.
+  const Operation operation(books);
+  const Pages run{first, end - first};
+  throw_if(books.family.file.check(), [&] { return "discard of " + in_bytes(books.bytes(run.count)); });
+  in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
+  in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
+}
+
+/// Part by part: others' faults wait for the file's lock.
+os::Error fill_reserve(ArenaBooks& books) noexcept {
+  FrameFile& file = books.family.file;
+  const std::uint64_t frames = file.history().reserve();
+  if (frames == 0) return {};
+  for (std::uint64_t part = 0; part < frames;) {
+    part = std::min(part + pages_at_once, frames);
+    FaultLockGuard guard(file.lock());
+    if (const os::Error error = file.history().make_room(part)) return error;
+  }
+  FaultLockGuard guard(*books.fault_lock);
+  // A fault wants a chunk ready even where its entry does not need one.
+  const std::size_t chunks = UndoLog::chunks_for(frames + LogChunk::capacity);
+  books.log_memory.keep_in_reserve(chunks);
+  return books.log_memory.make_room(chunks);
+}
+
+Snapshot cut_snapshot(ArenaBooks& books) {
+  const Cut cut(books);
+  const Operation operation(books);
+  return Access::snapshot(take_version(books));
+}
+
+bool is_base_of(const Version& version, const ArenaBooks& books) noexcept {
+  return books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version;
+}
+
+void make_reserve_whole(ArenaBooks& books) {
+  throw_if(fill_reserve(books), [&] {
+    return "keeping a reserve of " + in_bytes(books.bytes(books.family.file.history().reserve())) + " of history";
+  });
+}
+
+}  // namespace
+
+Arena::Arena(const ArenaOptions& options) : Arena(create_arena(options)) {
+  if (options.reserve_history_bytes == 0) return;
+  const std::uint64_t frames = (options.reserve_history_bytes - 1) / os::page_size() + 1;
+  // A fault wants its whole block ready.
+  books_->family.file.history().keep_in_reserve(frames + BlockPolicy::longest_block);
+  make_reserve_whole(*books_);
+}
+
+Arena::Arena(Arena&& other) noexcept : books_(std::exchange(other.books_, nullptr)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  if (this != &other) {
+    destroy_arena(books_);
+    books_ = std::exchange(other.books_, nullptr);
+  }
+  return *this;
+}
+
+Arena::~Arena() { destroy_arena(books_); }
+
+std::byte* Arena::data() const noexcept { return books_ == nullptr ? nullptr : books_->base; }
+std::size_t Arena::capacity() const noexcept { return books_ == nullptr ? 0 : books_->bytes(books_->pages); }
+bool Arena::contains(const void* p) const noexcept { return ArenaRef(books_).contains(p); }
+Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mprotect : books_->barrier->kind; }
+
+Snapshot Arena::snapshot() {
+  ArenaBooks& books = usable(books_, "snapshot");
+  keep_handler_in_place(books.barrier->needs_sigbus);
+  fork_children::release_some_ended();
+  make_reserve_whole(books);
+  Snapshot taken = cut_snapshot(books);
+  make_reserve_whole(books);  // what the cut itself used, and writers beside it
+  return taken;
+}
+
+Arena Arena::clone() {
+  usable(books_, "clone");
+  const Snapshot now = snapshot();
+  return now.clone();
+}
+
+void Arena::rollback(const Snapshot& snapshot) {
+  ArenaBooks& books = usable(books_, "rollback");
+  throw_if(books.barrier->check(books), "rollback");
+  Version& version = usable(Access::version(snapshot), "rollback");
+  const bool own = &version.books == &books;
+  if (!own && !is_base_of(version, books)) {
+    throw std::invalid_argument("cow: rollback to a snapshot of another arena");
+  }
+  os::Result<std::uint64_t> pages;
+  {
+    const Cut cut(books);
+    pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
+  }
+  throw_if(pages.error, [&] {
+    return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
+  });
+}
+
+void Arena::write(void* to, const void* from, std::size_t n) {
+  const Write one{to, from, n};
+  write_batch(usable(books_, "write"), {&one, 1});
+}
+void Arena::write(std::span<const Write> batch) { write_batch(usable(books_, "write"), batch); }
+void Arena::prepare_write(void* p, std::size_t n) { prepare_range(usable(books_, "prepare_write"), p, n); }
+void Arena::discard(void* p, std::size_t n) { discard_range(usable(books_, "discard"), p, n); }
+
+std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
+  ArenaBooks& books = usable(books_, "changed_since");
+  Version& version = usable(Access::version(snapshot), "changed_since");
+  const auto what = [&] { return "changed_since of an arena of " + in_bytes(books.bytes(books.pages)); };
+  throw_if(books.barrier->check(books), what);
+  BookVector<Pages> changed;
+  if (&version.books == &books) {
+    throw_if(list_changed(version, changed), what);
+  } else if (is_base_of(version, books)) {
+    throw_if(list_changed_since_base(books, changed), what);
+  } else {
+    throw std::invalid_argument("cow: changed_since of a snapshot of another arena");
+  }
+  std::vector<PageRange> result;  // outside the locks: its memory may lie in an arena
+  result.reserve(changed.size());
+  for (const Pages& run : changed) result.push_back({run.first.value, run.count});
+  return result;
+}
+
+ArenaRef Arena::ref() const {
+  usable(books_, "ref");
+  return ArenaRef(books_);
+}
+
+std::byte* ArenaRef::data() const noexcept { return books_ == nullptr ? nullptr : books_->base; }
+std::size_t ArenaRef::capacity() const noexcept { return books_ == nullptr ? 0 : books_->bytes(books_->pages); }
+
+bool ArenaRef::contains(const void* p) const noexcept {
+  return books_ != nullptr && p >= data() && p < data() + capacity();
+}
+
+const char* ArenaRef::name() const noexcept { return books_ == nullptr ? "" : books_->name; }
+
+void ArenaRef::write(void* to, const void* from, std::size_t n) const {
+  const Write one{to, from, n};
+  write_batch(usable(books_, "write", no_arena_ref), {&one, 1});
+}
+
+void ArenaRef::write(std::span<const Write> batch) const {
+  write_batch(usable(books_, "write", no_arena_ref), batch);
+}
+
+void ArenaRef::prepare_write(void* p, std::size_t n) const {
+  prepare_range(usable(books_, "prepare_write", no_arena_ref), p, n);
+}
+
+void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(books_, "discard", no_arena_ref), p, n); }
+
+bool ArenaRef::is_writable(const void* p) const noexcept { return books_->writable.contains(books_->page_of(p)); }
+std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
+
+std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {
+  ArenaBooks& books = usable(books_, "cut_hook", no_arena_ref);
+  const std::lock_guard lock(books.operation);
+  if (books.hook == nullptr) books.hook = make();
+  return books.hook;
+}
+
+}  // namespace cow

@@ -1,0 +1,299 @@
+// Arenas come and go. See arena/lifetime.hpp; versions are in arena/version_lifetime.cpp.
+#include "arena/lifetime.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "books/versions.hpp"
+#include "faults/install.hpp"
+#include "faults/registry.hpp"
+#include "fork/cut.hpp"
+#include "rule/known_writes.hpp"
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+struct AddressRange {
+  std::byte* at = nullptr;  // with the guards
+  std::size_t bytes = 0;
+  std::byte* base = nullptr;
+};
+
+constexpr std::size_t longest_name = 31;  // what /proc/self/maps and reports show of it
+/// On x86-64 all of user space without five-level paging; on aarch64 half of it, with pages of 4 KiB.
+constexpr std::uint64_t most_pages = std::uint64_t{1} << LogChunk::page_bits;
+
+std::uint64_t pages_for(std::size_t capacity) {
+  if (capacity == 0) throw std::invalid_argument("cow: an arena of capacity 0; it must be at least 1");
+  const std::uint64_t pages = capacity / os::page_size() + (capacity % os::page_size() != 0 ? 1 : 0);
+  if (pages > most_pages) {
+    throw std::invalid_argument("cow: an arena of " + in_bytes(capacity) + " is more than one can have: " +
+                                in_bytes(most_pages * os::page_size()));
+  }
+  return pages;
+}
+
+std::string in_hex(const void* address) {
+  char text[32];
+  (void)std::snprintf(text, sizeof text, "%p", address);
+  return text;
+}
+
+void check_address(const void* address) {
+  if (reinterpret_cast<std::uintptr_t>(address) % os::page_size() != 0) {
+    throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " +
+                                in_bytes(os::page_size()) + ", not " + in_hex(address));
+  }
+}
+
+void check_reserve(std::size_t bytes) {
+  const std::uint64_t most = os::machine_memory_bytes();
+  if (bytes <= most) return;
+  throw std::invalid_argument("cow: a reserve of " + in_bytes(bytes) +
+                              " for history is more than the machine's memory: " + in_bytes(most));
+}
+
+os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexcept {
+  os::Result<BookBuffer> memory = BookBuffer::reserve(ArenaBooks::bytes_for(pages));
+  if (!memory) return {nullptr, memory.error};
+  std::byte* const at = memory.value.data();
+  ArenaBooks* books = ::new (at) ArenaBooks(family, std::move(memory.value), pages);
+  books->generation = os::process_generation();
+  os::Error error;
+  {
+    FaultLockHeld held(family.file.lock());
+    const os::Result<Plane*> home = family.file.add_plane();
+    books->home = home.value;
+    error = home.error;
+  }
+  if (!error) {
+    const os::Result<FaultSlot*> slot = fault_registry::take();
+    books->slot = slot.value;
+    error = slot.error;
+  }
+  if (!error) books->fault_lock = &books->slot->lock;
+  return {books, error};
+}
+
+/// Gives back what the books own and borrow in a file that others go on using.
+void leave_family(ArenaBooks& books) noexcept {
+  FrameFile& file = books.family.file;
+  Lending& lending = books.family.lending;
+  {
+    FrameRelease freed(file);
+    release_unshown_frames(books);
+    lending.end_borrowing(books.borrower, {{0}, books.pages}, freed);
+  }
+  FaultLockHeld held(file.lock());
+  if (!books.borrower.base.empty()) lending.remove(books.borrower);
+  lending.give_back(books.loan);
+  for (Plane* plane : books.planes) file.disown(*plane);
+  if (books.home != nullptr) file.disown(*books.home);
+}
+
+constexpr std::uint64_t guard_mappings = 2;
+
+/// The address range, with an inaccessible page on each side where the place is ours to choose.
+os::Result<AddressRange> reserve_range(std::uint64_t pages, void* address) noexcept {
+  const std::size_t guard = address == nullptr ? os::page_size() : 0;
+  const std::size_t bytes = pages * os::page_size() + 2 * guard;
+  const os::Result<void*> range = os::reserve_addresses(address, bytes);
+  std::byte* const at = static_cast<std::byte*>(range.value);
+  return {{at, bytes, at == nullptr ? nullptr : at + guard}, range.error};
+}
+
+os::Error map_home(ArenaBooks& books) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  return os::map_file(books.base, books.bytes(books.pages), os::Access::read, file.fd(home), file.offset(home));
+}
+
+/// Maps the arena over its address range and lets faults find it. The books own the range from here on.
+os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
+  books.reservation = range.at;
+  books.reserved_bytes = range.bytes;
+  books.base = range.base;
+  MappingBudget::used.fetch_add(guard_mappings, std::memory_order_relaxed);
+  if (const os::Error error = map_home(books)) return error;
+  if (const os::Error error = map_runs(books.family.file, books.base, books.borrower.base)) return error;
+  if (const os::Error error = books.barrier->attach(books)) return error;
+  if (!books.in_core_dumps) os::hide_from_core_dumps(books.base, books.bytes(books.pages));
+  books.count_mappings(books.borrower.base.mappings(books.pages));
+  fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books, nullptr);
+  return {};
+}
+
+/// Faults in it are nobody's any more. No lock is held: see fault_registry::withdraw().
+void withdraw(ArenaBooks& books) noexcept {
+  if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
+}
+
+/// The books let go of the address range, which stays reserved.
+void close_arena(ArenaBooks& books) noexcept {
+  if (!books.mapped()) return;
+  books.live_readers.close();
+  unmap_home_alias(books);
+  books.count_mappings(0 - books.mappings);
+  MappingBudget::used.fetch_sub(guard_mappings, std::memory_order_relaxed);
+}
+
+/// What the versions still show stays; lists of runs that no loan has kept right are forgotten.
+void leave_to_versions(ArenaBooks& books) noexcept {
+  for (Version& version : books.versions) {
+    FaultLockHeld held(books.family.file.lock());
+    if (!Lending::lent(books.lender, version.epoch)) version.runs = RunList{};
+  }
+  FaultLockHeld held(books.family.file.lock());
+  Lending::stop_lending(books.lender);
+  if (mutant(Mutant::loan_ends_with_arena)) books.family.lending.give_back(std::exchange(books.loan, nullptr));
+}
+
+}  // namespace
+
+void destroy_books(ArenaBooks* books) noexcept {
+  Family* const family = &books->family;
+  const bool alone = family->members.load(std::memory_order_acquire) == 1;
+  if (!alone) leave_family(*books);  // else closing the file frees everything at once
+  if (books->slot != nullptr) fault_registry::give_back(*books->slot);
+  {
+    const BookBuffer memory = std::move(books->memory_);  // holds the books themselves
+    books->~ArenaBooks();
+  }
+  if (family->members.fetch_sub(1, std::memory_order_acq_rel) == 1) book_delete(family);
+}
+
+os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept {
+  const std::size_t page = file.page_bytes();
+  for (const Run& run : runs) {
+    const os::Error error =
+        os::map_file(base + run.first.value * page, run.count * page, os::Access::read, file.fd(run.frame),
+                     file.offset(run.frame));
+    if (error) return error;
+  }
+  return {};
+}
+
+namespace {
+
+/// An arena of a new family in an address range, which it takes over once that succeeds.
+os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
+                                        const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
+                                        const ArenaOptions& options) noexcept {
+  const os::Result<Family*> family = book_new<Family>(pages);
+  if (!family) return {nullptr, family.error};
+  if (const os::Error error = family.value->file.open(name)) {
+    book_delete(family.value);
+    return {nullptr, error};
+  }
+  os::Result<ArenaBooks*> books = create_books(*family.value, pages);
+  if (books.value == nullptr) return book_delete(family.value), books;
+  std::strncpy(books.value->name, name, sizeof books.value->name - 1);
+  books.value->use_barrier(barrier, barrier.splits_mappings);
+  books.value->barrier_fd = barrier_fd;
+  books.value->single_writer = options.single_writer;
+  books.value->in_core_dumps = options.in_core_dumps;
+  if (books) books.error = open_arena(*books.value, range);
+  if (books) return books;
+  const os::Error error = books.error;
+  withdraw(*books.value);
+  close_arena(*books.value);
+  destroy_books(books.value);
+  return {nullptr, error};
+}
+
+}  // namespace
+
+ArenaBooks* create_arena(const ArenaOptions& options) {
+  const std::uint64_t pages = pages_for(options.capacity);
+  check_address(options.address);
+  check_reserve(options.reserve_history_bytes);
+  const WriteBarrier& barrier = choose_barrier(options.barrier);
+  const std::string name = options.name.substr(0, longest_name);
+  const std::string what = "creating an arena of " + in_bytes(pages * os::page_size()) +
+                           (options.address == nullptr ? "" : " at the fixed address " + in_hex(options.address));
+  watch_forks();
+  prepare_process(barrier.needs_sigbus);
+
+  // The range comes first: nothing else we map can take a fixed address away then.
+  const os::Result<AddressRange> range = reserve_range(pages, options.address);
+  if (range.error == os::Error{EEXIST}) {
+    throw std::system_error(EEXIST, std::generic_category(), "cow: " + what + ", where something is mapped");
+  }
+  throw_if(range.error, what);
+  const os::Result<os::Descriptor> barrier_fd = barrier.open();
+  os::Result<ArenaBooks*> books{nullptr, barrier_fd.error};
+  if (books) {
+    const os::AsyncSignalsBlocked blocked;
+    books = create_in_range(range.value, pages, name.c_str(), barrier, barrier_fd.value, options);
+  }
+  if (!books) os::unmap(range.value.at, range.value.bytes);
+  throw_if(books.error, what);
+  return books.value;
+}
+
+ArenaBooks* create_clone(Version& version) {
+  ArenaBooks& of = version.books;
+  Family& family = of.family;
+  const std::string what = "cloning an arena of " + in_bytes(of.bytes(of.pages));
+  keep_handler_in_place(of.barrier->needs_sigbus);
+  ArenaBooks* clone = nullptr;
+  os::Error error;
+  {
+    const Operation operation(of);
+    const os::Result<Loan*> loan = lend_version(version, fair_share_of_mappings());
+    throw_if(loan.error, what);
+    const os::Result<ArenaBooks*> books = create_books(family, of.pages);
+    clone = books.value;
+    error = books.error;
+    if (!error) error = clone->borrower.base.copy(version.runs);
+    if (clone == nullptr) {
+      give_back_loan(family, loan.value);
+      throw_if(error, what);
+    }
+    family.members.fetch_add(1, std::memory_order_relaxed);
+    clone->loan = loan.value;
+    clone->base_version = version.name;
+    clone->barrier_fd = of.barrier_fd;
+    clone->single_writer = of.single_writer;
+    clone->in_core_dumps = of.in_core_dumps;
+    clone->use_barrier(*of.barrier, of.writable_pages_split);
+    std::memcpy(clone->name, of.name, sizeof clone->name);
+    FaultLockHeld held(family.file.lock());
+    if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
+  }
+  os::Result<AddressRange> range;
+  if (!error) range = reserve_range(of.pages, nullptr), error = range.error;
+  if (!error) error = open_arena(*clone, range.value);
+  if (error) destroy_arena(clone);
+  throw_if(error, what);
+  return clone;
+}
+
+void destroy_arena(ArenaBooks* books) noexcept {
+  if (books == nullptr || !of_this_process(*books)) return;
+  const os::AsyncSignalsBlocked blocked;
+  bool last = false;
+  std::shared_ptr<CutHook> hook;  // destroyed outside the locks
+  withdraw(*books);
+  {
+    const Operation operation(*books);
+    const bool mapped = books->mapped();
+    close_arena(*books);
+    if (mapped) os::unmap(books->reservation, books->reserved_bytes);
+    leave_to_versions(*books);
+    hook = std::move(books->hook);
+    last = books->versions.empty();
+    if (!last) release_unshown_frames(*books);
+  }
+  if (last) destroy_books(books);
+}
+
+}  // namespace cow

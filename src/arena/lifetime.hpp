@@ -1,0 +1,47 @@
+// How arenas and versions come and go.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "cow/arena.hpp"
+
+namespace cow {
+
+/// A new arena of a family of its own.
+ArenaBooks* create_arena(const ArenaOptions& options);
+
+/// A new arena that shows a version's content and borrows its frames.
+ArenaBooks* create_clone(Version& version);
+
+/// The arena goes; its versions stay, and the books with them. Does nothing in a fork() child.
+void destroy_arena(ArenaBooks* books) noexcept;
+
+/// The books of an arena that is gone go too, with their last version.
+void destroy_books(ArenaBooks* books) noexcept;
+
+/// Protects what can be written and begins a new epoch; or counts one handle more on the newest version, if nothing was
+/// written since. The operation mutex is held.
+Version* take_version(ArenaBooks& books);
+
+/// One handle less; with the last one the version goes, and with the last version the books of an arena that is gone.
+void release_version(Version* version) noexcept;
+
+/// Lends a version: its runs are listed, short enough to be mapped, and stay as they are until the loan is given back.
+/// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where
+/// copying the scattered pages once for all holders can achieve that.
+os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept;
+/// Mappings that one clone or view may take of those that the process has left.
+std::uint64_t fair_share_of_mappings() noexcept;
+void give_back_loan(Family& family, Loan* loan) noexcept;
+
+struct LentVersion {
+  Version* version = nullptr;  // with a handle; null: there was no memory for it
+  Loan* loan = nullptr;        // null: there was no memory for it, or for the list of runs
+};
+/// Takes the newest version and lends it in one step, unflattened. The operation mutex and the fault lock are held, so
+/// that no write comes in between or after.
+LentVersion take_and_lend(ArenaBooks& books) noexcept;
+
+/// Shows runs read-only over an address range.
+os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept;
+
+}  // namespace cow

@@ -1,0 +1,144 @@
+// What every public operation begins with, and how errors become exceptions.
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <type_traits>
+
+#include "books/arena_books.hpp"
+#include "cow/arena.hpp"
+#include "cow/snapshot.hpp"
+#include "cow/view.hpp"
+#include "kernel/fork_gate.hpp"
+#include "kernel/os.hpp"
+#include "words/amounts.hpp"
+
+namespace cow {
+
+namespace detail {
+
+/// What lies behind the public objects.
+struct Access {
+  static ArenaBooks* books(const Arena& arena) noexcept { return arena.books_; }
+  static Arena arena(ArenaBooks* books) noexcept { return Arena(books); }
+  static Version* version(const Snapshot& snapshot) noexcept { return snapshot.version_; }
+  static Snapshot snapshot(Version* counted) noexcept { return Snapshot(counted); }
+  static View view(MappedView* mapped) noexcept { return View(mapped); }
+};
+
+}  // namespace detail
+
+using detail::Access;
+
+inline bool of_this_process(const ArenaBooks& books) noexcept { return books.generation == os::process_generation(); }
+
+constexpr const char* no_arena = "the Arena was moved from; use the one that it was moved to";
+constexpr const char* no_arena_ref = "the ArenaRef is empty; Arena::ref() makes one";
+constexpr const char* no_snapshot = "the Snapshot is empty or was moved from; Arena::snapshot() makes one";
+
+/// Whether the caller's stack lies in the arena: it must not be protected, nor be faulted on, while locks are held.
+[[gnu::always_inline]] inline bool on_stack_inside(const ArenaBooks& books) noexcept {
+  const std::byte* const here = static_cast<const std::byte*>(__builtin_frame_address(0));
+  return here >= books.base && here < books.base + books.bytes(books.pages);
+}
+
+/// The books behind an object; throws std::logic_error for an empty one, which `what_is_wrong` tells, in a fork()
+/// child, or on a stack inside the arena.
+inline ArenaBooks& usable(ArenaBooks* books, const char* operation, const char* what_is_wrong = no_arena) {
+  if (books == nullptr) throw std::logic_error(std::string("cow: ") + operation + ": " + what_is_wrong);
+  if (!of_this_process(*books)) {
+    throw std::logic_error(std::string("cow: ") + operation +
+                           " in a fork() child: the arena belongs to the parent; make one here");
+  }
+  if (on_stack_inside(*books)) {
+    throw std::logic_error(std::string("cow: ") + operation +
+                           " on a stack inside the arena; call it on an ordinary one, such as a scheduler's");
+  }
+  return *books;
+}
+
+inline Version& usable(Version* version, const char* operation) {
+  usable(version == nullptr ? nullptr : &version->books, operation, no_snapshot);
+  return *version;
+}
+
+/// What to do about an error whose own text does not say it.
+inline const char* remedy(os::Error error) noexcept {
+  switch (error.code) {
+    case EBADF: return "; the program has closed descriptors that it did not open, those of its arenas";
+    case EFBIG: return "; RLIMIT_FSIZE (ulimit -f) holds for memory files too: raise it before an arena is made";
+    case EAGAIN: return "; RLIMIT_MEMLOCK (ulimit -l) is too low for what mlockall(MCL_FUTURE) asks for";
+    default: return "";
+  }
+}
+
+/// `what`: a text, or what makes one, called only when it is needed.
+template <class What>
+void throw_if(os::Error error, const What& what) {
+  if (!error) return;
+  if constexpr (std::is_invocable_v<const What&>) {
+    throw std::system_error(error.code, std::generic_category(), "cow: " + what() + remedy(error));
+  } else {
+    throw std::system_error(error.code, std::generic_category(), "cow: " + std::string(what) + remedy(error));
+  }
+}
+
+/// "1 byte", "65536 bytes", "3221225472 bytes (3.0 GiB)".
+inline std::string in_bytes(std::size_t bytes) {
+  const std::string exact = counted(bytes, "byte");
+  return bytes >> 30 == 0 ? exact : exact + " (" + readable_bytes(bytes) + ")";
+}
+
+/// For what ends on a stack inside the arena, as destructors may: makes what the operation is going to use of it
+/// writable. No snapshot protects it again while the operation mutex is held.
+[[gnu::noinline]] inline void open_stack_ahead(const ArenaBooks& books) noexcept {
+  constexpr std::ptrdiff_t used_at_most = 32 * 1024;
+  std::byte* const here = static_cast<std::byte*>(__builtin_frame_address(0));
+  os::open_by_faults(here - std::min(used_at_most, here - books.base), here);
+}
+
+/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate of
+/// a fork().
+class Operation {
+ public:
+  explicit Operation(ArenaBooks& books) noexcept : mutex_(books.operation) {
+    fork_gate::pass(mutex_);
+    if (on_stack_inside(books)) open_stack_ahead(books);
+  }
+  ~Operation() { mutex_.unlock(); }
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+ private:
+  os::AsyncSignalsBlocked blocked_;
+  std::mutex& mutex_;
+};
+
+/// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex.
+class Cut {
+ public:
+  explicit Cut(ArenaBooks& books) : books_(books) {
+    {
+      const std::lock_guard lock(books.operation);
+      hook_ = books.hook;
+    }
+    if (hook_ != nullptr) hook_->before_cut();
+  }
+  ~Cut() {
+    books_.cuts.fetch_add(1, std::memory_order_release);
+    if (hook_ != nullptr) hook_->after_cut();
+  }
+  Cut(const Cut&) = delete;
+  Cut& operator=(const Cut&) = delete;
+
+ private:
+  ArenaBooks& books_;
+  std::shared_ptr<CutHook> hook_;
+};
+
+}  // namespace cow

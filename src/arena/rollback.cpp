@@ -1,0 +1,202 @@
+// Rollback in two steps: first all pages concerned become private, which can fail; then content is copied,
+// which cannot: whatever is copied from is mapped before.
+#include "arena/rollback.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
+#include "books/versions.hpp"
+#include "kernel/copy_page.hpp"
+#include "rule/close_again.hpp"
+#include "rule/copy_ahead.hpp"
+#include "rule/copy_on_write.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t pages_at_once = 512;
+
+/// Frames of planes, mapped for reading: each plane that a list of runs needs, as a whole, which costs one mapping.
+/// Frames of history are mapped anyway.
+class MappedFrames {
+ public:
+  explicit MappedFrames(FrameFile& file) noexcept : file_(file) {}
+  ~MappedFrames() {
+    for (const Mapped& plane : planes_) os::unmap(plane.at, bytes());
+  }
+  MappedFrames(const MappedFrames&) = delete;
+  MappedFrames& operator=(const MappedFrames&) = delete;
+
+  os::Error add(Frame frame) noexcept {
+    if (frame == zero_frame || History::owns(frame) || find(frame) != nullptr) return {};
+    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes());
+    if (!range) return range.error;
+    const Frame base = frame - frame.value % file_.pages();
+    os::Error error = os::map_file(range.value, bytes(), os::Access::read, file_.fd(base), file_.offset(base));
+    if (!error) error = planes_.push_back({base, static_cast<std::byte*>(range.value)});
+    if (error) os::unmap(range.value, bytes());
+    return error;
+  }
+
+  const std::byte* address(Frame frame) const noexcept {
+    if (History::owns(frame)) return file_.history().address(frame);
+    const Mapped* plane = find(frame);
+    return plane->at + (frame - plane->base) * file_.page_bytes();
+  }
+
+ private:
+  struct Mapped {
+    Frame base;
+    std::byte* at;
+  };
+
+  std::size_t bytes() const noexcept { return file_.pages() * file_.page_bytes(); }
+  const Mapped* find(Frame frame) const noexcept {
+    for (const Mapped& plane : planes_) {
+      if (frame >= plane.base && frame < plane.base + file_.pages()) return &plane;
+    }
+    return nullptr;
+  }
+
+  FrameFile& file_;
+  BookVector<Mapped> planes_;
+};
+
+os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Pages part{p, std::min(pages_at_once, run.end() - p)};
+    FaultLockHeld held(*books.fault_lock);
+    close_some_if_few_are_left(books);  // also pages made writable before: copying to them faults then, which is resolved
+    if (const os::Error error = make_writable(books, part)) return error;
+    p = part.end();
+  }
+  return {};
+}
+
+/// The same content for a run of pages: from frames that follow each other, or zero.
+void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames) noexcept {
+  std::byte* const to = books.address_of(run.first);
+  if (run.frame == zero_frame) {
+    std::memset(to, 0, books.bytes(run.count));
+  } else {
+    copy_bytes(to, frames.address(run.frame), books.bytes(run.count));
+  }
+}
+
+/// Neighbouring frames are neighbours in memory too, but for history's, whose alias is in segments.
+bool in_one_piece(const Run& run, const Run& next) noexcept {
+  return !History::owns(run.frame) && run.continues_in(next);
+}
+
+/// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames.
+template <class F>
+os::Error for_each_kept_run(const Version& version, F&& f) {
+  for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
+    Run run{kept->page, 1, kept->frame};
+    for (++kept; kept != version.kept.end() && in_one_piece(run, {kept->page, 1, kept->frame}); ++kept) ++run.count;
+    if (const os::Error error = f(run)) return error;
+  }
+  return {};
+}
+
+os::Error sweep_all(Version& version) noexcept {
+  LogEnd end;
+  {
+    FaultLockHeld held(*version.books.fault_lock);
+    end = log_end(version.books);
+  }
+  return sweep_logs(version, end);
+}
+
+os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+  for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
+    if (const os::Error error = runs.push_back(run)) return error;
+  }
+  return {};
+}
+
+}  // namespace
+
+os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
+  const Operation operation(books);
+  os::Error error = sweep_all(version);
+  MappedFrames frames(books.family.file);
+  if (!error) {
+    error = for_each_kept_run(version, [&](const Run& run) {
+      const os::Error failed = make_pages_writable(books, {run.first, run.count});
+      return failed ? failed : frames.add(run.frame);
+    });
+  }
+  if (error) return {version.kept.size(), error};
+  // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
+  // for the newest itself these are the very pages.
+  (void)for_each_kept_run(version, [&](const Run& run) { return copy_content(books, run, frames), os::Error{}; });
+  return {version.kept.size(), {}};
+}
+
+os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept {
+  // The base's frames are held by a loan while the clone's lock is taken: never two arenas' locks at once.
+  RunList content;
+  os::Result<Loan*> loan;
+  const os::AsyncSignalsBlocked blocked;
+  os::Error error;
+  {
+    const Operation operation(base.books);
+    loan = lend_version(base, base.books.pages);
+    if (!loan) return {0, loan.error};
+    error = content.copy(base.runs);
+  }
+  std::uint64_t pages = 0;
+  if (!error) {
+    const Operation operation(books);
+    MappedFrames frames(books.family.file);
+    BookVector<Pages> changed;
+    {
+      FaultLockHeld held(*books.fault_lock);
+      error = list_own_pages(books, changed);
+    }
+    for (const Pages& run : changed) {
+      pages += run.count;
+      if (!error) error = make_pages_writable(books, run);
+    }
+    for (const Run& run : content) {
+      if (!error) error = frames.add(run.frame);
+    }
+    if (!error) {
+      for (const Pages& run : changed) {
+        for (Page p = run.first; p < run.end(); ++p) copy_content(books, {p, 1, content.find(p)}, frames);
+      }
+    }
+  }
+  give_back_loan(books.family, loan.value);
+  return {pages, error};
+}
+
+os::Error list_changed(Version& version, BookVector<Pages>& changed) {
+  const Operation operation(version.books);
+  if (const os::Error error = sweep_all(version)) return error;
+  const bool quiet = nobody_else_writes(version.books);
+  for (const KeptPage& kept : version.kept) {
+    // A page copied ahead is in the log without having been written.
+    if (quiet && version.books.staying.contains(kept.page) && same_as_kept(version.books, kept.page, kept.frame)) {
+      continue;
+    }
+    if (!changed.empty() && changed.back().end() == kept.page) {
+      ++changed.back().count;
+    } else if (const os::Error error = changed.push_back({kept.page, 1})) {
+      return error;
+    }
+  }
+  return {};
+}
+
+os::Error list_changed_since_base(ArenaBooks& books, BookVector<Pages>& changed) {
+  const Operation operation(books);
+  FaultLockHeld held(*books.fault_lock);
+  return list_own_pages(books, changed);
+}
+
+}  // namespace cow

@@ -1,0 +1,95 @@
+// Arena::stats().
+#include <algorithm>
+
+#include "arena/operation.hpp"
+#include "cow/arena.hpp"
+#include "fork/children.hpp"
+
+namespace cow {
+namespace {
+
+void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
+  stats.faults_first_touch = books.faults.first_touch;
+  stats.faults_sole_owner = books.faults.sole_owner;
+  stats.faults_moved = books.faults.moved;
+  stats.faults_to_history = books.faults.to_history;
+  stats.faults_already_done = books.faults_already_done;
+  stats.pages_first_touched = books.made_writable.first_touch;
+  stats.pages_sole_owner = books.made_writable.sole_owner;
+  stats.pages_moved = books.made_writable.moved;
+  stats.pages_to_history = books.made_writable.to_history;
+  stats.bytes_copied = books.bytes(books.made_writable.copied());
+  stats.pages_copied_along = books.copied_along;
+  stats.handler_time = books.handler_time;
+}
+
+std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
+  std::uint64_t count = 0;
+  for (const Run& run : books.borrower.base) {
+    for (Pages own = books.own.next_run(run.first); own.count != 0 && own.first < run.end();
+         own = books.own.next_run(own.end())) {
+      count += std::min(own.end(), run.end()) - own.first;
+    }
+  }
+  return count;
+}
+
+std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
+  std::uint64_t bytes = os::resident_bytes(books.memory_.data(), books.memory_.size());
+  bytes += os::resident_bytes(books.home, books.home->memory_bytes);
+  for (Plane* plane : books.planes) bytes += os::resident_bytes(plane, plane->memory_bytes);
+  bytes += books.log_memory.resident_bytes() + books.version_memory.resident_bytes() + books.borrower.base.bytes();
+  for (const Version& version : books.versions) {
+    bytes += version.kept.capacity_bytes() + version.runs.bytes() + version.flattened.bytes();
+  }
+  return bytes;
+}
+
+void add_levels(const ArenaBooks& books, ArenaStats& stats) noexcept {
+  stats.epoch = books.epoch.value;
+  stats.pages_private = books.own.count() - books.blank.count();
+  stats.pages_writable = books.writable.count();
+  stats.pages_borrowed = books.borrower.base.pages() - borrowed_and_own(books);
+  stats.mappings = books.mappings;
+}
+
+}  // namespace
+
+ArenaStats ArenaStats::since(const ArenaStats& earlier) const noexcept {
+  ArenaStats difference = *this;
+  for (const auto counter :
+       {&ArenaStats::faults_first_touch, &ArenaStats::faults_sole_owner, &ArenaStats::faults_moved,
+        &ArenaStats::faults_to_history, &ArenaStats::faults_already_done, &ArenaStats::pages_first_touched,
+        &ArenaStats::pages_sole_owner, &ArenaStats::pages_moved, &ArenaStats::pages_to_history,
+        &ArenaStats::bytes_copied, &ArenaStats::pages_copied_along}) {
+    difference.*counter -= earlier.*counter;
+  }
+  difference.handler_time = handler_time.since(earlier.handler_time);
+  return difference;
+}
+
+ArenaStats Arena::stats() const {
+  ArenaBooks& books = usable(books_, "stats");
+  fork_children::release_ended();
+  ArenaStats stats;
+  const Operation operation(books);
+  stats.snapshots_alive = books.versions.size();
+  {
+    FaultLockHeld held(*books.fault_lock);
+    add_counters(books, stats);
+    add_levels(books, stats);
+    stats.bookkeeping_bytes = bookkeeping_bytes(books);
+    FaultLockHeld file_held(books.family.file.lock());
+    FrameFile& file = books.family.file;
+    stats.file_frames_used = file.frames_used();
+    stats.history_frames_used = file.history().used();
+    stats.history_frames_free = file.history().free_with_memory();
+    stats.loose_frames = file.loose_frames();
+  }
+  stats.file_bytes = books.family.file.allocated_bytes();
+  stats.process_mappings = MappingBudget::used.load(std::memory_order_relaxed);
+  stats.process_mapping_budget = MappingBudget::limit();
+  return stats;
+}
+
+}  // namespace cow

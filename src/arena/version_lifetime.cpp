@@ -1,0 +1,163 @@
+// Versions are taken, lent and released. See arena/lifetime.hpp.
+#include <algorithm>
+
+#include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "books/versions.hpp"
+#include "rule/consolidate.hpp"
+#include "rule/copy_ahead.hpp"
+#include "words/mutants.hpp"
+
+namespace cow {
+
+namespace {
+
+constexpr std::uint64_t fewest_runs = 16;      // however many clones and views there are
+/// One clone or view takes at most this part of the mappings that are left.
+constexpr std::uint64_t share_of_budget = 32;
+constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
+
+/// `quiet`: no other thread can be writing the pages that stayed writable.
+bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept {
+  if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
+  if (books.written && !mutant(Mutant::unwritten_shared_version)) return false;
+  return books.staying.empty() || (quiet && staying_pages_unchanged(books));
+}
+
+/// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
+os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept {
+  CopyAhead ahead(books, quiet);
+  if (const os::Error error = ahead.make_room()) return error;
+  if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
+    return books.half_protected = true, error;
+  }
+  ahead.protected_others();
+  books.half_protected = books.half_protected && !ahead.pages().empty();
+  books.written = false;
+  ++books.epoch;
+  books.versions.push_back(version);
+  books.newest = &version;
+  ahead.copy();
+  return {};
+}
+
+/// The fault lock is held.
+os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
+  if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
+  if (unwritten_since_newest(books, quiet)) {
+    books.newest->handles.fetch_add(1, std::memory_order_relaxed);
+    return {books.newest, {}};
+  }
+  if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
+  defragment(books, MappingBudget::left() / share_of_arena);
+  const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
+  Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
+  const os::Error error = begin_epoch(books, *version, quiet);
+  if (!error) return {version, {}};
+  books.written = true;  // what stays writable was chosen anew: the newest version may not have copies of it
+  version->~Version();
+  books.version_memory.give_back(version);
+  return {nullptr, error};
+}
+
+struct Lent {
+  Loan* loan = nullptr;
+  bool listed_now = false;  // else others have the version on loan too, and its list of runs is theirs
+};
+
+/// The fault lock is held. The frames stay from here on: writers of lent pages move.
+os::Result<Lent> lend_locked(Version& version) noexcept {
+  ArenaBooks& books = version.books;
+  Family& family = books.family;
+  const bool living = books.mapped();
+  Lent lent;
+  os::Error error;
+  {
+    FaultLockHeld held(family.file.lock());
+    lent.listed_now = version.runs.empty() || (living && !Lending::lent(books.lender, version.epoch));
+    error = family.lending.make_room_for_loan();
+    if (!error) lent.loan = family.lending.lend(living ? &books.lender : nullptr, version.epoch, books.loan);
+  }
+  if (!error && lent.listed_now) {
+    version.runs = RunList{};
+    error = sweep_logs(version, log_end(books));
+    if (!error) error = list_runs(version, version.runs);
+  }
+  if (error && lent.listed_now) version.runs = RunList{};
+  if (error && lent.loan != nullptr) give_back_loan(family, lent.loan);
+  return {lent, error};
+}
+
+}  // namespace
+
+Version* take_version(ArenaBooks& books) {
+  os::Result<Version*> version;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    version = take_version_locked(books, nobody_else_writes(books));
+  }
+  throw_if(version.error, [&] { return "snapshot of an arena of " + in_bytes(books.bytes(books.pages)); });
+  return version.value;
+}
+
+LentVersion take_and_lend(ArenaBooks& books) noexcept {
+  const os::Result<Version*> version = take_version_locked(books, false);  // no page stays writable
+  if (!version) return {};
+  const os::Result<Lent> lent = lend_locked(*version.value);
+  return {version.value, lent ? lent.value.loan : nullptr};
+}
+
+void release_version(Version* version) noexcept {
+  if (version == nullptr) return;
+  ArenaBooks& books = version->books;
+  if (!of_this_process(books)) return;
+  std::uint64_t handles = version->handles.load(std::memory_order_relaxed);
+  while (handles > 1) {
+    if (version->handles.compare_exchange_weak(handles, handles - 1, std::memory_order_acq_rel)) return;
+  }
+  const os::AsyncSignalsBlocked blocked;
+  FrameFile* file = nullptr;
+  bool last = false;
+  {
+    const Operation operation(books);
+    if (version->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
+    drop_version(*version);
+    last = !books.mapped() && books.versions.empty();
+    file = &books.family.file;
+    if (!last) file->trim();
+  }
+  if (last) destroy_books(&books);
+}
+
+std::uint64_t fair_share_of_mappings() noexcept {
+  return std::max(fewest_runs, MappingBudget::left() / share_of_budget);
+}
+
+os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
+  ArenaBooks& books = version.books;
+  LogEnd end;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    end = log_end(books);
+  }
+  // Most of it, without keeping writers waiting.
+  if (const os::Error error = sweep_logs(version, end)) return {nullptr, error};
+  os::Result<Lent> lent;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    lent = lend_locked(version);
+  }
+  if (!lent) return {nullptr, lent.error};
+  if (lent.value.listed_now) release_flattened(version);  // nobody shows the copies of earlier loans
+  const os::Error error = flatten(version, most);
+  if (error) return give_back_loan(books.family, lent.value.loan), os::Result<Loan*>{nullptr, error};
+  return {lent.value.loan, {}};
+}
+
+void give_back_loan(Family& family, Loan* loan) noexcept {
+  FaultLockHeld held(family.file.lock());
+  family.lending.give_back(loan);
+}
+
+}  // namespace cow

@@ -1,0 +1,47 @@
+// What makes pages read-only and catches the first write to each, behind one interface. Knows the kernel's
+// means, and nothing of why. All of it but open(), attach() and leave() may run in the signal handler.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "cow/arena.hpp"
+#include "kernel/os.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// One way of catching writes. The books' fault lock is held in every call; a call that fails may have changed the
+/// protection of some of the pages, never their content.
+struct WriteBarrier {
+  Barrier kind;
+  bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
+  bool splits_mappings;  // whether writable pages are mappings of their own
+
+  /// What all arenas of the process share, opened anew where that was lost.
+  os::Result<os::Descriptor> (*open)();
+  /// The arena's range is mapped at home, read-only, and nobody uses it yet; unmapping it ends what this began.
+  os::Error (*attach)(ArenaBooks& books);
+  /// In the child of a fork(): the parent's arenas are caught by something else.
+  void (*leave)(ArenaBooks& books);
+  /// EBADF where writes may have gone unseen, since the program has closed the barrier's descriptor.
+  os::Error (*check)(const ArenaBooks& books);
+  /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
+  /// mappings that change, where they are not the run's alone.
+  os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
+  os::Error (*protect)(ArenaBooks& books, Pages run);
+  /// Protects the writable pages of the books that are not to stay so, by the cheaper of wide calls and narrow ones.
+  os::Error (*protect_written)(ArenaBooks& books, const PageSet& staying);
+  /// Shows other frames in place of those that are there, writable at once.
+  os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
+};
+
+/// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has
+/// said yes or no.
+const WriteBarrier& choose_barrier(Barrier asked);
+
+/// Shows other frames in place of those that are there, with what the user asked of the mapping.
+os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access access) noexcept;
+
+extern const WriteBarrier mprotect_barrier;
+extern const WriteBarrier userfaultfd_barrier;
+
+}  // namespace cow

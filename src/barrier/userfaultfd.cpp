@@ -1,0 +1,224 @@
+// userfaultfd write-protection and SIGBUS. The protection is a bit of each page, so that no mapping is split
+// and the address space is not locked exclusively.
+//
+// The bits cost page tables, which a vast empty arena must not pay for. So everything begins read-only, as with
+// mprotect, and the first touch of an extent opens it: from then on its mapping is writable and each of its pages has
+// the bit.
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "barrier/barrier.hpp"
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
+
+/// A gap of protected pages between two writable runs that is cheaper to walk over (150 ns a page on 6.18, as much as a
+/// page that changes) than a system call of its own (1.1 us).
+constexpr std::uint64_t gap_worth_walking = 8;
+
+Pages extent_of(const ArenaBooks& books, Page p) {
+  const Page first{p.value / extent_pages * extent_pages};
+  return {first, std::min(extent_pages, books.pages - first.value)};
+}
+
+os::Error watch(ArenaBooks& books, Pages run) {
+  return os::register_for_write_protection(books.barrier_fd, books.address_of(run.first), books.bytes(run.count));
+}
+
+/// Older kernels, such as Debian 12's, want the range to lie in one mapping and say ENOENT where moved pages have split
+/// it: then in halves. All kernels say it where nobody watches the mapping: see show().
+os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
+  const auto ask = [&] {
+    return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), on);
+  };
+  const os::Error error = ask();
+  if (error.code != ENOENT) return error;
+  if (run.count == 1) {
+    if (mutant(Mutant::unwatched_page_is_protected)) return {};
+    const os::Error unwatched = watch(books, extent_of(books, run.first));
+    return unwatched ? unwatched : ask();
+  }
+  const std::uint64_t half = run.count / 2;
+  if (const os::Error failed = protect_range(books, {run.first, half}, on)) return failed;
+  return protect_range(books, {run.first + half, run.count - half}, on);
+}
+
+/// One userfaultfd watches all arenas of the process. Only open() writes it.
+struct Shared {
+  os::Descriptor file;
+  std::uint64_t generation = 0;
+};
+Shared shared;
+std::atomic<bool> always_held{true};  // each one that was opened is held open: none can be lost by closing it
+
+/// One thread opens at a time. A fork() child finds its parent's number in the lock, if anything, which says nothing.
+class Opening {
+ public:
+  explicit Opening(std::uint64_t generation) noexcept {
+    for (;;) {
+      std::uint64_t other = opener.load(std::memory_order_relaxed);
+      if (other != generation && opener.compare_exchange_weak(other, generation, std::memory_order_acquire)) return;
+      os::let_others_run();
+    }
+  }
+  ~Opening() { opener.store(0, std::memory_order_release); }
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+
+ private:
+  static inline std::atomic<std::uint64_t> opener{0};
+};
+
+os::Result<os::Descriptor> open() {
+  const std::uint64_t generation = os::process_generation();
+  const os::AsyncSignalsBlocked blocked;
+  const Opening one_at_a_time(generation);
+  if (shared.generation == generation && shared.file.number != -1 && os::still_ours(shared.file)) {
+    return {shared.file, {}};
+  }
+  const os::Result<os::Descriptor> file = os::open_userfaultfd();
+  if (!file) return file;
+  if (!os::hold_open(file.value)) always_held.store(false, std::memory_order_relaxed);
+  shared = {file.value, generation};
+  return file;
+}
+
+os::Error attach(ArenaBooks& books) {
+  return watch(books, {{0}, books.pages});
+}
+
+void leave(ArenaBooks& books) { os::close_file(books.barrier_fd); }
+
+os::Error check(const ArenaBooks& books) {
+  if (always_held.load(std::memory_order_relaxed)) return {};  // then whatever needs the descriptor says so
+  return os::still_ours(books.barrier_fd) ? os::Error{} : os::Error{EBADF};
+}
+
+/// The bits take over from the mapping, but for pages that can be written already.
+os::Error protect_closed(ArenaBooks& books, Pages run) {
+  if (const os::Error error = protect_range(books, run, true)) return error;
+  for (Pages open = books.writable.next_run(run.first); open.count != 0 && open.first < run.end();
+       open = books.writable.next_run(open.end())) {
+    const Page from = std::max(open.first, run.first), to = std::min(open.end(), run.end());
+    if (const os::Error error = protect_range(books, {from, to - from}, false)) return error;
+  }
+  return {};
+}
+
+/// Makes the mappings of a run writable.
+os::Error open_mappings(ArenaBooks& books, Pages run) {
+  // What was opened before is in the middle of it only where pages have moved.
+  const bool ends_alone = !books.opened.intersects(run);
+  const auto edges = [&] {
+    return ends_alone ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : books.edges(run);
+  };
+  const Edges before = edges();
+  if (const os::Error error =
+          os::protect(books.address_of(run.first), books.bytes(run.count), os::Access::read_write)) {
+    return error;
+  }
+  books.opened.insert(run);
+  books.count_mappings(before, edges());
+  return {};
+}
+
+/// The next gap between opened pages at or behind `from`; its count is 0 if there is none.
+Pages gap_behind(const ArenaBooks& books, Page from) {
+  const Pages opened = books.opened.next_run(from);
+  const Page next = opened.count == 0 ? books.opened.end() : books.opened.next(opened.end());
+  return next == books.opened.end() ? Pages{} : Pages{opened.end(), next - opened.end()};
+}
+
+/// One of the shorter gaps, in turn: page tables are what it costs to open one.
+Pages short_gap(ArenaBooks& books) {
+  Page& next = books.gaps.next;
+  std::uint64_t& longest = books.gaps.longest;
+  longest = std::max(longest, extent_pages);
+  for (;;) {
+    const bool from_the_start = next == Page{0};
+    bool any = false;
+    for (Pages gap = gap_behind(books, next); gap.count != 0; gap = gap_behind(books, next)) {
+      any = true;
+      next = gap.end();
+      if (gap.count <= longest) return gap;
+    }
+    next = {0};
+    if (from_the_start && !any) return longest = extent_pages, Pages{};
+    if (from_the_start) longest *= 2;
+  }
+}
+
+/// Two opened runs and the gap between them become one mapping.
+bool saved_mappings(ArenaBooks& books) {
+  const Pages gap = short_gap(books);
+  return gap.count != 0 && !protect_closed(books, gap) && !open_mappings(books, gap);
+}
+
+/// An extent opened by itself is a mapping more on each side.
+constexpr std::uint64_t few_mappings = 16;
+
+/// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
+/// anyway.
+os::Error open_extents(ArenaBooks& books, Pages run) {
+  for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
+       p = books.opened.next_absent(p, run.end())) {
+    const Pages extent = extent_of(books, p);
+    if (MappingBudget::left() < few_mappings) (void)saved_mappings(books);
+    const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
+    if (!all_wanted) {
+      if (const os::Error error = protect_closed(books, extent)) return error;
+    }
+    os::Error error = open_mappings(books, extent);
+    while (error.code == ENOMEM && saved_mappings(books)) error = open_mappings(books, extent);
+    if (error) return error;
+  }
+  return {};
+}
+
+os::Error unprotect(ArenaBooks& books, Pages run, bool filled) {
+  if (const os::Error error = open_extents(books, run)) return error;
+  if (const os::Error error = protect_range(books, run, false)) return error;
+  // The kernel clears the bit but leaves the page table entry read-only where the mapping is shared (seen on 6.18): the
+  // first store would fault once more, silently. For a block one call is cheaper than that; for one page it is not.
+  if (filled && run.count > 1) (void)os::populate_for_writing(books.address_of(run.first), books.bytes(run.count));
+  return {};
+}
+
+os::Error protect(ArenaBooks& books, Pages run) { return protect_range(books, run, true); }
+
+os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
+  Pages wide{};
+  os::Error error;
+  for_each_run_less(books.writable, staying, [&](Pages run) {
+    const bool near = wide.count != 0 && run.first - wide.end() <= gap_worth_walking &&
+                      !staying.intersects({wide.end(), run.first - wide.end()});
+    if (near) {
+      wide.count = run.end() - wide.first;
+      return;
+    }
+    if (wide.count != 0 && !error) error = protect_range(books, wide, true);
+    wide = run;
+  });
+  if (wide.count != 0 && !error) error = protect_range(books, wide, true);
+  return error;
+}
+
+os::Error show(ArenaBooks& books, Pages run, Frame frame) {
+  if (const os::Error error = map_in_place(books, run, frame, os::Access::read_write)) return error;
+  // A mapping made anew is not watched. Other threads may store to it from here on, so that there is no way back to the
+  // frames from before; where the kernel refuses now, whoever protects the pages asks again, or fails.
+  (void)watch(books, run);
+  books.opened.insert(run);
+  return {};
+}
+
+}  // namespace
+
+const WriteBarrier userfaultfd_barrier{
+    Barrier::userfaultfd, true, false, open, attach, leave, check, unprotect, protect, protect_written, show};
+
+}  // namespace cow

@@ -1,0 +1,255 @@
+// The books of one arena: what each page shows, what can be written, the chain of snapshots, and what it
+// shares with its clones. Outlives the arena for as long as a snapshot of it lives. No rule and no system call
+// on pages here.
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "books/block_policy.hpp"
+#include "books/kept_pages.hpp"
+#include "books/lending.hpp"
+#include "books/live_readers.hpp"
+#include "books/page_table.hpp"
+#include "books/run_list.hpp"
+#include "books/undo_log.hpp"
+#include "cow/arena.hpp"
+#include "cow/stats.hpp"
+#include "kernel/book_memory.hpp"
+#include "kernel/fault_lock.hpp"
+#include "kernel/page_set.hpp"
+#include "kernel/slab.hpp"
+#include "storage/frame_file.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+struct WriteBarrier;
+struct FaultSlot;
+
+/// What an arena shares with its clones, their clones and the snapshots of all of them.
+struct Family {
+  explicit Family(std::uint64_t pages) noexcept : file(pages), lending(file) {}
+
+  FrameFile file;
+  Lending lending;
+  std::atomic<std::uint64_t> members{1};      // books; the last one takes the family along
+  std::atomic<std::uint64_t> next_version{1}; // names versions for good
+};
+
+/// What the handler counts, under the fault lock; stats() adds the levels.
+struct FaultCounters {
+  std::uint64_t first_touch = 0, sole_owner = 0, moved = 0, to_history = 0;
+
+  std::uint64_t copied() const noexcept { return moved + to_history; }
+};
+
+namespace detail {
+
+/// How far a version's logs have been swept. Says nothing unless all of it belongs together.
+struct Swept {
+  Epoch to;                 // the version whose log was the newest then
+  UndoLog::Mark mark;       // and where that log ended
+  std::uint64_t drops = 0;  // and how many versions had been dropped: that changes the logs
+};
+
+/// One version of an arena. The operation mutex covers it, but for the handles.
+class Version : public ListHook {
+ public:
+  Version(ArenaBooks& of, Epoch at, std::uint64_t named) noexcept : books(of), epoch(at), name(named) {}
+
+  ArenaBooks& books;
+  const Epoch epoch;
+  const std::uint64_t name;               // unique in the family
+  std::atomic<std::uint64_t> handles{1};  // reaches 0 only under the operation mutex
+  UndoLog log;                            // what was written since, up to the next version
+
+  KeptPages kept;                         // of the logs from this version on, as far as swept; its frames stay for it
+  Swept swept;
+
+  RunList runs;                           // the whole content; right for as long as loans of this epoch are out
+  RunList flattened;                      // frames of its own, for pages that were too scattered to map
+};
+
+/// What a page copied ahead looked like some intervals ago.
+struct WatchedPage {
+  Page page;
+  std::uint64_t fingerprint;
+};
+
+/// Which gap between opened pages a barrier closes next, and how long it may be.
+struct OpenedGaps {
+  Page next;
+  std::uint64_t longest = 0;
+};
+
+/// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one
+/// mapping may be written and the next may not. Where a page's mapping is writable just when the page is, the latter
+/// merge again when pages are protected.
+struct Edges {
+  std::uint64_t all = 0, of_protection = 0;
+
+  friend Edges operator+(const Edges& a, const Edges& b) noexcept {
+    return {a.all + b.all, a.of_protection + b.of_protection};
+  }
+};
+
+class ArenaBooks {
+ public:
+  ArenaBooks(Family& of, BookBuffer memory, std::uint64_t pages) noexcept;
+  static std::size_t bytes_for(std::uint64_t pages) noexcept;
+
+  // -- What a page shows; with the fault lock or, for a hint, without --------------------------------------------
+
+  Epoch birth_of(Page p) const noexcept {
+    const PageTable::Entry entry = table.get(p);
+    if (entry.birth != never_written) return entry.birth;
+    return borrower.base.find(p) != zero_frame ? borrowed_birth : never_written;
+  }
+  /// The frame mapped at page p: its own, the borrowed one, or the empty one at home.
+  Frame frame_of(Page p) const noexcept {
+    const PageTable::Entry entry = table.get(p);
+    if (entry.birth != never_written) return {entry.plane * pages + p.value};
+    const Frame frame = borrower.base.find(p);
+    return frame != zero_frame ? frame : home->frame_of(p);
+  }
+  std::byte* address_of(Page p) const noexcept { return base + (p.value << page_shift); }
+  Page page_of(const void* address) const noexcept {
+    return {static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base) >> page_shift};
+  }
+  std::size_t bytes(std::uint64_t count) const noexcept { return count << page_shift; }
+
+  /// Whether there is an arena at `base`: not before it is opened, and not when only snapshots are left of it.
+  bool mapped() const noexcept { return base != nullptr && !live_readers.is_closed(); }
+
+  void use_barrier(const WriteBarrier& chosen, bool splits) noexcept {
+    barrier = &chosen, writable_pages_split = splits;
+  }
+
+  /// The pages whose mappings may be written.
+  const PageSet& in_writable_mappings() const noexcept { return writable_pages_split ? writable : opened; }
+
+  /// The newest snapshot's epoch; with none nothing is logged.
+  Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
+
+  /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and
+  /// after.
+  Edges edges(Pages run) const noexcept;
+  void count_mappings(const Edges& before, const Edges& after) noexcept;
+  void count_mappings(std::uint64_t more) noexcept;  // modulo 2^64: fewer too
+
+  // -- Fixed at birth --------------------------------------------------------------------------------------------
+
+  Family& family;
+  BookBuffer memory_;                 // holds this object too
+  const std::uint64_t pages;
+  int page_shift = 12;
+  std::byte* base = nullptr;          // where the arena is, or was
+  std::byte* reservation = nullptr;   // with a guard page on each side, where the address was ours to choose
+  std::size_t reserved_bytes = 0;
+  std::uint64_t generation = 0;       // the process that made it
+  std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
+  const WriteBarrier* barrier = nullptr;
+  os::Descriptor barrier_fd;          // what the barrier opened for the process
+  bool in_core_dumps = true;
+  bool single_writer = false;         // promised: nobody else writes while a snapshot is taken
+  bool writable_pages_split = true;   // whether writable pages are mappings of their own
+  char name[32] = {};
+
+  // -- The fault lock covers these; it lives in the registry, which foreign faults read ---------------------------
+
+  FaultSlot* slot = nullptr;
+  FaultLock* fault_lock = nullptr;
+  PageTable table;
+  PageSet own;        // pages that show frames of the arena's own
+  PageSet away;       // of those, the ones that are not at home
+  PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
+  PageSet hollow;     // of those own, the ones that may have no memory: opened, and never stored to for all we know
+  PageSet opened;     // pages in writable mappings, where that is another thing than pages that can be written
+  OpenedGaps gaps;
+  std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
+  PageSet writable;   // pages that can be written now; each has the current epoch for its birth
+  PageSet prepared;   // of those, the ones that somebody counts on: they stay so until the next snapshot
+  Page closed_up_to;  // others are protected before their time where mappings are short, in turn; up to this one last
+  Epoch epoch = first_epoch;
+  bool written = false;               // anything, since the newest version was taken
+  bool half_protected = false;        // a kernel call failed half-way: of the writable pages, some may be protected
+  Version* newest = nullptr;
+  Plane* home = nullptr;
+  BookVector<Plane*> planes;          // further ones
+  LogMemory log_memory;
+  std::uint64_t writable_edges = 0;   // of the mappings, those that only what may be written tells apart
+  std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
+  BlockPolicy blocks;
+  PageSet written_twice;              // pages written in two intervals near each other
+  PageSet recurring;                  // and in a third
+  PageSet staying;  // of those, the ones that the newest version has copies of and that stayed writable
+  BookVector<Frame> copies;           // frames for the copies of the staying pages, while they are being made
+  BookVector<WatchedPage> watched;    // the pages that stayed writable when the watch began
+  unsigned intervals_watched = 0;
+  FaultCounters faults, made_writable;
+  std::uint64_t faults_already_done = 0;
+  std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
+  DurationHistogram handler_time;
+
+  // -- No lock covers these: readers of versions ask them -----------------------------------------------------------
+
+  LiveReaders live_readers;             // closed when the arena goes
+  std::atomic<std::uint64_t> moves{0};  // odd while pages may show frames that their entries do not tell yet
+
+  // -- The file's lock covers these -------------------------------------------------------------------------------
+
+  Borrower borrower;
+  Loan* loan = nullptr;
+  Lender lender;
+
+  // -- The operation mutex covers these; never taken in the handler -----------------------------------------------
+
+  std::mutex operation;
+  boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;  // oldest first
+  Slab<sizeof(Version)> version_memory;
+  std::uint64_t dropped_versions = 0;
+  std::shared_ptr<CutHook> hook;
+  std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
+};
+
+/// While it lives, pages move to other frames: readers of their memory must not believe the entries.
+class Moving {
+ public:
+  explicit Moving(ArenaBooks& books) noexcept : books_(books) { books_.moves.fetch_add(1, std::memory_order_seq_cst); }
+  ~Moving() { books_.moves.fetch_add(1, std::memory_order_seq_cst); }
+  Moving(const Moving&) = delete;
+  Moving& operator=(const Moving&) = delete;
+
+ private:
+  ArenaBooks& books_;
+};
+
+}  // namespace detail
+
+using detail::ArenaBooks;
+using detail::Edges;
+using detail::Moving;
+using detail::Swept;
+using detail::Version;
+using detail::WatchedPage;
+
+/// Mappings of all arenas and views of the process, and how many they should keep to, so that the rest of the program
+/// can still map memory.
+struct MappingBudget {
+  static std::atomic<std::uint64_t> used;
+  static std::uint64_t limit() noexcept;  // set by the first arena
+
+  static void set_limit(std::uint64_t mappings) noexcept;
+  static std::uint64_t left() noexcept {
+    const std::uint64_t now = used.load(std::memory_order_relaxed), most = limit();
+    return now < most ? most - now : 0;
+  }
+};
+
+}  // namespace cow

@@ -1,0 +1,142 @@
+// Loans, and frames that pass from their owner to the last borrower.
+#include "books/lending.hpp"
+
+#include <algorithm>
+
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+void refresh_lent_epoch(Lender& lender) noexcept {
+  lender.lent_epoch.store(lender.loans.empty() ? 0 : lender.loans.rbegin()->epoch.value, std::memory_order_relaxed);
+}
+
+/// The nearest loan upwards whose lender still lives: those between protect nothing, and chains of clones stay short.
+Loan* nearest_living(Loan* loan) noexcept {
+  while (loan != nullptr && loan->lender == nullptr) loan = loan->parent;
+  return loan;
+}
+
+}  // namespace
+
+Loan* Lending::lend(Lender* lender, Epoch epoch, Loan* own) noexcept {
+  Loan* loan = ::new (loan_memory_.take()) Loan;
+  loan->lender = lender;
+  loan->epoch = epoch;
+  loan->parent = nearest_living(own);
+  loan->holders = 1;
+  if (loan->parent != nullptr) ++loan->parent->holders;
+  if (lender != nullptr) {
+    lender->loans.insert(*loan);
+    refresh_lent_epoch(*lender);
+  }
+  return loan;
+}
+
+bool Lending::lent(const Lender& lender, Epoch epoch) noexcept {
+  Loan wanted;
+  wanted.epoch = epoch;
+  return lender.loans.find(wanted) != lender.loans.end();
+}
+
+void Lending::give_back(Loan* loan) noexcept {
+  while (loan != nullptr && --loan->holders == 0) {
+    if (loan->lender != nullptr) {
+      loan->lender->loans.erase(loan->lender->loans.iterator_to(*loan));
+      refresh_lent_epoch(*loan->lender);
+    }
+    Loan* const parent = loan->parent;
+    loan_memory_.give_back(loan);
+    loan = parent;
+  }
+}
+
+void Lending::stop_lending(Lender& lender) noexcept {
+  lender.loans.clear_and_dispose([](Loan* loan) { loan->lender = nullptr; });
+  refresh_lent_epoch(lender);
+}
+
+void Lending::add(Borrower& borrower) noexcept {
+  borrowers_.push_back(borrower);
+  for (const Run& run : borrower.base) {
+    if (!any_loose(run)) continue;
+    for (std::uint64_t i = 0; i < run.count; ++i) {
+      std::uint32_t& loose = file_.loose_count(run.frame + i);
+      if (loose != 0) ++loose;
+    }
+  }
+}
+
+std::uint32_t Lending::borrowers_of(Page p, Frame frame) const noexcept {
+  std::uint32_t count = 0;
+  for (const Borrower& borrower : borrowers_) count += borrower.shows(p, frame) ? 1 : 0;
+  return count;
+}
+
+void Lending::release(const Run& run, FrameRelease& freed) noexcept {
+  bool may_be_shown = false;
+  {
+    FaultLockHeld held(file_.lock());
+    may_be_shown = anyone_borrows() && !mutant(Mutant::release_ignores_borrowers);
+  }
+  // Only who shows a frame can pass it on to another clone, and the owner is giving it up: nobody begins to show it
+  // now.
+  if (!may_be_shown) {
+    if (History::owns(run.frame)) {
+      for (std::uint64_t i = 0; i < run.count; ++i) freed.add(run.frame + i);
+    } else {
+      freed.add(run.frame, run.count);
+    }
+    return;
+  }
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    std::uint32_t borrowers = 0;
+    {
+      FaultLockHeld held(file_.lock());
+      borrowers = borrowers_of(run.first + i, run.frame + i);
+      if (borrowers != 0) {
+        file_.loose_count(run.frame + i) = borrowers;
+        file_.count_loose(run.frame + i, true);
+      }
+    }
+    if (borrowers == 0) freed.add(run.frame + i);
+  }
+}
+
+bool Lending::return_loose(Frame frame) noexcept {
+  std::uint32_t& count = file_.loose_count(frame);
+  if (count == 0 || --count != 0) return false;
+  file_.count_loose(frame, false);
+  return true;
+}
+
+bool Lending::any_loose(const Run& run) noexcept {
+  if (History::owns(run.frame)) return file_.loose_frames() != 0;
+  const Plane* plane = file_.find_plane(run.frame);
+  return plane != nullptr && plane->loose != 0;  // it is gone when all that was borrowed of it has ended
+}
+
+void Lending::end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept {
+  for (const Run* run = borrower.base.from(pages.first); run != borrower.base.end() && run->first < pages.end();
+       ++run) {
+    const Page first = std::max(run->first, pages.first), end = std::min(run->end(), pages.end());
+    Page at = first;
+    while (at < end) {
+      Frame let_go = zero_frame;
+      {
+        FaultLockHeld held(file_.lock());
+        if (!any_loose(*run)) {
+          borrower.ended.insert({at, end - at});
+          break;
+        }
+        if (!borrower.ended.contains(at) && return_loose(run->frame_of(at))) let_go = run->frame_of(at);
+        borrower.ended.insert({at, 1});
+      }
+      if (let_go != zero_frame) freed.add(let_go);
+      ++at;
+    }
+  }
+}
+
+}  // namespace cow

@@ -1,0 +1,88 @@
+// Who shows frames of others. A clone borrows frames by its list of runs; a loan tells the lender which of its
+// pages others may show. A frame that its owner gave up while clones still show it is loose, and goes with the last of
+// them. The file's lock covers all of it.
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+
+#include "books/run_list.hpp"
+#include "kernel/book_memory.hpp"
+#include "kernel/page_set.hpp"
+#include "kernel/slab.hpp"
+#include "storage/frame_file.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+using ListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+using SetHook = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+
+/// What a clone borrows: the runs it started with, less the pages it needs no more, neither live nor for a snapshot of
+/// its own.
+struct Borrower : ListHook {
+  RunList base;
+  PageSet ended;
+
+  bool shows(Page p, Frame frame) const noexcept { return base.find(p) == frame && !ended.contains(p); }
+};
+
+struct Lender;
+
+/// Pages of one arena up to one epoch may be shown by others: by a view, or by a clone and all that descends from it.
+struct Loan : SetHook {
+  Lender* lender = nullptr;  // null when that arena is gone: nobody writes its pages any more
+  Epoch epoch;
+  Loan* parent = nullptr;    // the loan that the lender itself lives on
+  std::uint64_t holders = 0;
+
+  friend bool operator<(const Loan& a, const Loan& b) noexcept { return a.epoch < b.epoch; }
+};
+
+/// An arena as one that lends.
+struct Lender {
+  boost::intrusive::multiset<Loan> loans;
+  std::atomic<std::uint64_t> lent_epoch{0};  // the newest epoch on loan; raised under the arena's fault lock too
+};
+
+class Lending {
+ public:
+  explicit Lending(FrameFile& file) noexcept : file_(file) {}
+
+  // -- Loans, with the file's lock held -----------------------------------------------------------------------
+
+  os::Error make_room_for_loan() noexcept { return loan_memory_.make_room(1); }
+  /// After make_room_for_loan(). `lender` is null where that arena is gone; `own` is what it lives on itself, or null.
+  Loan* lend(Lender* lender, Epoch epoch, Loan* own) noexcept;
+  static bool lent(const Lender& lender, Epoch epoch) noexcept;
+  void give_back(Loan* loan) noexcept;
+  /// The lender's arena is gone.
+  static void stop_lending(Lender& lender) noexcept;
+
+  /// Its base is complete, and each frame in it is kept by someone else until now.
+  void add(Borrower& borrower) noexcept;
+  /// After end_borrowing() of all its pages.
+  void remove(Borrower& borrower) noexcept { borrowers_.erase(borrowers_.iterator_to(borrower)); }
+  bool anyone_borrows() const noexcept { return !borrowers_.empty(); }
+  /// How many clones show this frame as page p.
+  std::uint32_t borrowers_of(Page p, Frame frame) const noexcept;
+
+  // -- Frames, without the lock: they take it. Run in the signal handler, with asynchronous signals blocked. ----
+
+  /// The owner needs the frames no more: they go to the last borrowers, or are freed.
+  void release(const Run& run, FrameRelease& freed) noexcept;
+  /// A borrower needs its pages of a run no more.
+  void end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept;
+
+ private:
+  bool any_loose(const Run& run) noexcept;
+  bool return_loose(Frame frame) noexcept;
+
+  FrameFile& file_;
+  boost::intrusive::list<Borrower, boost::intrusive::constant_time_size<false>> borrowers_;
+  Slab<sizeof(Loan)> loan_memory_;
+};
+
+}  // namespace cow

@@ -1,0 +1,138 @@
+// Sweeping the logs, and dropping. See books/versions.hpp.
+#include "books/versions.hpp"
+
+#include <algorithm>
+
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+struct Found {
+  KeptPage page;
+  std::uint64_t order;  // among all entries found: the first log wins
+};
+
+/// What the version knows of where it is in the logs, unless they have changed since.
+Swept swept_so_far(const Version& version) noexcept {
+  if (version.swept.drops == version.books.dropped_versions) return version.swept;
+  return {version.epoch, {}, version.books.dropped_versions};
+}
+
+/// Collects what was logged since the version was swept last, in the order of the logs.
+os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept {
+  const ArenaBooks& books = version.books;
+  const Swept swept = swept_so_far(version);
+  std::uint64_t order = 0;
+  os::Error error;
+  for (auto at = books.versions.iterator_to(version); at != books.versions.end() && !error; ++at) {
+    if (at->epoch < swept.to) continue;
+    const UndoLog::Mark from = at->epoch == swept.to ? swept.mark : UndoLog::Mark{};
+    at->log.for_each_between(from, &*at == end.newest ? end.mark : at->log.mark(), [&](const LogEntry& entry) {
+      if (!error) error = found.push_back({{entry.page, entry.frame}, order++});
+    });
+  }
+  return error;
+}
+
+void keep_first_of_each(BookVector<Found>& found) noexcept {
+  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+    if (a.page.page != b.page.page) return a.page.page < b.page.page;
+    return mutant(Mutant::last_log_wins) ? a.order > b.order : a.order < b.order;
+  });
+  const Found* last = std::unique(found.begin(), found.end(),
+                                  [](const Found& a, const Found& b) { return a.page.page == b.page.page; });
+  found.shrink_to(static_cast<std::size_t>(last - found.begin()));
+}
+
+/// What was known before wins: it came from an earlier log.
+os::Error add_to(KeptPages& kept, const BookVector<Found>& found) noexcept {
+  BookVector<KeptPage> joining;
+  if (const os::Error error = joining.make_room(found.size())) return error;
+  for (const Found& candidate : found) {
+    if (!kept.find(candidate.page.page)) joining.append(candidate.page);
+  }
+  return joining.empty() ? os::Error{} : kept.add(joining);
+}
+
+}  // namespace
+
+os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept {
+  BookVector<Found> found;
+  os::Error error = collect_new_entries(version, end, found);
+  if (!error && !found.empty()) {
+    keep_first_of_each(found);
+    error = add_to(version.kept, found);
+  }
+  if (mutant(Mutant::failed_sweep_knows_of_drops)) version.swept.drops = version.books.dropped_versions;
+  if (!error) version.swept = {end.newest->epoch, end.mark, version.books.dropped_versions};
+  return error;
+}
+
+os::Error sweep_logs(Version& version, const LogEnd& end) noexcept {
+  const os::Error error = sweep_for_look_ups(version, end);
+  return error ? error : version.kept.make_whole();
+}
+
+void release_flattened(Version& version) noexcept {
+  FrameRelease freed(version.books.family.file);
+  for (const Run& run : version.flattened) version.books.family.lending.release(run, freed);
+  version.flattened = RunList{};
+}
+
+void drop_version(Version& version) noexcept {
+  ArenaBooks& books = version.books;
+  Lending& lending = books.family.lending;
+  const auto place = books.versions.iterator_to(version);
+  Version* const older = place == books.versions.begin() ? nullptr : &*std::prev(place);
+  {
+    FaultLockHeld held(*books.fault_lock);
+    books.versions.erase(place);
+    if (books.newest == &version) books.newest = older;
+  }
+  ++books.dropped_versions;
+  FrameRelease freed(books.family.file);
+  UndoLog::Chunks emptied;
+  const auto older_lacks_it = [&](const LogEntry& entry) {
+    if (older == nullptr || mutant(Mutant::drop_frees_all)) return false;
+    return entry.birth <= older->epoch || mutant(Mutant::drop_keeps_all);
+  };
+  const auto give_up = [&](const LogEntry& entry) {
+    if (entry.owned) {
+      lending.release({entry.page, 1, entry.frame}, freed);
+    } else if (entry.birth == borrowed_birth) {
+      lending.end_borrowing(books.borrower, {entry.page, 1}, freed);
+    }
+  };
+  version.log.filter(older_lacks_it, give_up, emptied);
+  bool overfull = false;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    if (older != nullptr) older->log.take_over(version.log, emptied);
+    emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
+    overfull = books.log_memory.overfull();
+  }
+  if (overfull) {
+    books.log_memory.trim([&](auto&& step) {
+      FaultLockHeld held(*books.fault_lock);
+      step();
+    });
+  }
+  release_flattened(version);
+  version.~Version();
+  books.version_memory.give_back(&version);
+  if (books.version_memory.overfull()) books.version_memory.trim([](auto&& step) { step(); });
+  if (!books.mapped()) release_unshown_frames(books);
+}
+
+void release_unshown_frames(ArenaBooks& books) noexcept {
+  FrameRelease freed(books.family.file);
+  const Epoch newest = books.newest_epoch();
+  for (Page p = books.own.next({0}); p != books.own.end(); p = books.own.next(p + 1)) {
+    if (books.table.get(p).birth <= newest) continue;
+    if (!books.blank.contains(p)) books.family.lending.release({p, 1, books.frame_of(p)}, freed);
+    books.own.erase({p, 1});
+  }
+}
+
+}  // namespace cow

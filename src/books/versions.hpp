@@ -1,0 +1,44 @@
+// What a version shows, worked out from the logs and the live pages, and what becomes of its frames when it is
+// dropped. Runs in operations only, with the operation mutex held and asynchronous signals blocked.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "kernel/os.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// Where all the logs of an arena ended at some moment.
+struct LogEnd {
+  const Version* newest = nullptr;
+  UndoLog::Mark mark;
+};
+
+/// The fault lock is held. There is a version.
+inline LogEnd log_end(const ArenaBooks& books) noexcept { return {books.newest, books.newest->log.mark()}; }
+
+/// Brings version.kept up to date with the logs, for look-ups: the first log from the version on that has a page wins.
+/// Cost: what was logged since the last time.
+os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept;
+/// The same, and makes it whole, for going through.
+os::Error sweep_logs(Version& version, const LogEnd& end) noexcept;
+
+/// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that
+/// they stay.
+os::Error list_runs(const Version& version, RunList& runs) noexcept;
+
+/// Copies the shorter runs to a plane of the version's own, until at most `most` mappings show the content. The frames
+/// are on loan. Takes the fault lock for moments.
+os::Error flatten(Version& version, std::uint64_t most) noexcept;
+
+/// Gives up the version's own copies.
+void release_flattened(Version& version) noexcept;
+
+/// Takes the version out of the chain and destroys it: what an older one needs goes there, the rest is freed. No
+/// allocation.
+void drop_version(Version& version) noexcept;
+
+/// The arena is gone: frees its live frames that no version shows.
+void release_unshown_frames(ArenaBooks& books) noexcept;
+
+}  // namespace cow

@@ -1,0 +1,37 @@
+// See fork/isolation.hpp.
+#include "fork/isolation.hpp"
+
+namespace cow {
+namespace {
+
+/// A run costs a mapping, and the gap behind it another. Runs shorter than the result are copied instead.
+std::uint64_t length_worth_mapping(std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
+  for (std::uint64_t length = 1;; length *= 2) {
+    std::uint64_t mappings = 1;
+    for (const Run& run : runs) mappings += run.count >= length ? 2 : 0;
+    if (mappings <= most_mappings || mappings == 1) return length;
+  }
+}
+
+}  // namespace
+
+os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
+  const FrameFile& file = books.family.file;
+  if (const os::Error error = os::map_private_zero(books.base, books.bytes(books.pages))) return error;
+  const std::uint64_t length = length_worth_mapping(runs, most_mappings);
+  std::uint64_t mappings = 1;
+  for (const Run& run : runs) {
+    const bool mapped = run.count >= length;
+    std::byte* const at = books.address_of(run.first);
+    const std::size_t bytes = books.bytes(run.count);
+    const os::Descriptor& fd = file.fd(run.frame);
+    const std::uint64_t offset = file.offset(run.frame);
+    const os::Error error = mapped ? os::map_file_privately(at, bytes, fd, offset) : os::read_at(fd, at, bytes, offset);
+    if (error) return error;
+    mappings += mapped ? 2 : 0;
+  }
+  books.count_mappings(mappings);
+  return {};
+}
+
+}  // namespace cow

@@ -1,0 +1,65 @@
+// Closing again. See rule/close_again.hpp, and rule/copy_on_write.hpp for the rules of the house.
+#include "rule/close_again.hpp"
+
+#include <algorithm>
+
+#include "barrier/barrier.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t runs_at_once = 32;
+/// Longer runs cost many faults to open again: they are closed when there are no others.
+constexpr std::uint64_t short_run = 64;
+
+bool may_close(const ArenaBooks& books, Pages run, std::uint64_t longest) noexcept {
+  return run.count <= longest && !books.prepared.intersects(run) && !books.staying.intersects(run);
+}
+
+bool close(ArenaBooks& books, Pages run) noexcept {
+  const Pages at_first{run.first, 0}, at_end{run.end(), 0};
+  const Edges before = books.edges(at_first) + books.edges(at_end);
+  if (books.barrier->protect(books, run)) return books.half_protected = true, false;
+  books.writable.erase(run);
+  books.count_mappings(before, books.edges(at_first) + books.edges(at_end));
+  return true;
+}
+
+/// Goes on where it stopped the last time, once round. Whether any was closed.
+bool close_some(ArenaBooks& books, std::uint64_t longest) noexcept {
+  const Page start = books.closed_up_to;
+  std::uint64_t closed = 0;
+  bool wrapped = false;
+  for (Page at = start; closed < runs_at_once;) {
+    const Pages run = books.writable.next_run(at);
+    if (run.count == 0 && !wrapped) {
+      wrapped = true;
+      at = {0};
+      continue;
+    }
+    if (run.count == 0 || (wrapped && run.first >= start)) break;
+    at = run.end();
+    if (!may_close(books, run, longest)) continue;
+    if (!close(books, run)) break;
+    ++closed;
+    books.closed_up_to = run.end();
+  }
+  return closed != 0;
+}
+
+}  // namespace
+
+void close_some_if_few_are_left(ArenaBooks& books) noexcept {
+  if (!books.writable_pages_split || MappingBudget::left() >= few_mappings) return;
+  if (!close_some(books, short_run)) (void)close_some(books, books.pages);
+}
+
+void keep_open(ArenaBooks& books, Pages run) noexcept {
+  for (Pages open = books.writable.next_run(run.first); open.count != 0 && open.first < run.end();
+       open = books.writable.next_run(open.end())) {
+    const Page first = std::max(open.first, run.first), end = std::min(open.end(), run.end());
+    books.prepared.insert({first, end - first});
+  }
+}
+
+}  // namespace cow

@@ -1,0 +1,21 @@
+// Pages that can be written are protected before their time, where the process has few mappings left and they
+// are too far apart for saving mappings by copies. Runs in the signal handler.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// Below this many mappings left for the process, a fault saves mappings.
+inline constexpr std::uint64_t few_mappings = 16;
+
+/// Where the process has few mappings left and writable pages split them: protects some runs of writable pages, in
+/// turn, which costs a fault each if they are written again. Not those that stay (ArenaBooks::prepared).
+/// The fault lock is held.
+void close_some_if_few_are_left(ArenaBooks& books) noexcept;
+
+/// The writable pages of a run are not closed before the next snapshot. The fault lock is held.
+void keep_open(ArenaBooks& books, Pages run) noexcept;
+
+}  // namespace cow

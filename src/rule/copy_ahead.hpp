@@ -1,0 +1,49 @@
+// Recurring pages, written in most intervals: a snapshot copies them ahead, in bulk, and leaves them
+// writable: no protecting, no fault, no split mapping. Runs in snapshot() only, with the fault lock held.
+//
+// A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other
+// thread can be writing, since the process has none or the program has promised it (ArenaOptions::single_writer).
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "kernel/os.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// Whether the calling thread is the only one that can be writing the arena.
+bool nobody_else_writes(const ArenaBooks& books) noexcept;
+
+/// Whether a page that stayed writable still has the content that the newest version keeps of it.
+bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept;
+/// Whether all of them have. The newest version is the one whose snapshot left them writable.
+bool staying_pages_unchanged(const ArenaBooks& books) noexcept;
+
+/// The steps of one snapshot, in the order of its members.
+class CopyAhead {
+ public:
+  CopyAhead(ArenaBooks& books, bool quiet) noexcept;
+  /// Gives back the frames that copy() has not used.
+  ~CopyAhead();
+  CopyAhead(const CopyAhead&) = delete;
+  CopyAhead& operator=(const CopyAhead&) = delete;
+
+  /// Frames and log for the copies: taken now, since clones of the arena take frames from the same history. Failing
+  /// changes nothing.
+  os::Error make_room() noexcept;
+  /// The pages that stay writable.
+  const PageSet& pages() const noexcept { return books_.staying; }
+  /// All other pages are protected now.
+  void protected_others() noexcept;
+  /// The new version is the newest: it gets its copies.
+  void copy() noexcept;
+
+ private:
+  void choose() noexcept;
+  void leave_those_that_stopped_changing() noexcept;
+
+  ArenaBooks& books_;
+  const bool watch_begins_;
+};
+
+}  // namespace cow

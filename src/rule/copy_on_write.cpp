@@ -1,0 +1,158 @@
+// The rule. One function for each part of it; see rule/copy_on_write.hpp for what holds in all of them.
+#include "rule/copy_on_write.hpp"
+
+#include <algorithm>
+
+#include "barrier/barrier.hpp"
+#include "kernel/copy_page.hpp"
+#include "rule/claim.hpp"
+#include "rule/close_again.hpp"
+#include "rule/consolidate.hpp"
+#include "rule/make_private.hpp"
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+/// A first touch costs no copy, so that neighbours come along: they may never be needed, but a fault costs more.
+constexpr std::uint64_t first_touch_block = 16;
+
+Pages clipped_to_claim(const ArenaBooks& books, Page p, Pages block, Claim claim) noexcept {
+  Page first = p, end = p + 1;
+  const auto joins = [&](Page q) { return mutant(Mutant::block_crosses_claims) || claim_of(books, q) == claim; };
+  while (first > block.first && joins(first - 1)) first = first - 1;
+  while (end < block.end() && joins(end)) ++end;
+  return {first, end - first};
+}
+
+/// For a first touch the block is longer, and aligned unless it continues a stream.
+Pages longer_block(Page p, Pages block, std::uint64_t pages) noexcept {
+  const bool stream = block.count > 1;
+  const std::uint64_t count = stream ? block.count * 8 : first_touch_block;
+  const std::uint64_t first = stream
+                                  ? (block.first < p ? block.end().value - std::min(count, block.end().value) : p.value)
+                                  : p.value / first_touch_block * first_touch_block;
+  return {{first}, std::min(count, pages - first)};
+}
+
+Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept {
+  Pages block = books.blocks.block_for(p, books.pages);
+  if (claim == Claim::first_touch) block = longer_block(p, block, books.pages);
+  block = clipped_to_claim(books, p, block, claim);
+  books.blocks.granted(block);
+  return block;
+}
+
+void count(FaultCounters& counters, Claim claim, std::uint64_t n) noexcept {
+  switch (claim) {
+    case Claim::none: break;
+    case Claim::first_touch: counters.first_touch += n; break;
+    case Claim::sole_owner: counters.sole_owner += n; break;
+    case Claim::move: counters.moved += n; break;
+    case Claim::history: counters.to_history += n; break;
+  }
+}
+
+os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  if (claim == Claim::none) return books.half_protected ? books.barrier->unprotect(books, run, true) : os::Error{};
+  os::Error error;
+  if (claim == Claim::move) {
+    error = move_to_own_frames(books, run);
+  } else {
+    error = make_private_in_place(books, run, claim);
+    if (!error) error = unprotect_private(books, run, claim != Claim::first_touch);
+  }
+  if (!error) count(books.made_writable, claim, run.count);
+  return error;
+}
+
+/// Where the process has few mappings left: makes page p writable together with a window round it, for fewer of them.
+/// Where that failed on the way the page's claim may be another one.
+bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept {
+  if (MappingBudget::left() >= few_mappings) return false;
+  const Pages window = crowded_window(books, p);
+  if (window.count == 0) return false;
+  if (!consolidate(books, window)) return true;
+  claim = claim_of(books, p);
+  return false;
+}
+
+/// Where nobody waits in a fault, a lack of memory can be told.
+os::Error give_memory_to_what_is_copied(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  return claim == Claim::history || claim == Claim::move ? give_memory(books, run) : os::Error{};
+}
+
+/// A consolidation that failed may have left pages protected that count as writable, and were made so before it.
+os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept {
+  if (!books.half_protected) return {};
+  for (Page p = run.first; p < run.end();) {
+    const Pages open = books.writable.next_run(p);
+    if (open.count == 0 || open.first >= run.end()) break;
+    const Page first = std::max(open.first, p), end = std::min(open.end(), run.end());
+    if (const os::Error error = books.barrier->unprotect(books, {first, end - first}, false)) {
+      if (const os::Error failed = consolidate_until_it_fits(books, first, error)) return failed;
+      p = first + 1;
+    } else {
+      p = end;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
+  Claim claim = claim_of(books, p);
+  if (claim == Claim::none) {
+    ++books.faults_already_done;
+    const os::Error error = make_run_writable(books, {p, 1}, claim);
+    return error ? consolidate_until_it_fits(books, p, error) : error;
+  }
+  count(books.faults, claim, 1);
+  if (consolidated_in_time(books, p, claim)) return {};
+  close_some_if_few_are_left(books);
+  const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
+  return error ? consolidate_until_it_fits(books, p, error) : error;
+}
+
+os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    Claim claim = claim_of(books, p);
+    if (claim == Claim::first_touch && untouched == Untouched::left) {
+      ++p;
+      continue;
+    }
+    if (claim == Claim::move && consolidated_in_time(books, p, claim)) continue;
+    const Pages part = run_of_claim(books, p, run.end(), claim);
+    if (const os::Error error = give_memory_to_what_is_copied(books, part, claim)) return error;
+    if (os::Error error = make_run_writable(books, part, claim)) {
+      error = consolidate_until_it_fits(books, p, error);
+      if (error) return error;
+      continue;  // page p is writable now; its neighbours may be
+    }
+    p = part.end();
+  }
+  return open_what_is_half_protected(books, run);
+}
+
+os::Error make_private(ArenaBooks& books, Page p) noexcept {
+  const Claim claim = claim_of(books, p);
+  const bool private_already = claim == Claim::none || books.birth_of(p) == books.epoch;
+  if (claim == Claim::move) return make_writable(books, {p, 1});
+  if (private_already && claim != Claim::first_touch) return {};
+  const os::Error error = make_private_in_place(books, {p, 1}, claim);
+  if (!error) count(books.made_writable, claim, 1);
+  return error;
+}
+
+void make_blank(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = claim_of(books, p);
+    const Pages part = run_of_claim(books, p, run.end(), claim);
+    if (claim == Claim::none) make_private_blank(books, part);  // else it reads as zero already
+    p = part.end();
+  }
+  books.prepared.erase(run);
+}
+
+}  // namespace cow

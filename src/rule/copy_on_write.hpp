@@ -1,0 +1,33 @@
+// The rule: what a write to a read-only page needs, and nothing else. Runs in the signal handler.
+//
+// The rules of this file, for all that run in the handler:
+//  1. No allocation but by raw system calls, no stdio, no exceptions, no std::mutex, no thread-local created lazily.
+//  2. The arena's fault lock is held throughout; the file's lock is taken inside it, for moments.
+//  3. First make room (frames, log, plane), which may fail and changes nothing; then keep the old content, then log it,
+//     then set births, then make writable. What stops after any of these steps has lost nothing.
+//  4. A page is copied or moved only while it is read-only for every thread.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "kernel/os.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// A caught write: makes page p writable, and with it as much of a block as the pattern of writes and the mapping
+/// budget suggest.
+os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept;
+
+/// Makes a run of any pages writable; those that read as zero only if they are to be included.
+enum class Untouched { included, left };
+os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept;
+
+/// Makes page p the arena's own, for a write to its frame. It stays as protected as it is, unless it has to move: then
+/// it is writable.
+os::Error make_private(ArenaBooks& books, Page p) noexcept;
+
+/// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero.
+/// Cannot fail.
+void make_blank(ArenaBooks& books, Pages run) noexcept;
+
+}  // namespace cow

@@ -1,0 +1,124 @@
+// Known writes. See rule/known_writes.hpp.
+#include "rule/known_writes.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "kernel/fences.hpp"
+#include "kernel/memory_sanitizer.hpp"
+#include "rule/claim.hpp"
+#include "rule/copy_on_write.hpp"
+#include "rule/make_private.hpp"
+
+namespace cow {
+namespace {
+
+void map_home_alias(ArenaBooks& books) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  const std::size_t bytes = books.bytes(books.pages);
+  const os::Result<void*> range = os::reserve_addresses(nullptr, bytes);
+  if (!range) return;
+  if (os::map_file(range.value, bytes, os::Access::read_write, file.fd(home), file.offset(home))) {
+    return os::unmap(range.value, bytes);
+  }
+  os::hide_from_core_dumps(range.value, bytes);  // the arena itself is in them
+  os::hide_from_children(range.value, bytes);    // shared and writable: a child must not be able to reach it
+  books.home_alias = static_cast<std::byte*>(range.value);
+  MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Calls f(page, offset in it, from, bytes) for the parts of a write by page, until one fails.
+template <class F>
+os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
+  const std::byte* from = static_cast<const std::byte*>(write.from);
+  std::size_t at = static_cast<std::size_t>(static_cast<const std::byte*>(write.to) - books.base);
+  for (const std::size_t end = at + write.bytes; at < end;) {
+    const std::size_t offset = at % books.bytes(1);
+    const std::size_t bytes = std::min(books.bytes(1) - offset, end - at);
+    if (const os::Error error = f(Page{at >> books.page_shift}, offset, from, bytes)) return error;
+    at += bytes;
+    from += bytes;
+  }
+  return {};
+}
+
+bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
+  return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
+}
+
+/// Where the alias does not reach, the page has to be writable itself.
+os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept {
+  return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
+}
+
+/// The store that follows must not meet a page without memory, which may be one that was opened beside others.
+os::Error make_ready(ArenaBooks& books, Page p) noexcept {
+  const bool hollow = claim_of(books, p) == Claim::first_touch || books.hollow.contains(p);
+  if (hollow) {
+    if (const os::Error error = give_memory(books.family.file, books.frame_of(p), 1)) return error;
+  }
+  const os::Error error = make_private_or_writable(books, p);
+  if (!error && hollow) books.hollow.erase({p, 1});
+  return error;
+}
+
+/// Making a page ready may have meant to consolidate a window, in vain, and left others protected.
+os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+  if (!books.half_protected) return {};
+  for (const Write& write : batch) {
+    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+      return make_private_or_writable(books, p);
+    });
+    if (error) return error;
+  }
+  return {};
+}
+
+void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
+  std::byte* const page = books.address_of(p);
+  std::memcpy((reached_by_alias(books, p) ? books.home_alias + (page - books.base) : page) + offset, from, bytes);
+  memory_sanitizer::has_content(page + offset, bytes);
+}
+
+}  // namespace
+
+bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
+  const auto from = reinterpret_cast<std::uintptr_t>(write.from), base = reinterpret_cast<std::uintptr_t>(books.base);
+  return from < base + books.bytes(books.pages) && base < from + write.bytes;
+}
+
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
+  if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
+  for (const Write& write : batch) {
+    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+      return make_ready(books, p);
+    });
+    if (error) return error;
+  }
+  if (const os::Error error = keep_ready(books, batch)) return error;
+  // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
+  books.written = true;
+  fence(std::memory_order_release);  // who sees the content sees the entries
+  for (const Write& write : batch) {
+    Write at = write;
+    if (staged != nullptr) {
+      const void* const copy = std::exchange(staged, staged + write.bytes);
+      if (!reads_its_arena(books, write)) at.from = copy;
+    }
+    (void)for_each_part(books, at, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
+      return store(books, p, offset, from, bytes), os::Error{};
+    });
+  }
+  return {};
+}
+
+void unmap_home_alias(ArenaBooks& books) noexcept {
+  if (books.home_alias == nullptr) return;
+  os::unmap(books.home_alias, books.bytes(books.pages));
+  MappingBudget::used.fetch_sub(1, std::memory_order_relaxed);
+  books.home_alias = nullptr;
+}
+
+}  // namespace cow

@@ -1,0 +1,24 @@
+// Writes that the program hands over instead of making them. What it would take to let them through the
+// barrier is saved: they go to the frames by a second mapping of the arena's home, the home alias, and the pages stay
+// protected for everybody else. Runs in operations only.
+#pragma once
+
+#include <span>
+
+#include "books/arena_books.hpp"
+#include "cow/arena.hpp"
+#include "kernel/os.hpp"
+
+namespace cow {
+
+/// All of the batch or, with an error, nothing. The ranges lie in the arena. The fault lock is held. `staged`: the
+/// content of all parts, one behind the other, if it is not to be read where it is.
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept;
+
+/// When the arena goes.
+void unmap_home_alias(ArenaBooks& books) noexcept;
+
+/// Whether its source lies in the arena itself: nobody can take that away, and it has what the writes before it stored.
+bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept;
+
+}  // namespace cow

@@ -1,0 +1,122 @@
+// The memory file of a family of arenas (an arena, its clones, their clones). Planes hold live pages and what
+// writers left behind; history holds before-images. Owns which frames are in use; knows nothing of births or snapshots.
+#pragma once
+
+#include <boost/intrusive/slist.hpp>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/book_memory.hpp"
+#include "kernel/fault_lock.hpp"
+#include "kernel/page_set.hpp"
+#include "storage/history.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// A sparse range of frames as long as an arena, in which page p sits at base + p: an arena's home is one, and
+/// writers that must leave home move to others, so that neighbours stay neighbours.
+struct Plane : boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+  std::uint32_t index = 0;
+  Frame base;
+  PageSet used;                          // frames that hold content of some page, by page
+  /// By page: how many clones' borrowed pages show the frame, where nothing else does.
+  std::uint32_t* loose_counts = nullptr;
+  std::uint64_t loose = 0;               // frames whose loose count is not zero
+  bool owned = false;                    // by an arena or its versions; else it stays for its loose frames only
+  std::size_t memory_bytes = 0;
+
+  Frame frame_of(Page p) const noexcept { return base + p.value; }
+};
+
+class FrameFile {
+ public:
+  explicit FrameFile(std::uint64_t pages_per_plane) noexcept;
+  ~FrameFile();
+  FrameFile(const FrameFile&) = delete;
+  FrameFile& operator=(const FrameFile&) = delete;
+
+  os::Error open(const char* name) noexcept;
+
+  /// Covers everything below, and the lending of frames. Taken after any arena's fault lock, before nothing.
+  FaultLock& lock() noexcept { return lock_; }
+
+  // -- With the lock held ---------------------------------------------------------------------------------------
+
+  os::Result<Plane*> add_plane() noexcept;
+  /// Its owner is gone: it goes when its last frame does, which may be now.
+  void disown(Plane& plane) noexcept;
+  void remove_if_unused(Plane& plane) noexcept;
+
+  Plane& plane(std::uint32_t index) const noexcept { return *planes_[index]; }
+  Plane* find_plane(Frame frame) const noexcept { return planes_[frame.value / pages_]; }
+  Plane& plane_of(Frame frame) const noexcept { return *find_plane(frame); }
+  Page page_of(Frame frame) const noexcept { return {frame.value % pages_}; }
+  History& history() noexcept { return history_; }
+  std::uint64_t frames_used() const noexcept;
+
+  std::uint32_t& loose_count(Frame frame) noexcept {
+    return History::owns(frame) ? history_.loose_count(frame) : plane_of(frame).loose_counts[page_of(frame).value];
+  }
+  /// Keeps the total of loose frames, by plane and in all.
+  void count_loose(Frame frame, bool more) noexcept;
+  std::uint64_t loose_frames() const noexcept { return loose_; }
+
+  // -- Without the lock -----------------------------------------------------------------------------------------
+
+  const os::Descriptor& fd(Frame frame) const noexcept { return History::owns(frame) ? history_.fd() : fd_; }
+  std::uint64_t offset(Frame frame) const noexcept {
+    return History::owns(frame) ? history_.offset(frame) : frame.value * page_bytes_;
+  }
+  /// Memory behind the file, as the kernel counts it.
+  std::uint64_t allocated_bytes() const noexcept {
+    return os::allocated_bytes(fd_) + os::allocated_bytes(history_.fd());
+  }
+  /// EBADF where the program has closed the file's descriptors.
+  os::Error check() const noexcept {
+    return os::still_ours(fd_) && os::still_ours(history_.fd()) ? os::Error{} : os::Error{EBADF};
+  }
+  std::size_t page_bytes() const noexcept { return page_bytes_; }
+  std::uint64_t pages() const noexcept { return pages_; }
+  os::Error punch(Frame first, std::uint64_t count) noexcept {
+    return os::punch(fd(first), offset(first), count * page_bytes_);
+  }
+  /// Gives back the memory of free history frames beyond what is worth keeping.
+  void trim() noexcept;
+
+  /// Planes that one file can have: the bits that a page's entry has for it.
+  static constexpr std::uint32_t most_planes = 1u << 18;
+
+ private:
+  FaultLock lock_;
+  os::Descriptor fd_;
+  std::size_t page_bytes_;
+  std::uint64_t pages_;
+  BookBuffer table_;
+  Plane** planes_ = nullptr;
+  std::uint32_t plane_count_ = 0;
+  BookVector<std::uint32_t> free_indices_;
+  std::uint64_t loose_ = 0;
+  History history_;
+};
+
+/// Gives frames back that nobody shows any more: history's at once, planes' in runs, punched before they are free.
+/// Takes the file's lock itself, for each.
+class FrameRelease {
+ public:
+  explicit FrameRelease(FrameFile& file) noexcept : file_(file) {}
+  ~FrameRelease() { flush(); }
+  FrameRelease(const FrameRelease&) = delete;
+  FrameRelease& operator=(const FrameRelease&) = delete;
+
+  void add(Frame frame) noexcept;
+  void add(Frame first, std::uint64_t count) noexcept;
+  void flush() noexcept;
+
+ private:
+  FrameFile& file_;
+  Frame first_{};
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace cow
