@@ -33,7 +33,7 @@ def cow_value(atomic, kind):
 
 
 def cow_slots():
-    """The fault registry's slots: blocks of 64, 128, 256, ... as in fault_registry.cpp."""
+    """The fault registry's slots: blocks of 64, 128, 256, ... as in faults/registry.cpp."""
     space = "'cow::fault_registry::(anonymous namespace)::%s'"
     left = int(cow_word(space % "slot_count", "unsigned int"))
     block, size = 0, 64

@@ -42,7 +42,7 @@ bool put_huge_page(const Arena& arena, std::size_t plane, bool history) {
   const std::uint64_t offset = file.offset(frame) / huge_page * huge_page;
   const Addresses range;
   if (range.at == MAP_FAILED) return false;
-  void* const at = ::mmap(range.aligned(), huge_page, PROT_READ, MAP_SHARED | MAP_FIXED, file.fd(frame),
+  void* const at = ::mmap(range.aligned(), huge_page, PROT_READ, MAP_SHARED | MAP_FIXED, file.fd(frame).number,
                           static_cast<off_t>(offset));
   return at != MAP_FAILED && ::madvise(at, huge_page, MADV_COLLAPSE) == 0;
 }
