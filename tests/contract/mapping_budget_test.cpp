@@ -1,6 +1,7 @@
 // Promise: stats() tells the mappings that the kernel has, under each barrier, and writes scattered over any range keep
 // to the budget, whatever lies between them: other code in the process can still map memory.
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include <fcntl.h>
@@ -141,6 +142,21 @@ TEST_P(MappingBudgetTest, is_not_held_at_the_cost_of_pages_that_were_prepared) {
   ::close(ends[0]);
   ::close(ends[1]);
   EXPECT_LE(kernel_mappings(arena), budget + slack);
+}
+
+// Pages are closed for others in turn; an instruction that needs two of them must find both open at some time.
+TEST_P(MappingBudgetTest, lets_a_store_over_the_end_of_a_page_through_when_it_is_used_up) {
+  Arena arena = make_arena(100);
+  fill_run(arena, 0, 100, 1);
+  const Snapshot snapshot = arena.snapshot();
+  const LoweredBudget lowered(0);
+  for (const std::size_t page : {40, 20, 60}) {
+    std::byte* const target = page_at(arena, page) - 4;
+    const std::uint64_t value = 0x1111111111111111 * page;
+    std::memcpy(target, &value, sizeof value);  // one instruction
+    EXPECT_EQ(std::memcmp(target, &value, sizeof value), 0);
+  }
+  EXPECT_TRUE(shows(snapshot, Picture(100, 1)));
 }
 
 TEST_P(MappingBudgetTest, holds_beside_a_discard_that_takes_all_content_away) {
