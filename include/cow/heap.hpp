@@ -184,8 +184,9 @@ T* Heap::create(A&&... arguments) {
 template <class T>
 void Heap::destroy(T* object) noexcept {
   if (object == nullptr) return;
-  void* block = object;
-  if constexpr (std::is_polymorphic_v<T>) block = dynamic_cast<void*>(object);  // it may be a base inside the block
+  auto* const changeable = const_cast<std::remove_cv_t<T>*>(object);
+  void* block = changeable;
+  if constexpr (std::is_polymorphic_v<T>) block = dynamic_cast<void*>(changeable);  // it may be a base inside the block
   std::destroy_at(object);
   forget_root_in(block);
   deallocate(block);

@@ -25,30 +25,32 @@ inline constexpr bool is_std_allocator = false;
 template <class T>
 inline constexpr bool is_std_allocator<std::allocator<T>> = true;
 
-template <class T>
+template <class T, class... Within>
 constexpr bool allocates_elsewhere() noexcept;
 
 /// As far as the type tells: containers with std::allocator, what holds such as elements or members of the standard's
 /// own aggregates, and std::unique_ptr with the default deleter. Members of a program's own classes cannot be seen.
-template <class T>
-inline constexpr bool keeps_memory_elsewhere = allocates_elsewhere<std::remove_cv_t<T>>();
+/// `Within`: the containers that it is looked for in, since a container may hold its own kind.
+template <class T, class... Within>
+inline constexpr bool keeps_memory_elsewhere = allocates_elsewhere<std::remove_cv_t<T>, Within...>();
 
-template <class T>
+template <class T, class... Within>
 inline constexpr bool has_such_a_part = false;
-template <class T, std::size_t N>
-inline constexpr bool has_such_a_part<T[N]> = keeps_memory_elsewhere<T>;
-template <class T, std::size_t N>
-inline constexpr bool has_such_a_part<std::array<T, N>> = keeps_memory_elsewhere<T>;
-template <class T>
-inline constexpr bool has_such_a_part<std::optional<T>> = keeps_memory_elsewhere<T>;
-template <class A, class B>
-inline constexpr bool has_such_a_part<std::pair<A, B>> = keeps_memory_elsewhere<A> || keeps_memory_elsewhere<B>;
-template <class... T>
-inline constexpr bool has_such_a_part<std::tuple<T...>> = (keeps_memory_elsewhere<T> || ...);
-template <class... T>
-inline constexpr bool has_such_a_part<std::variant<T...>> = (keeps_memory_elsewhere<T> || ...);
-template <class T>
-inline constexpr bool has_such_a_part<std::unique_ptr<T, std::default_delete<T>>> = true;
+template <class T, std::size_t N, class... Within>
+inline constexpr bool has_such_a_part<T[N], Within...> = keeps_memory_elsewhere<T, Within...>;
+template <class T, std::size_t N, class... Within>
+inline constexpr bool has_such_a_part<std::array<T, N>, Within...> = keeps_memory_elsewhere<T, Within...>;
+template <class T, class... Within>
+inline constexpr bool has_such_a_part<std::optional<T>, Within...> = keeps_memory_elsewhere<T, Within...>;
+template <class A, class B, class... Within>
+inline constexpr bool has_such_a_part<std::pair<A, B>, Within...> =
+    keeps_memory_elsewhere<A, Within...> || keeps_memory_elsewhere<B, Within...>;
+template <class... T, class... Within>
+inline constexpr bool has_such_a_part<std::tuple<T...>, Within...> = (keeps_memory_elsewhere<T, Within...> || ...);
+template <class... T, class... Within>
+inline constexpr bool has_such_a_part<std::variant<T...>, Within...> = (keeps_memory_elsewhere<T, Within...> || ...);
+template <class T, class... Within>
+inline constexpr bool has_such_a_part<std::unique_ptr<T, std::default_delete<T>>, Within...> = true;
 
 /// std::stack, std::queue and std::priority_queue.
 template <class T>
@@ -56,23 +58,22 @@ concept ContainerAdaptor = requires {
   typename T::container_type;
 };
 
-template <class T>
+template <class T, class... Within>
 constexpr bool allocates_elsewhere() noexcept {
-  if constexpr (may_keep_memory_elsewhere<T>) {
+  if constexpr (may_keep_memory_elsewhere<T> || (std::same_as<T, Within> || ...)) {
     return false;
   } else if constexpr (requires { typename T::allocator_type; }) {
     if constexpr (is_std_allocator<typename T::allocator_type>) {
       return true;
     } else if constexpr (requires { typename T::value_type; }) {
-      if constexpr (std::same_as<typename T::value_type, T>) return false;
-      return keeps_memory_elsewhere<typename T::value_type>;
+      return keeps_memory_elsewhere<typename T::value_type, T, Within...>;
     } else {
       return false;
     }
   } else if constexpr (ContainerAdaptor<T>) {
-    return keeps_memory_elsewhere<typename T::container_type>;
+    return keeps_memory_elsewhere<typename T::container_type, T, Within...>;
   } else {
-    return has_such_a_part<T>;
+    return has_such_a_part<T, Within...>;
   }
 }
 

@@ -57,7 +57,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
 
 /// Nothing but the next snapshot closes them again.
 os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
-  close_some_if_few_are_left(books);
+  close_some_if_few_are_left(books, run);
   const os::Error error = make_writable(books, run, untouched);
   if (!error) keep_open(books, run);
   return error;

@@ -69,7 +69,8 @@ os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     FaultLockHeld held(*books.fault_lock);
-    close_some_if_few_are_left(books);  // also pages made writable before: copying to them faults then, which is resolved
+    // Also pages made writable before: copying to them faults then, which is resolved.
+    close_some_if_few_are_left(books, part);
     if (const os::Error error = make_writable(books, part)) return error;
     p = part.end();
   }

@@ -98,13 +98,15 @@ os::Error check(const ArenaBooks& books) {
   return os::still_ours(books.barrier_fd) ? os::Error{} : os::Error{EBADF};
 }
 
-/// The bits take over from the mapping, but for pages that can be written already.
+/// The bits take over from the mapping, but for pages that can be written already: those stay open all the time, since
+/// the kernel may be writing there for somebody.
 os::Error protect_closed(ArenaBooks& books, Pages run) {
-  if (const os::Error error = protect_range(books, run, true)) return error;
-  for (Pages open = books.writable.next_run(run.first); open.count != 0 && open.first < run.end();
-       open = books.writable.next_run(open.end())) {
-    const Page from = std::max(open.first, run.first), to = std::min(open.end(), run.end());
-    if (const os::Error error = protect_range(books, {from, to - from}, false)) return error;
+  for (Page p = run.first; p < run.end();) {
+    const Page open = std::min(books.writable.next(p), run.end());
+    if (p < open) {
+      if (const os::Error error = protect_range(books, {p, open - p}, true)) return error;
+    }
+    p = open < run.end() ? books.writable.next_absent(open, run.end()) : open;
   }
   return {};
 }

@@ -12,8 +12,13 @@ constexpr std::uint64_t runs_at_once = 32;
 /// Longer runs cost many faults to open again: they are closed when there are no others.
 constexpr std::uint64_t short_run = 64;
 
-bool may_close(const ArenaBooks& books, Pages run, std::uint64_t longest) noexcept {
-  return run.count <= longest && !books.prepared.intersects(run) && !books.staying.intersects(run);
+/// A store over the end of a page needs both: closing the one to open the other would go on for ever. And pages beside
+/// each other are one mapping.
+bool touch(Pages a, Pages b) noexcept { return a.first <= b.end() && b.first <= a.end(); }
+
+bool may_close(const ArenaBooks& books, Pages run, std::uint64_t longest, Pages wanted) noexcept {
+  return run.count <= longest && !touch(run, wanted) && !books.prepared.intersects(run) &&
+         !books.staying.intersects(run);
 }
 
 bool close(ArenaBooks& books, Pages run) noexcept {
@@ -26,7 +31,7 @@ bool close(ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Goes on where it stopped the last time, once round. Whether any was closed.
-bool close_some(ArenaBooks& books, std::uint64_t longest) noexcept {
+bool close_some(ArenaBooks& books, std::uint64_t longest, Pages wanted) noexcept {
   const Page start = books.closed_up_to;
   std::uint64_t closed = 0;
   bool wrapped = false;
@@ -39,7 +44,7 @@ bool close_some(ArenaBooks& books, std::uint64_t longest) noexcept {
     }
     if (run.count == 0 || (wrapped && run.first >= start)) break;
     at = run.end();
-    if (!may_close(books, run, longest)) continue;
+    if (!may_close(books, run, longest, wanted)) continue;
     if (!close(books, run)) break;
     ++closed;
     books.closed_up_to = run.end();
@@ -49,9 +54,9 @@ bool close_some(ArenaBooks& books, std::uint64_t longest) noexcept {
 
 }  // namespace
 
-void close_some_if_few_are_left(ArenaBooks& books) noexcept {
+void close_some_if_few_are_left(ArenaBooks& books, Pages wanted) noexcept {
   if (!books.writable_pages_split || MappingBudget::left() >= few_mappings) return;
-  if (!close_some(books, short_run)) (void)close_some(books, books.pages);
+  if (!close_some(books, short_run, wanted)) (void)close_some(books, books.pages, wanted);
 }
 
 void keep_open(ArenaBooks& books, Pages run) noexcept {

@@ -24,12 +24,14 @@ bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept {
   return books.frame_of(p) == plane.frame_of(p);
 }
 
-/// Whether each page of the window can be on the plane: it is, and may be written there, or its frame there is free.
+/// Whether each page of the window can be on the plane: it is, and may be written there, or its frame there is free. A
+/// page that somebody counts on stays where it is.
 bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
   for (Page p = window.first; p < window.end(); ++p) {
     if (on_plane(books, plane, p)) {
       if (claim_of(books, p) == Claim::move) return false;
     } else {
+      if (books.prepared.contains(p)) return false;
       FaultLockHeld held(books.family.file.lock());
       if (plane.used.contains(p)) return false;
     }
@@ -37,11 +39,16 @@ bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
   return true;
 }
 
-os::Result<Plane*> plane_for(ArenaBooks& books, Pages window) noexcept {
-  if (plane_fits(books, *books.home, window)) return {books.home, {}};
+Plane* fitting_plane(ArenaBooks& books, Pages window) noexcept {
+  if (plane_fits(books, *books.home, window)) return books.home;
   for (Plane* plane : books.planes) {
-    if (plane_fits(books, *plane, window)) return {plane, {}};
+    if (plane_fits(books, *plane, window)) return plane;
   }
+  return nullptr;
+}
+
+os::Result<Plane*> plane_for(ArenaBooks& books, Pages window) noexcept {
+  if (Plane* const plane = fitting_plane(books, window)) return {plane, {}};
   return plane_with_room(books, window);
 }
 
@@ -91,10 +98,11 @@ os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noe
 
 }  // namespace
 
-Pages crowded_window(const ArenaBooks& books, Page p) noexcept {
+Pages crowded_window(ArenaBooks& books, Page p) noexcept {
   for (std::uint64_t size = smallest_window; size <= largest_crowded_window; size *= 2) {
     const Pages window = window_around(books, p, size);
-    if (books.edges(window).all >= enough_edges) return window;
+    if (books.edges(window).all < enough_edges) continue;
+    if (!books.prepared.intersects(window) || fitting_plane(books, window) != nullptr) return window;
   }
   return {p, 0};
 }
@@ -116,10 +124,30 @@ os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept {
   return {};
 }
 
-/// The window is protected, and stays so if this fails.
+/// Other threads may be writing some of the pages: they must wait until the pages are where they stay. The kernel does
+/// not wait: what it may be writing to for somebody stays open, where it is on the plane already.
+os::Error protect_for_the_move(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
+  const auto stays_open = [&](Page p) { return books.prepared.contains(p) && on_plane(books, plane, p); };
+  os::Error error;
+  for (Page p = window.first; p < window.end() && !error;) {
+    Page end = p;
+    while (end < window.end() && !stays_open(end)) ++end;
+    if (p < end) error = books.barrier->protect(books, {p, end - p});
+    p = end + 1;
+  }
+  // All at once needs no mapping.
+  return error ? books.barrier->protect(books, window) : error;
+}
+
+/// What is protected stays so if this fails.
 os::Error bring_to_one_plane(ArenaBooks& books, Pages window) noexcept {
-  const os::Result<Plane*> plane = plane_for(books, window);
+  os::Result<Plane*> plane = plane_for(books, window);
+  if (!plane) {  // the books of a new one are a mapping: protecting the window frees some
+    if (const os::Error error = books.barrier->protect(books, window)) return error;
+    plane = plane_for(books, window);
+  }
   if (!plane) return plane.error;
+  if (const os::Error error = protect_for_the_move(books, *plane.value, window)) return error;
   const auto keep = [&](Pages run) { return keep_in_place(books, run); };
   if (const os::Error error = for_each_run(books, *plane.value, window, true, keep)) return error;
   if (const os::Error error = fill_from_elsewhere(books, *plane.value, window)) return error;
@@ -132,11 +160,10 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
   if (books.newest != nullptr) {
     if (const os::Error error = UndoLog::make_room(books.log_memory, window.count)) return error;
   }
-  // Other threads may be writing some of the pages: they must wait until the pages are where they stay. By the books
-  // those pages are writable all the time, so that a failure takes nothing away from whoever relies on that.
+  // By the books the writable pages are so all the time, protected or not: a failure takes nothing away from whoever
+  // relies on that.
   const Edges before = books.edges(window);
-  os::Error error = books.barrier->protect(books, window);
-  if (!error) error = bring_to_one_plane(books, window);
+  const os::Error error = bring_to_one_plane(books, window);
   if (!error) {
     books.writable.insert(window);
     books.written = true;

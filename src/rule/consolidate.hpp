@@ -8,8 +8,9 @@
 
 namespace cow {
 
-/// The smallest aligned window around p that holds enough mappings for consolidating it to free some; count 0 if none.
-Pages crowded_window(const ArenaBooks& books, Page p) noexcept;
+/// The smallest aligned window around p that holds enough mappings for consolidating it to free some, without moving
+/// what somebody counts on (ArenaBooks::prepared); count 0 if none.
+Pages crowded_window(ArenaBooks& books, Page p) noexcept;
 
 /// Makes all pages of a window writable, as one mapping: on one plane, by parts 0, 1 and 3 of the rule where they are
 /// on it, by moving where they are not. After a failure each page is as it was; where what was writable could not be

@@ -110,7 +110,7 @@ os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   }
   count(books.faults, claim, 1);
   if (consolidated_in_time(books, p, claim)) return {};
-  close_some_if_few_are_left(books);
+  close_some_if_few_are_left(books, {p, 1});
   const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }

@@ -1,6 +1,9 @@
 // Promise: stats() tells the mappings that the kernel has, under each barrier, and writes scattered over any range keep
 // to the budget, whatever lies between them: other code in the process can still map memory.
+#include <atomic>
 #include <cstdint>
+#include <cstring>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
@@ -141,6 +144,54 @@ TEST_P(MappingBudgetTest, is_not_held_at_the_cost_of_pages_that_were_prepared) {
   ::close(ends[0]);
   ::close(ends[1]);
   EXPECT_LE(kernel_mappings(arena), budget + slack);
+}
+
+TEST_P(MappingBudgetTest, leaves_prepared_pages_open_while_those_around_them_become_one_mapping) {
+  constexpr std::size_t page = 100, pages = 1024;  // as long as a window gets, so that it takes long
+  Arena arena = make_arena(pages);
+  fill_run(arena, 0, pages, 1);
+  const int zeros = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  ASSERT_NE(zeros, -1);
+  std::atomic<bool> stop{false}, prepared{false};
+  std::atomic<std::uint64_t> turns{0}, failed{0};
+  std::thread reader([&] {
+    for (; !stop; ++turns) {
+      if (prepared && ::read(zeros, page_at(arena, page), page_size()) != static_cast<ssize_t>(page_size())) ++failed;
+    }
+  });
+  const auto let_it_read = [&] {
+    for (const std::uint64_t enough = turns + 3; turns < enough;) std::this_thread::yield();
+  };
+  for (int round = 0; round < 30; ++round) {
+    const Snapshot snapshot = arena.snapshot();
+    arena.prepare_write(page_at(arena, page), page_size());
+    const LoweredBudget lowered(4);
+    prepared = true;
+    let_it_read();
+    for (const std::size_t far : {500, 700, 900}) put_mark(arena, far, 3);
+    let_it_read();
+    prepared = false;
+    let_it_read();
+  }
+  stop = true;
+  reader.join();
+  ::close(zeros);
+  EXPECT_EQ(failed, 0U);
+}
+
+// Pages are closed for others in turn; an instruction that needs two of them must find both open at some time.
+TEST_P(MappingBudgetTest, lets_a_store_over_the_end_of_a_page_through_when_it_is_used_up) {
+  Arena arena = make_arena(100);
+  fill_run(arena, 0, 100, 1);
+  const Snapshot snapshot = arena.snapshot();
+  const LoweredBudget lowered(0);
+  for (const std::size_t page : {40, 20, 60}) {
+    std::byte* const target = page_at(arena, page) - 4;
+    const std::uint64_t value = 0x1111111111111111 * page;
+    std::memcpy(target, &value, sizeof value);  // one instruction
+    EXPECT_EQ(std::memcmp(target, &value, sizeof value), 0);
+  }
+  EXPECT_TRUE(shows(snapshot, Picture(100, 1)));
 }
 
 TEST_P(MappingBudgetTest, holds_beside_a_discard_that_takes_all_content_away) {

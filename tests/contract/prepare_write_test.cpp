@@ -1,7 +1,10 @@
 // Promise: prepare_write makes pages writable without faults, so that system calls can fill them; what is shared stays.
+#include <atomic>
 #include <cerrno>
 #include <string>
+#include <thread>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -104,6 +107,36 @@ TEST_P(PrepareWrite, is_undone_by_the_next_snapshot) {
   EXPECT_EQ(errno, EFAULT);
   painted.paint_run(0, 4, 2);
   EXPECT_TRUE(shows(snapshot, Picture(4, 1)));
+}
+
+// Not for a moment: the kernel may be writing there. Pages that a clone made its own lie alone among others that it has
+// not opened yet, and those are opened many at a time.
+TEST_P(PrepareWrite, holds_while_other_threads_write_beside_the_pages) {
+  constexpr std::size_t distance = 512, count = 100;
+  Arena arena = make_arena(count * distance);
+  for (std::size_t i = 0; i < count; ++i) put_mark(arena, i * distance, 1);
+  Arena clone = arena.clone();
+  const int zeros = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  ASSERT_NE(zeros, -1);
+  std::atomic<std::size_t> at{0};
+  std::atomic<std::uint64_t> reads{0}, failed{0};
+  clone.prepare_write(clone.data(), 1);
+  std::thread reader([&] {
+    for (std::size_t i = 0; (i = at) < count; ++reads) {
+      if (::read(zeros, page_at(clone, i * distance), page_size()) != static_cast<ssize_t>(page_size())) ++failed;
+    }
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    clone.prepare_write(page_at(clone, i * distance), 1);
+    at = i;
+    for (const std::uint64_t enough = reads + 10; reads < enough;) std::this_thread::yield();
+    put_mark(clone, i * distance + 100, 2);
+    for (const std::uint64_t enough = reads + 2; reads < enough;) std::this_thread::yield();
+  }
+  at = count;
+  reader.join();
+  ::close(zeros);
+  EXPECT_EQ(failed, 0U) << "of " << reads;
 }
 
 TEST_P(PrepareWrite, of_no_bytes_does_nothing) {

@@ -198,6 +198,7 @@ TEST(Heap, constructs_and_destroys_objects) {
   EXPECT_EQ(alive, 1);
   heap.destroy(base_inside_the_block);
   heap.destroy(static_cast<Counted*>(nullptr));
+  heap.destroy(heap.create<const int>(1));
   EXPECT_EQ(alive, 0);
   EXPECT_THROW((void)heap.create<Throwing>(), std::runtime_error);
   EXPECT_EQ(heap.stats().live_blocks, 0u);

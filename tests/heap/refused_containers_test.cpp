@@ -202,6 +202,13 @@ INSTANTIATE_TEST_SUITE_P(
             pmr_instead},
         Use{"no_pmr_containers", CREATES("std::pmr::map<int, std::pmr::vector<std::pmr::string>>"), nullptr},
         Use{"no_numbers", CREATES("std::tuple<int, std::array<double, 3>, std::optional<long>>"), nullptr},
+        Use{"no_map_of_its_own_kind",
+            STANDARD_INCLUDES
+            "#include <boost/container/map.hpp>\n"
+            "struct Tree : boost::container::map<int, Tree, std::less<int>, "
+            "cow::Allocator<std::pair<const int, Tree>>> {\n"
+            "  explicit Tree(const cow::Heap& heap) : map(key_compare(), allocator_type(heap)) {}\n};",
+            "(void)heap.create<Tree>(heap);", nullptr},
         Use{"no_string_that_the_program_vouches_for",
             STANDARD_INCLUDES "template <> inline constexpr bool cow::may_keep_memory_elsewhere<std::string> = true;",
             "(void)heap.create<std::pmr::vector<std::string>>();", nullptr}),
