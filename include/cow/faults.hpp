@@ -9,8 +9,9 @@
 // protected page; prepare_write() first. A plugin that contains the library stays loaded once it has made an arena.
 //
 // A coroutine may have its stack inside an arena if its thread has an alternate stack. Operations on that arena throw
-// std::logic_error there: call them on an ordinary stack. A thread of pthread_create() may not: glibc keeps at the
-// stack's end what the kernel writes to by itself, and a write by the kernel raises no signal.
+// std::logic_error there: call them on an ordinary stack. Those on its clones, and on whatever else shares its frames,
+// are not refused, but may hang there, and fork() ends the process. A thread of pthread_create() may not: glibc keeps
+// at the stack's end what the kernel writes to by itself, and a write by the kernel raises no signal.
 #pragma once
 
 #include <csignal>

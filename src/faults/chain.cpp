@@ -61,8 +61,21 @@ struct HandedOn {
   const void* ucontext = nullptr;
   const void* frame = nullptr;
   int times_back = 0;  // it came back from who got it
+  const volatile std::uint64_t* mark = nullptr;  // in the frame of pass_on(), for as long as that is there
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local HandedOn handed_on;
+
+std::uint64_t mark_at(const volatile std::uint64_t* place) noexcept {
+  return reinterpret_cast<std::uintptr_t>(place) ^ 0x9e3779b97f4a7c15U;
+}
+
+/// Whether the one we handed the last fault to is still at work. One that jumped out leaves a mark that has been
+/// overwritten where the stack has been that deep since; the stack itself may be gone.
+[[gnu::no_sanitize("address", "thread")]] bool is_at_work() noexcept {
+  const os::ErrnoKept kept;
+  const volatile std::uint64_t* const mark = handed_on.mark;
+  return os::can_write(const_cast<std::uint64_t*>(mark)) && *mark == mark_at(mark);
+}
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
 
@@ -77,7 +90,7 @@ bool raised_again(const siginfo_t* info) noexcept {
 /// deeper.
 bool comes_back(const siginfo_t* info, const void* ucontext, const void* frame) noexcept {
   if (handed_on.ucontext == nullptr || frame >= handed_on.frame) return false;
-  return handed_on.ucontext == ucontext || raised_again(info);
+  return handed_on.ucontext == ucontext || (raised_again(info) && is_at_work());
 }
 
 /// The default action, as if we had not been there: the instruction faults again, and the core dump shows it. A signal
@@ -129,8 +142,10 @@ void pass_on(int signo, siginfo_t* info, void* ucontext, const void* frame) {
     by_default.sa_handler = SIG_DFL;
     return do_default(signo, info, by_default);
   }
-  handed_on = {ucontext, times_back == 0 ? frame : outer.frame, times_back};
+  volatile std::uint64_t mark = mark_at(&mark);
+  handed_on = {ucontext, times_back == 0 ? frame : outer.frame, times_back, &mark};
   call(signo, info, ucontext, to.action);
+  mark = 0;
   handed_on = outer;
 }
 

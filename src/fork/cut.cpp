@@ -69,7 +69,7 @@ struct Fork {
   bool under_way = false;
   bool signals_blocked = false;
   std::uint32_t turn = 0;        // at the gate
-  std::uint64_t generation = 0;  // of the parent
+  std::uint64_t generation = 0;  // of the parent; stays, for a child that finds no fork under way
   sigset_t old_mask{};
   ForkCut* cut = nullptr;        // null: as without a child
 };
@@ -184,7 +184,9 @@ void finish(Fork& fork) noexcept {
   if (fork.cut != nullptr) book_delete(fork.cut);
   const bool signals_blocked = fork.signals_blocked;
   const sigset_t old_mask = fork.old_mask;
+  const std::uint64_t generation = fork.generation;
   fork = {};
+  fork.generation = generation;
   if (signals_blocked) os::restore_signals(old_mask);
 }
 
@@ -192,11 +194,10 @@ void finish(Fork& fork) noexcept {
 void go_on_as_parent() noexcept {
   Fork& fork = this_threads_fork;
   if (!fork.under_way) return;
+  const bool has_child = fork.cut != nullptr && fork.cut->child != nullptr;
+  if (has_child) fork.cut->child->leave_page_to_child();  // before another fork() can hand it to a child of its own
   fork_gate::open(fork.turn);
-  if (fork.cut != nullptr && fork.cut->child != nullptr) {
-    fork.cut->child->leave_page_to_child();
-    fork_children::add(*fork.cut->child);
-  }
+  if (has_child) fork_children::add(*fork.cut->child);
   finish(fork);
 }
 
@@ -263,7 +264,8 @@ void begin_as_child() noexcept {
   fork_children::begin_in_child();
   begin_installing_in_child();
   Fork& fork = this_threads_fork;
-  if (!fork.under_way) return;
+  // Not under way where a handler between our cut and the copy has forked itself: that fork() took the cut. Then the
+  // child is shut out of the arenas.
   isolate_child(fork);
   finish(fork);
 }

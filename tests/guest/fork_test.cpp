@@ -318,6 +318,27 @@ TEST_P(GuestFork, that_a_handler_leaves_by_a_jump_stops_nobody) {
   expect_well("fork_that_is_left_half_way");
 }
 
+// That fork() takes the cut: the outer one's child cannot have the arenas, but it must not share them.
+COW_CHILD_BODY(fork_inside_a_fork) {
+  Arena arena(options_for(barrier_named(argument), pages));
+  stranger().before = [&, inside = false]() mutable {
+    if (std::exchange(inside, true)) return;
+    (void)fork_and_wait([] { return 0; });
+    fill_run(arena, 0, pages, 1);  // can be written when the process is copied
+  };
+  const int code = fork_and_wait([&] {
+    fill_run(arena, 0, pages, 9);
+    return 0;
+  });
+  stranger() = {};
+  return code == -1 && shows(arena, Picture(pages, 1)) ? 0 : 1;
+}
+
+TEST_P(GuestFork, inside_another_one_leaves_that_ones_child_nothing_to_write_to) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers have locks of their own over a fork()";
+  expect_well("fork_inside_a_fork");
+}
+
 // -- New processes that copy nothing ------------------------------------------------------------------------------
 
 [[gnu::noinline]] pid_t vfork_true() {

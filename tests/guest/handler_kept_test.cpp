@@ -5,6 +5,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <setjmp.h>
 #include <unistd.h>
 
 #include "cow/cow.hpp"
@@ -120,6 +121,43 @@ TEST_P(HandlerKept, and_is_never_its_own_predecessor) {
   if (under_sanitizer) GTEST_SKIP() << "the sanitizer's report takes the signal's place";
   const ChildResult result = run_child("it_is_never_its_own_predecessor", name_of(GetParam()));
   EXPECT_TRUE(result.died_by(SIGSEGV)) << result.how();
+}
+
+// -- A handler that jumps out ---------------------------------------------------------------------------------------
+
+sigjmp_buf behind_the_jump;
+volatile std::sig_atomic_t jumps = 0;
+
+void jump_out(int) {
+  jumps = jumps + 1;
+  siglongjmp(behind_the_jump, 1);
+}
+
+[[gnu::noinline]] int raise_from_deeper(int depth) {
+  volatile char frame[3000];
+  for (volatile char& byte : frame) byte = static_cast<char>(depth);
+  if (depth == 0) return ::raise(SIGSEGV);
+  return raise_from_deeper(depth - 1) + frame[0];
+}
+
+// What it left behind must not make later signals pass for ones that it raised again.
+COW_CHILD_BODY(signals_after_a_jump_from_less_deep) {
+  struct sigaction action = {};
+  action.sa_handler = jump_out;
+  ::sigaction(SIGSEGV, &action, nullptr);
+  ForeignPage nobodys;
+  Arena arena = small_arena();
+  if (sigsetjmp(behind_the_jump, 1) == 0) nobodys.word() = 1;
+  for (static int round = 0; round < 5; ++round) {
+    if (sigsetjmp(behind_the_jump, 1) == 0) (void)raise_from_deeper(10 + round);
+  }
+  return jumps == 6 ? 0 : 1;
+}
+
+TEST(JumpingHandler, gets_each_signal_raised_later) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers call handlers in their own way";
+  const ChildResult result = run_child("signals_after_a_jump_from_less_deep");
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
 
 // -- A handler of a framework's kind -------------------------------------------------------------------------------
