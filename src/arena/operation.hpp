@@ -119,7 +119,8 @@ class Operation {
   std::mutex& mutex_;
 };
 
-/// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex.
+/// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex; a signal handler
+/// that came in between and forks would wait for its own thread.
 class Cut {
  public:
   explicit Cut(ArenaBooks& books) : books_(books) {
@@ -137,6 +138,7 @@ class Cut {
   Cut& operator=(const Cut&) = delete;
 
  private:
+  os::AsyncSignalsBlocked blocked_;
   ArenaBooks& books_;
   std::shared_ptr<CutHook> hook_;
 };

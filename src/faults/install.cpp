@@ -62,6 +62,7 @@ void install_for(int signo) {
   static bool made = false;  // not by the language: a fork() child would wait for a thread that was at it
   static struct sigaction ours {};
   if (!made) ours = our_action();
+  std::atomic_signal_fence(std::memory_order_release);  // a child sees what this thread has stored, in its order
   made = true;
   put_back_when_called_plainly(ours);
   struct sigaction previous {};
