@@ -102,8 +102,8 @@ inline std::string in_bytes(std::size_t bytes) {
   os::open_by_faults(here - std::min(used_at_most, here - books.base), here);
 }
 
-/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate of
-/// a fork().
+/// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate
+/// of a fork().
 class Operation {
  public:
   explicit Operation(ArenaBooks& books) noexcept : mutex_(books.operation) {

@@ -9,11 +9,17 @@
 namespace cow::backtrace_printer {
 namespace {
 
-constexpr int patience_ms = 2000;
+constexpr long patience_us = 2'000'000, at_once_us = 100'000;
 
 std::atomic<bool> printing{false};
-Stack stack;    // whoever is printing has it
-Namer current;  // set before the observer is
+Stack stack;  // whoever is printing has it
+
+// The namer and whoever asks wait for each other by these words, and not by a pipe, whose descriptors would be the
+// program's to close.
+std::atomic<std::uint32_t> asked{0}, answered{0};
+std::atomic<std::uint64_t> naming_in{0};  // the process that has a namer
+
+std::uint32_t* word(std::atomic<std::uint32_t>& of) noexcept { return reinterpret_cast<std::uint32_t*>(&of); }
 
 #if COW_WITH_LIBUNWIND
 
@@ -36,8 +42,15 @@ void walk(void*) noexcept {}
 #endif
 
 bool namer_prints() noexcept {
-  if (current.generation != os::process_generation()) return false;  // a fork() child has no such thread
-  return os::send_byte(current.ask) && os::byte_within(current.answer, patience_ms);
+  if (naming_in.load(std::memory_order_relaxed) != os::process_generation()) return false;  // a fork() child has none
+  const std::uint32_t question = asked.fetch_add(1, std::memory_order_release) + 1;
+  os::wake_one(word(asked));
+  for (long waited_us = 0; waited_us < patience_us;) {
+    const std::uint32_t now = answered.load(std::memory_order_acquire);
+    if (now == question) return true;
+    if (!os::wait_a_while(word(answered), now, at_once_us)) waited_us += at_once_us;
+  }
+  return answered.load(std::memory_order_acquire) == question;
 }
 
 void print_addresses() noexcept {
@@ -50,8 +63,23 @@ void print_addresses() noexcept {
 
 }  // namespace
 
-void use(const Namer& namer) noexcept { current = namer; }
+std::uint32_t questions_so_far() noexcept { return asked.load(std::memory_order_relaxed); }
+void has_namer() noexcept { naming_in.store(os::process_generation(), std::memory_order_relaxed); }
+
+std::uint32_t wait_for_question(std::uint32_t last) noexcept {
+  for (;;) {
+    const std::uint32_t now = asked.load(std::memory_order_acquire);
+    if (now != last) return now;
+    os::wait_on(word(asked), last);
+  }
+}
+
 const Stack& asked_about() noexcept { return stack; }
+
+void answer(std::uint32_t question) noexcept {
+  answered.store(question, std::memory_order_release);
+  os::wake_one(word(answered));
+}
 
 void print(void* ucontext) noexcept {
   if (printing.exchange(true, std::memory_order_acquire)) return;
@@ -59,7 +87,7 @@ void print(void* ucontext) noexcept {
   const bool named = namer_prints();
   if (!named) print_addresses();
   // A namer that is late may still be reading: then this was the last one.
-  if (named && os::take_byte(current.answer)) printing.store(false, std::memory_order_release);
+  if (named) printing.store(false, std::memory_order_release);
 }
 
 }  // namespace cow::backtrace_printer

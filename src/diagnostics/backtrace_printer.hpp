@@ -15,15 +15,14 @@ struct Stack {
   std::size_t count = 0;
 };
 
-/// Descriptors to and from the thread that prints with names, and the process it runs in.
-struct Namer {
-  int ask = -1, answer = -1;
-  std::uint64_t generation = 0;
-};
-void use(const Namer& namer) noexcept;
-
-/// What the handler asks about. For the namer, while it is asked.
+/// Questions are counted: how many there were, for a namer to begin with.
+std::uint32_t questions_so_far() noexcept;
+/// It runs, in this process.
+void has_namer() noexcept;
+/// For the namer: waits for a question behind `last`, and gives its number. What it is about stays until the answer.
+std::uint32_t wait_for_question(std::uint32_t last) noexcept;
 const Stack& asked_about() noexcept;
+void answer(std::uint32_t question) noexcept;
 
 /// The observer. One thread at a time; the others, and a fault in here, go without. Waits for the namer for two
 /// seconds, then prints bare addresses: the fault may have come where the C library's locks are held, which names need.

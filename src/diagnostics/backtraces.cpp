@@ -1,10 +1,6 @@
 // Side room: switches the call stacks of bad accesses on and off, and is the thread that finds their names. Never runs
 // in the handler.
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -42,47 +38,19 @@ void print_with_names(const backtrace_printer::Stack& stack) {
   }
 }
 
-[[noreturn]] void name_for_ever(int asked, int answer) {
-  char byte = 0;
+[[noreturn]] void name_for_ever(std::uint32_t last) {
   for (;;) {
-    if (::read(asked, &byte, 1) != 1) continue;
+    last = backtrace_printer::wait_for_question(last);
     print_with_names(backtrace_printer::asked_about());
-    (void)!::write(answer, &byte, 1);
+    backtrace_printer::answer(last);
   }
 }
 
-/// A pipe that is closed unless it is kept, which is for ever.
-class Pipe {
- public:
-  Pipe() {
-    if (::pipe2(ends_, O_CLOEXEC) != 0) {
-      throw std::system_error(errno, std::generic_category(), "cow: a pipe for backtraces");
-    }
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  ~Pipe() {
-    if (kept_) return;
-    for (const int end : ends_) (void)::close(end);
-  }
-
-  int reader() const noexcept { return ends_[0]; }
-  int writer() const noexcept { return ends_[1]; }
-  void keep() noexcept { kept_ = true; }
-
- private:
-  int ends_[2];
-  bool kept_ = false;
-};
-
 /// A thread that no signal of the program's interrupts.
 void start_namer() {
-  Pipe ask, answer;
   const os::AsyncSignalsBlocked blocked;
-  std::thread(name_for_ever, ask.reader(), answer.writer()).detach();
-  backtrace_printer::use({ask.writer(), answer.reader(), os::process_generation()});
-  ask.keep();
-  answer.keep();
+  std::thread(name_for_ever, backtrace_printer::questions_so_far()).detach();
+  backtrace_printer::has_namer();
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Side room: Snapshot::exclusive_bytes(): follows the steps of dropping a version (books/versions.cpp) without taking them.
+// Side room: Snapshot::exclusive_bytes(): follows the steps of dropping a version (books/versions.cpp) without taking
+// them.
 #include "arena/operation.hpp"
 #include "books/versions.hpp"
 

@@ -13,9 +13,9 @@ namespace cow::bad_access {
 /// In an arena or a view, whose lock is held or known to be stuck.
 void report(const FaultSlot& slot, const void* address, FaultAccess access, const char* why, int error) noexcept;
 
-/// In no arena and no view: says so where it was one, or is the guard of `beside`, whose lock this thread does not hold;
-/// null: there is none near. False where it is nobody's: where something is mapped by now, it is the business of whoever
-/// mapped it.
+/// In no arena and no view: says so where it was one, or is the guard of `beside`, whose lock this thread does not
+/// hold; null: there is none near. False where it is nobody's: where something is mapped by now, it is the business of
+/// whoever mapped it.
 bool report_stray(FaultSlot* beside, const siginfo_t* info, FaultAccess access) noexcept;
 
 /// A page that the library left accessible: who denies it. SIGBUS there is the kernel's word for a first touch without

@@ -32,7 +32,8 @@ Verdict unresolvable(const FaultSlot& slot, const void* address, FaultAccess acc
 Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept {
   void* const address = info->si_addr;
   if (access == FaultAccess::read) {
-    constexpr const char* changed = "the page is not readable: something outside the library has changed its protection";
+    constexpr const char* changed =
+        "the page is not readable: something outside the library has changed its protection";
     return unresolvable(slot, address, access, bad_access::reason_from_outside(info, changed));
   }
   if (slot.books == nullptr) {

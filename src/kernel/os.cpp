@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -13,7 +12,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <ctime>
 
 #include "kernel/ask.hpp"
 #include "kernel/memory_sanitizer.hpp"
@@ -264,22 +262,6 @@ bool can_write(void* word) noexcept {
 }
 
 void report(const char* text, std::size_t bytes) noexcept { (void)::syscall(SYS_write, 2, text, bytes); }
-
-bool send_byte(int fd) noexcept {
-  const char byte = 1;
-  return ::syscall(SYS_write, fd, &byte, 1) == 1;
-}
-
-bool take_byte(int fd) noexcept {
-  char byte;
-  return ::syscall(SYS_read, fd, &byte, 1) == 1;
-}
-
-bool byte_within(int fd, int milliseconds) noexcept {
-  pollfd waiting = {fd, POLLIN, 0};
-  timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
-  return ::syscall(SYS_ppoll, &waiting, 1, &limit, nullptr, sizeof(std::uint64_t)) == 1;
-}
 
 ErrnoKept::ErrnoKept() noexcept : saved_(errno) {}
 ErrnoKept::~ErrnoKept() { errno = saved_; }

@@ -148,12 +148,6 @@ void open_by_faults(std::byte* begin, std::byte* end) noexcept;
 /// Bytes to standard error, as far as they go.
 void report(const char* text, std::size_t bytes) noexcept;
 
-/// One byte through a pipe; false where that fails.
-bool send_byte(int fd) noexcept;
-bool take_byte(int fd) noexcept;
-/// Waits until one can be taken.
-bool byte_within(int fd, int milliseconds) noexcept;
-
 /// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
 /// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.
 class AsyncSignalsBlocked {

@@ -31,7 +31,7 @@ os::Error give_memory(const FrameFile& file, Frame first, std::uint64_t count) n
 /// kernel refuses they are written with zeros instead.
 void make_private_blank(ArenaBooks& books, Pages run) noexcept;
 
-// -- What rule/consolidate.cpp shares ------------------------------------------------------------------------------------
+// -- What rule/consolidate.cpp shares -----------------------------------------------------------------------------
 
 /// Copies the pages' content into frames of a plane that are free for it. A failure leaves the frames free.
 os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;

@@ -1,5 +1,5 @@
 // Promise: where no descriptor is left, what needs one throws std::system_error and changes nothing, and nothing else
-// needs one. An arena takes two, and the first one with userfaultfd another, for all of them; a living fork() child one.
+// needs one. An arena takes two, and the first one with userfaultfd another, for all; a living fork() child one.
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
