@@ -7,6 +7,7 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <string>
@@ -39,8 +40,22 @@ bool look_up(void* library, const char* name, Function*& function) noexcept {
   return function != nullptr;
 }
 
+/// Where libdw can be loaded, but crashes (0.188, by glibc 2.36): seen by the program's lack of an interpreter.
+bool linked_statically() noexcept {
+  bool none = true;
+  const auto look = [](dl_phdr_info* program, std::size_t, void* found) {
+    for (int i = 0; i < program->dlpi_phnum; ++i) {
+      if (program->dlpi_phdr[i].p_type == PT_INTERP) *static_cast<bool*>(found) = false;
+    }
+    return 1;  // the program comes first
+  };
+  ::dl_iterate_phdr(look, &none);
+  return none;
+}
+
 Libdw load() noexcept {
   Libdw dw;
+  if (linked_statically()) return dw;
   void* const library = ::dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return dw;
   dw.complete = true;

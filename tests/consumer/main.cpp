@@ -2,6 +2,7 @@
 #include <cow/cow.hpp>
 
 #include <cstdio>
+#include <string>
 
 int main() {
   cow::Arena arena({.capacity = std::size_t{1} << 20});
@@ -10,8 +11,12 @@ int main() {
   const cow::Snapshot snapshot = arena.snapshot();
   *number = 2;
   const cow::Arena clone = snapshot.clone();
+  cow::start_fault_profile();
   arena.rollback(snapshot);
+  *number += 1, *number -= 1;
+  cow::stop_fault_profile();
+  const std::string told = to_text(cow::fault_profile());  // whatever it can say in this program
   const bool right = *number == 1 && *reinterpret_cast<const int*>(clone.data()) == 1;
-  std::puts(right ? "cow works here" : "cow is broken here");
+  std::puts(right && !told.empty() ? "cow works here" : "cow is broken here");
   return right ? 0 : 1;
 }

@@ -17,6 +17,7 @@
 
 #include "cow/cow.hpp"
 #include "guest/barrier_argument.hpp"
+#include "support/deaths.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
@@ -121,6 +122,7 @@ TEST_P(Descriptors, when_closed_and_reused_leave_the_programs_own_files_alone) {
 }
 
 COW_CHILD_BODY(store_to_a_shown_page) {
+  die_by_signal();
   Arena arena = arena_under(argument, 16);
   fill_run(arena, 0, 16, 1);
   const View view = arena.snapshot().view();
@@ -137,6 +139,7 @@ TEST_P(Descriptors, when_closed_make_a_fault_that_needs_them_say_so) {
 }
 
 COW_CHILD_BODY(store_after_a_snapshot) {
+  die_by_signal();
   Arena arena = arena_under(argument, 256);
   fill_run(arena, 0, 256, 1);
   const Snapshot first = arena.snapshot();

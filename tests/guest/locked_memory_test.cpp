@@ -24,6 +24,7 @@ constexpr int cannot = 77;  // the exit code of a body that this machine does no
 class LockedMemory : public GuestTest {
  protected:
   static void expect_passes(const std::string& body) {
+    if (under_sanitizer) GTEST_SKIP() << "the run-times of sanitizers take mlock() away";
     const ChildResult outcome = run(body);
     if (outcome.exited_with(cannot)) GTEST_SKIP() << "mlockall() is refused here";
     EXPECT_TRUE(outcome.exited_with(0)) << outcome.how();

@@ -12,6 +12,7 @@
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
+#include "support/deaths.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
@@ -145,6 +146,7 @@ TEST_P(OwnAdvice, mremap_that_takes_pages_away_is_reported_when_they_are_met) {
 }
 
 Arena written_arena(const std::string& barrier) {
+  die_by_signal();
   Arena arena(options_for(barrier == "mprotect" ? Barrier::mprotect : Barrier::userfaultfd, pages));
   fill_run(arena, 0, pages, 1);
   return arena;
