@@ -11,9 +11,10 @@ int main() {
   const cow::Snapshot snapshot = arena.snapshot();
   *number = 2;
   const cow::Arena clone = snapshot.clone();
-  cow::start_fault_profile();
   arena.rollback(snapshot);
-  *number += 1, *number -= 1;
+  cow::start_fault_profile();
+  const cow::Snapshot again = arena.snapshot();
+  *number = 1;  // a fault
   cow::stop_fault_profile();
   const std::string told = to_text(cow::fault_profile());  // whatever it can say in this program
   const bool right = *number == 1 && *reinterpret_cast<const int*>(clone.data()) == 1;
