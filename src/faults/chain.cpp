@@ -71,7 +71,7 @@ std::uint64_t mark_at(const volatile std::uint64_t* place) noexcept {
 
 /// Whether the one we handed the last fault to is still at work. One that jumped out leaves a mark that has been
 /// overwritten where the stack has been that deep since; the stack itself may be gone.
-[[gnu::no_sanitize("address", "thread")]] bool is_at_work() noexcept {
+__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) bool is_at_work() noexcept {
   const os::ErrnoKept kept;
   const volatile std::uint64_t* const mark = handed_on.mark;
   return os::can_write(const_cast<std::uint64_t*>(mark)) && *mark == mark_at(mark);

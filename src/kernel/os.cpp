@@ -255,7 +255,8 @@ bool can_write(void* word) noexcept {
 }
 
 // Memory below a stack pointer may be marked as out of scope.
-[[gnu::no_sanitize("address", "thread")]] void open_by_faults(std::byte* begin, std::byte* end) noexcept {
+__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) void open_by_faults(
+    std::byte* begin, std::byte* end) noexcept {
   for (std::byte* at = begin; at < end; at += page_size()) {
     (void)__atomic_fetch_or(reinterpret_cast<unsigned char*>(at), 0, __ATOMIC_RELAXED);
   }
