@@ -32,8 +32,8 @@ namespace cow {
 /// Cost: between_updates() a load of a word that hardly ever changes; an Updating or a Quiet two atomic additions each.
 /// All of it may be used by any number of threads. A thread that holds one of either kind must not wait for another of
 /// the same gate: it would wait for itself. The gate lies outside the arena, since a snapshot would show it as it
-/// stood, with threads in it that a clone does not have; and a fork() child, which has one thread only, needs a new one.
-/// At most 16 million Updatings at once.
+/// stood, with threads in it that a clone does not have; a fork() child, which has one thread only, needs a new one.
+/// At most 16 million Updatings at once; who destroys the gate has seen all of them end.
 class UpdateGate {
  public:
   UpdateGate() noexcept = default;

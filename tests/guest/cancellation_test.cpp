@@ -87,7 +87,7 @@ COW_CHILD_BODY(cancelled_in_everything_else) {
 class Cancellation : public testing::TestWithParam<const char*> {};
 
 TEST_P(Cancellation, waits_until_the_library_is_done) {
-  if (under_sanitizer) GTEST_SKIP() << "AddressSanitizer takes what a cancelled thread leaves on its stack for an error";
+  if (under_sanitizer) GTEST_SKIP() << "AddressSanitizer takes what cancelled threads leave on stacks for errors";
   const ChildResult result = run_child(GetParam());
   EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
