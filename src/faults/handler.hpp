@@ -1,5 +1,5 @@
 // What runs when SIGSEGV arrives: from the address to the rule, or on to whoever had the signal before. By the
-// rules that rule/copy_on_write.hpp opens with. Who puts it in place is fault_install.*.
+// rules that rule/copy_on_write.hpp opens with. Who puts it in place is faults/install.
 #pragma once
 
 #include <csignal>
