@@ -21,8 +21,13 @@ namespace cow {
 enum class Barrier {
   mprotect,     ///< mprotect and SIGSEGV: works everywhere
   userfaultfd,  ///< userfaultfd write-protection and SIGBUS: cheaper; needs Linux 5.19 and a permissive sandbox
-  automatic,    ///< userfaultfd where the kernel allows it, else mprotect
+  automatic,    ///< begins with kernel where cuts are quiet and it can be had, else userfaultfd, else mprotect; and
+                ///< changes where another would have cost less for several cuts running
+  kernel,       ///< the kernel's own copy-on-write: no signal, and no system call fails; needs Linux 6.7, userfaultfd and
+                ///< /proc/self/pagemap, and quiet cuts (ArenaOptions::quiet_cuts)
 };
+
+class UpdateGate;
 
 struct ArenaOptions {
   /// Bytes of address space, rounded up to pages; memory is used only where written.
@@ -30,11 +35,18 @@ struct ArenaOptions {
   std::string name = "cow";  ///< shown in /proc/self/maps and in reports
   void* address = nullptr;   ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
   Barrier barrier = Barrier::mprotect;
-  /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena. Then pages
-  /// that are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their
-  /// faults would cost. A process without threads has this without promising. A broken promise tears snapshots.
+  /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena; between cuts
+  /// any may. Barrier::kernel needs it, and keeps to signals where nobody gives it; under the others pages that are
+  /// written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their faults would
+  /// cost. A process without threads has this without promising. A broken promise tears snapshots; under
+  /// Barrier::kernel a build with assertions finds many of them, and snapshot() throws std::logic_error.
   /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
-  bool single_writer = false;
+  bool quiet_cuts = false;
+  bool single_writer = false;  ///< the same, by its older name
+  /// Keeps that promise by construction: each snapshot, clone and rollback of the arena and its clones holds an
+  /// UpdateGate::Quiet of this gate, and whoever writes holds an Updating. The gate outlives the arenas. Who takes a
+  /// snapshot must hold neither.
+  UpdateGate* gate = nullptr;
   /// Whether core dumps hold the arena, its clones and views. madvise(MADV_DONTDUMP) by the program is lost where pages
   /// move to other memory, as they do once a clone, a view or a fork() child shows them; this is not.
   bool in_core_dumps = true;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,10 +13,12 @@
 #include "arena/rollback.hpp"
 #include "barrier/barrier.hpp"
 #include "books/versions.hpp"
+#include "cow/update_gate.hpp"
 #include "faults/install.hpp"
 #include "fork/children.hpp"
 #include "kernel/fork_gate.hpp"
 #include "rule/close_again.hpp"
+#include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
 #include "rule/known_writes.hpp"
 
@@ -57,6 +60,10 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
 
 /// Nothing but the next snapshot closes them again.
 os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+  if (books.barrier->collects) {
+    if (untouched == Untouched::left) return prepare_to_discard(books, run);
+    return count_as_written(books, run), os::Error{};
+  }
   close_some_if_few_are_left(books, run);
   const os::Error error = make_writable(books, run, untouched);
   if (!error) keep_open(books, run);
@@ -136,7 +143,9 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   const Pages run{first, end - first};
   throw_if(books.family.file.check(), [&] { return "discard of " + in_bytes(books.bytes(run.count)); });
   in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
-  in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
+  in_parts(books, run, "discard", [&](Pages part) {
+    return books.barrier->collects ? discard_uncollected(books, part) : make_blank(books, part), os::Error{};
+  });
 }
 
 /// Part by part: others' faults wait for the file's lock.
@@ -156,7 +165,19 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
   return books.log_memory.make_room(chunks);
 }
 
+/// Where the arena was given a gate: no update is under way while this exists.
+class QuietByGate {
+ public:
+  explicit QuietByGate(ArenaBooks& books) noexcept {
+    if (books.gate != nullptr) quiet_.emplace(*books.gate);
+  }
+
+ private:
+  std::optional<UpdateGate::Quiet> quiet_;
+};
+
 Snapshot cut_snapshot(ArenaBooks& books) {
+  const QuietByGate quiet(books);
   const Cut cut(books);
   const Operation operation(books);
   return Access::snapshot(take_version(books));
@@ -225,6 +246,7 @@ void Arena::rollback(const Snapshot& snapshot) {
   }
   os::Result<std::uint64_t> pages;
   {
+    const QuietByGate quiet(books);
     const Cut cut(books);
     pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
   }
@@ -289,7 +311,9 @@ void ArenaRef::prepare_write(void* p, std::size_t n) const {
 
 void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(books_, "discard", no_arena_ref), p, n); }
 
-bool ArenaRef::is_writable(const void* p) const noexcept { return books_->writable.contains(books_->page_of(p)); }
+bool ArenaRef::is_writable(const void* p) const noexcept {
+  return books_->fronts.in_use.load(std::memory_order_relaxed) || books_->writable.contains(books_->page_of(p));
+}
 std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
 
 std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {

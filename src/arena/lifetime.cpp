@@ -11,11 +11,12 @@
 
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
+#include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"
 #include "fork/cut.hpp"
-#include "rule/known_writes.hpp"
+#include "rule/copy_ahead.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -110,20 +111,13 @@ os::Result<AddressRange> reserve_range(std::uint64_t pages, void* address) noexc
   return {{at, bytes, at == nullptr ? nullptr : at + guard}, range.error};
 }
 
-os::Error map_home(ArenaBooks& books) noexcept {
-  const FrameFile& file = books.family.file;
-  const Frame home = books.home->frame_of({0});
-  return os::map_file(books.base, books.bytes(books.pages), os::Access::read, file.fd(home), file.offset(home));
-}
-
 /// Maps the arena over its address range and lets faults find it. The books own the range from here on.
 os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
   books.reservation = range.at;
   books.reserved_bytes = range.bytes;
   books.base = range.base;
   MappingBudget::used.fetch_add(guard_mappings, std::memory_order_relaxed);
-  if (const os::Error error = map_home(books)) return error;
-  if (const os::Error error = map_runs(books.family.file, books.base, books.borrower.base)) return error;
+  if (const os::Error error = books.barrier->map(books)) return error;
   if (const os::Error error = books.barrier->attach(books)) return error;
   if (!books.in_core_dumps) os::hide_from_core_dumps(books.base, books.bytes(books.pages));
   books.count_mappings(books.borrower.base.mappings(books.pages));
@@ -170,17 +164,6 @@ void destroy_books(ArenaBooks* books) noexcept {
   if (family->members.fetch_sub(1, std::memory_order_acq_rel) == 1) book_delete(family);
 }
 
-os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept {
-  const std::size_t page = file.page_bytes();
-  for (const Run& run : runs) {
-    const os::Error error =
-        os::map_file(base + run.first.value * page, run.count * page, os::Access::read, file.fd(run.frame),
-                     file.offset(run.frame));
-    if (error) return error;
-  }
-  return {};
-}
-
 namespace {
 
 /// An arena of a new family in an address range, which it takes over once that succeeds.
@@ -198,7 +181,9 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   std::strncpy(books.value->name, name, sizeof books.value->name - 1);
   books.value->use_barrier(barrier, barrier.splits_mappings);
   books.value->barrier_fd = barrier_fd;
-  books.value->single_writer = options.single_writer;
+  books.value->quiet_cuts = options.quiet_cuts || options.single_writer || options.gate != nullptr;
+  books.value->gate = options.gate;
+  books.value->asked = options.barrier;
   books.value->in_core_dumps = options.in_core_dumps;
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
@@ -215,7 +200,8 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   const std::uint64_t pages = pages_for(options.capacity);
   check_address(options.address);
   check_reserve(options.reserve_history_bytes);
-  const WriteBarrier& barrier = choose_barrier(options.barrier);
+  const bool quiet = options.quiet_cuts || options.single_writer || options.gate != nullptr;
+  const WriteBarrier& barrier = choose_barrier(options.barrier, quiet || process_has_one_thread());
   const std::string name = options.name.substr(0, longest_name);
   const std::string what = "creating an arena of " + in_bytes(pages * os::page_size()) +
                            (options.address == nullptr ? "" : " at the fixed address " + in_hex(options.address));
@@ -262,7 +248,9 @@ ArenaBooks* create_clone(Version& version) {
     clone->loan = loan.value;
     clone->base_version = version.name;
     clone->barrier_fd = of.barrier_fd;
-    clone->single_writer = of.single_writer;
+    clone->quiet_cuts = of.quiet_cuts;
+    clone->gate = of.gate;
+    clone->asked = of.asked;
     clone->in_core_dumps = of.in_core_dumps;
     clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);

@@ -41,7 +41,4 @@ struct LentVersion {
 /// that no write comes in between or after.
 LentVersion take_and_lend(ArenaBooks& books) noexcept;
 
-/// Shows runs read-only over an address range.
-os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept;
-
 }  // namespace cow

@@ -8,9 +8,13 @@
 
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
+#include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
 #include "rule/close_again.hpp"
+#include "rule/collect.hpp"
 #include "rule/copy_ahead.hpp"
 #include "rule/copy_on_write.hpp"
 
@@ -66,6 +70,7 @@ class MappedFrames {
 };
 
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
+  if (books.barrier->collects) return {};  // they are
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     FaultLockHeld held(*books.fault_lock);
@@ -103,6 +108,79 @@ os::Error for_each_kept_run(const Version& version, F&& f) {
   return {};
 }
 
+/// Under the kernel barrier the content so far goes to the frames, so that it can be rolled back to as well.
+os::Error collect_first(ArenaBooks& books) noexcept {
+  if (!books.barrier->collects) return {};
+  FaultLockHeld held(*books.fault_lock);
+  return collect(books);
+}
+
+/// Undoes what was written since the last cut, where nothing of it has been collected: the frames still hold the
+/// content from before, and show once the fronts are gone. In two steps, as all rolling back.
+class Undoing {
+ public:
+  explicit Undoing(ArenaBooks& books) noexcept : books_(books), frames_(books.family.file) {}
+
+  os::Error prepare() noexcept {
+    map_home_alias(books_);
+    if (const os::Error error = fronts::find_written(books_)) return error;
+    if (const os::Error error = fronts::watch_all(books_)) return error;
+    if (const os::Error error = fronts::list_fresh_with_content(books_, fresh_)) return error;
+    const PageSet& written = books_.fronts.uncollected;
+    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+      for (Page p = run.first; p < run.end(); ++p) {
+        if (reached_by_alias(books_, p)) continue;
+        if (const os::Error error = frames_.add(books_.frame_of(p))) return error;
+      }
+      pages_ += run.count;
+    }
+    return {};
+  }
+
+  std::uint64_t undo() noexcept {
+    for (const Pages& run : fresh_) {  // never in any version
+      pages_ += run.count;
+      if (!books_.family.file.punch(books_.home->frame_of(run.first), run.count)) continue;
+      std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
+    }
+    const PageSet& written = books_.fronts.uncollected;
+    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) undo(run);
+    return pages_;
+  }
+
+ private:
+  void undo(Pages run) noexcept {
+    for (Page p = run.first; p < run.end();) {
+      const Page hidden = std::min(books_.fronts.hidden.next(p), run.end());
+      if (p < hidden) drop(Pages{p, hidden - p});
+      if (hidden < run.end()) copy(hidden);
+      p = hidden + 1;
+    }
+  }
+
+  void drop(Pages run) noexcept {
+    if (!fronts::drop(books_, run)) return books_.fronts.uncollected.erase(run);
+    for (Page p = run.first; p < run.end(); ++p) copy(p);
+  }
+
+  void copy(Page p) noexcept {
+    const std::byte* from = reached_by_alias(books_, p) ? alias_of(books_, p) : frames_.address(books_.frame_of(p));
+    copy_bytes(books_.address_of(p), from, books_.bytes(1));
+  }
+
+  ArenaBooks& books_;
+  MappedFrames frames_;
+  BookVector<Pages> fresh_;
+  std::uint64_t pages_ = 0;
+};
+
+os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept {
+  FaultLockHeld held(*books.fault_lock);
+  Undoing undoing(books);
+  if (const os::Error error = undoing.prepare()) return {0, error};
+  return {undoing.undo(), {}};
+}
+
 os::Error sweep_all(Version& version) noexcept {
   LogEnd end;
   {
@@ -123,7 +201,9 @@ os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexc
 
 os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
   const Operation operation(books);
-  os::Error error = sweep_all(version);
+  if (books.barrier->collects && &version == books.newest && !books.written) return undo_uncollected(books);
+  os::Error error = collect_first(books);
+  if (!error) error = sweep_all(version);
   MappedFrames frames(books.family.file);
   if (!error) {
     error = for_each_kept_run(version, [&](const Run& run) {
@@ -139,6 +219,10 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
 }
 
 os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept {
+  {
+    const Operation operation(books);
+    if (books.barrier->collects && books.own.empty()) return undo_uncollected(books);
+  }
   // The base's frames are held by a loan while the clone's lock is taken: never two arenas' locks at once.
   RunList content;
   os::Result<Loan*> loan;
@@ -155,7 +239,8 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
     const Operation operation(books);
     MappedFrames frames(books.family.file);
     BookVector<Pages> changed;
-    {
+    error = collect_first(books);
+    if (!error) {
       FaultLockHeld held(*books.fault_lock);
       error = list_own_pages(books, changed);
     }
@@ -176,6 +261,31 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   return {pages, error};
 }
 
+namespace {
+
+/// Under the kernel barrier: what no cut has collected yet. The result is sorted, and disjoint, again.
+os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcept {
+  if (!books.barrier->collects) return {};
+  {
+    FaultLockHeld held(*books.fault_lock);
+    if (const os::Error error = fronts::list_written(books, changed)) return error;
+  }
+  std::sort(changed.begin(), changed.end(), [](const Pages& a, const Pages& b) { return a.first < b.first; });
+  std::size_t runs = 0;
+  for (const Pages& run : changed) {
+    Pages* const last = runs == 0 ? nullptr : &changed.begin()[runs - 1];
+    if (last == nullptr || last->end() < run.first) {
+      changed.begin()[runs++] = run;
+    } else {
+      last->count = std::max(last->end(), run.end()) - last->first;
+    }
+  }
+  changed.shrink_to(runs);
+  return {};
+}
+
+}  // namespace
+
 os::Error list_changed(Version& version, BookVector<Pages>& changed) {
   const Operation operation(version.books);
   if (const os::Error error = sweep_all(version)) return error;
@@ -191,13 +301,16 @@ os::Error list_changed(Version& version, BookVector<Pages>& changed) {
       return error;
     }
   }
-  return {};
+  return add_uncollected(version.books, changed);
 }
 
 os::Error list_changed_since_base(ArenaBooks& books, BookVector<Pages>& changed) {
   const Operation operation(books);
-  FaultLockHeld held(*books.fault_lock);
-  return list_own_pages(books, changed);
+  {
+    FaultLockHeld held(*books.fault_lock);
+    if (const os::Error error = list_own_pages(books, changed)) return error;
+  }
+  return add_uncollected(books, changed);
 }
 
 }  // namespace cow

@@ -9,6 +9,7 @@
 #include "arena/lifetime.hpp"
 #include "arena/mapped_view.hpp"
 #include "arena/operation.hpp"
+#include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 #include "cow/arena.hpp"
 #include "kernel/copy_page.hpp"
@@ -58,7 +59,12 @@ bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byt
   const LiveReader reader(books.live_readers);
   const std::uint64_t moves = books.moves.load(std::memory_order_acquire);
   if (!reader || moves % 2 != 0) return false;
-  copy_bytes(out.data(), books.address_of(p) + offset, out.size());
+  const std::byte* page = books.address_of(p);
+  if (books.fronts.in_use.load(std::memory_order_relaxed)) {  // the arena shows a front, perhaps
+    if (!reached_by_alias(books, p)) return false;
+    page = alias_of(books, p);
+  }
+  copy_bytes(out.data(), page + offset, out.size());
   fence(std::memory_order_acquire);
   return books.moves.load(std::memory_order_relaxed) == moves;
 }

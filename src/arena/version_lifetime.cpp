@@ -1,10 +1,14 @@
 // Versions are taken, lent and released. See arena/lifetime.hpp.
 #include <algorithm>
 
+#include <cerrno>
+
+#include "arena/change_barrier.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "books/versions.hpp"
+#include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
 #include "words/mutants.hpp"
@@ -42,17 +46,39 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   return {};
 }
 
+/// The same where all that was written has been collected: nothing is writable.
+void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept {
+  books.written = false;
+  ++books.epoch;
+  books.versions.push_back(version);
+  books.newest = &version;
+}
+
+/// Under the kernel barrier: the frames hold the content afterwards, or another barrier catches writes from here on.
+os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept {
+  if (!books.barrier->collects) return {};
+  if (!quiet) return change_to_signals(books, why_not_quiet);
+  if (const os::Error error = collect(books)) return error;
+#if !defined(NDEBUG)
+  if (written_during_the_cut(books)) return {EBUSY};
+#endif
+  drop_cold_fronts(books);
+  return {};
+}
+
 /// The fault lock is held.
 os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
   if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
+  if (const os::Error error = collect_or_change(books, quiet)) return {nullptr, error};
   if (unwritten_since_newest(books, quiet)) {
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
     return {books.newest, {}};
   }
   if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
-  defragment(books, MappingBudget::left() / share_of_arena);
+  if (!books.barrier->collects) defragment(books, MappingBudget::left() / share_of_arena);
   const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
   Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
+  if (books.barrier->collects) return begin_epoch_collected(books, *version), os::Result<Version*>{version, {}};
   const os::Error error = begin_epoch(books, *version, quiet);
   if (!error) return {version, {}};
   books.written = true;  // what stays writable was chosen anew: the newest version may not have copies of it
@@ -95,14 +121,20 @@ Version* take_version(ArenaBooks& books) {
   os::Result<Version*> version;
   {
     FaultLockHeld held(*books.fault_lock);
-    version = take_version_locked(books, nobody_else_writes(books));
+    const bool quiet = nobody_else_writes(books);
+    version = take_version_locked(books, quiet);
+    if (version && quiet) change_if_better(books);
+  }
+  if (version.error.code == EBUSY) {
+    throw std::logic_error("cow: snapshot: another thread wrote meanwhile, though quiet cuts were promised");
   }
   throw_if(version.error, [&] { return "snapshot of an arena of " + in_bytes(books.bytes(books.pages)); });
   return version.value;
 }
 
 LentVersion take_and_lend(ArenaBooks& books) noexcept {
-  const os::Result<Version*> version = take_version_locked(books, false);  // no page stays writable
+  // No page stays writable. Another thread may be writing, whatever was promised, since it may be any that forks.
+  const os::Result<Version*> version = take_version_locked(books, books.barrier->collects && process_has_one_thread());
   if (!version) return {};
   const os::Result<Lent> lent = lend_locked(*version.value);
   return {version.value, lent ? lent.value.loan : nullptr};

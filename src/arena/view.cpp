@@ -7,6 +7,7 @@
 #include "arena/lifetime.hpp"
 #include "arena/mapped_view.hpp"
 #include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
 #include "books/versions.hpp"
 #include "faults/registry.hpp"
 

@@ -15,10 +15,13 @@ struct WriteBarrier {
   Barrier kind;
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
+  bool collects;         // no write is caught: the next cut asks what was written, and nothing from unprotect() on is called
 
   /// What all arenas of the process share, opened anew where that was lost.
   os::Result<os::Descriptor> (*open)();
-  /// The arena's range is mapped at home, read-only, and nobody uses it yet; unmapping it ends what this began.
+  /// Maps the arena's home, and what it borrows, over its range, which nobody uses yet.
+  os::Error (*map)(ArenaBooks& books);
+  /// The range is mapped; unmapping it ends what this began.
   os::Error (*attach)(ArenaBooks& books);
   /// In the child of a fork(): the parent's arenas are caught by something else.
   void (*leave)(ArenaBooks& books);
@@ -35,13 +38,23 @@ struct WriteBarrier {
 };
 
 /// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has
-/// said yes or no.
-const WriteBarrier& choose_barrier(Barrier asked);
+/// said yes or no. `quiet`: cuts of the arena will be.
+const WriteBarrier& choose_barrier(Barrier asked, bool quiet);
+/// Whether Barrier::kernel can be had here.
+bool kernel_barrier_exists() noexcept;
+/// The best of those that catch writes by signals.
+const WriteBarrier& best_with_signals() noexcept;
+
+/// The home read-only, and over it what the arena borrows.
+os::Error map_read_only(ArenaBooks& books) noexcept;
+/// Shows runs read-only over an address range.
+os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept;
 
 /// Shows other frames in place of those that are there, with what the user asked of the mapping.
 os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access access) noexcept;
 
 extern const WriteBarrier mprotect_barrier;
 extern const WriteBarrier userfaultfd_barrier;
+extern const WriteBarrier kernel_barrier;
 
 }  // namespace cow

@@ -45,7 +45,8 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 
 }  // namespace
 
-const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, nothing_to_open, nothing_to_attach,
-                                    nothing_to_leave, nothing_to_check, unprotect, protect, protect_written, show};
+const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, false, nothing_to_open, map_read_only,
+                                    nothing_to_attach, nothing_to_leave, nothing_to_check, unprotect, protect,
+                                    protect_written, show};
 
 }  // namespace cow

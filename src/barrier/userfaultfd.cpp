@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "barrier/barrier.hpp"
+#include "barrier/shared_descriptor.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -47,44 +48,15 @@ os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   return protect_range(books, {run.first + half, run.count - half}, on);
 }
 
-/// One userfaultfd watches all arenas of the process. Only open() writes it.
-struct Shared {
-  os::Descriptor file;
-  std::uint64_t generation = 0;
-};
-Shared shared;
+SharedDescriptor shared;             // one watches all arenas of the process
 std::atomic<bool> always_held{true};  // each one that was opened is held open: none can be lost by closing it
 
-/// One thread opens at a time. A fork() child finds its parent's number in the lock, if anything, which says nothing.
-class Opening {
- public:
-  explicit Opening(std::uint64_t generation) noexcept {
-    for (;;) {
-      std::uint64_t other = opener.load(std::memory_order_relaxed);
-      if (other != generation && opener.compare_exchange_weak(other, generation, std::memory_order_acquire)) return;
-      os::let_others_run();
-    }
-  }
-  ~Opening() { opener.store(0, std::memory_order_release); }
-  Opening(const Opening&) = delete;
-  Opening& operator=(const Opening&) = delete;
-
- private:
-  static inline std::atomic<std::uint64_t> opener{0};
-};
-
 os::Result<os::Descriptor> open() {
-  const std::uint64_t generation = os::process_generation();
-  const os::AsyncSignalsBlocked blocked;
-  const Opening one_at_a_time(generation);
-  if (shared.generation == generation && shared.file.number != -1 && os::still_ours(shared.file)) {
-    return {shared.file, {}};
-  }
-  const os::Result<os::Descriptor> file = os::open_userfaultfd();
-  if (!file) return file;
-  if (!os::hold_open(file.value)) always_held.store(false, std::memory_order_relaxed);
-  shared = {file.value, generation};
-  return file;
+  return shared.get([] {
+    const os::Result<os::Descriptor> file = os::open_userfaultfd();
+    if (file && !os::hold_open(file.value)) always_held.store(false, std::memory_order_relaxed);
+    return file;
+  });
 }
 
 os::Error attach(ArenaBooks& books) {
@@ -220,7 +192,7 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
 
 }  // namespace
 
-const WriteBarrier userfaultfd_barrier{
-    Barrier::userfaultfd, true, false, open, attach, leave, check, unprotect, protect, protect_written, show};
+const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, false, open, map_read_only, attach, leave,
+                                       check, unprotect, protect, protect_written, show};
 
 }  // namespace cow

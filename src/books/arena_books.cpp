@@ -20,7 +20,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept {
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + 11 * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + (11 + Fronts::sets) * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -34,6 +34,7 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }
+  fronts.place(at, pages);
   page_shift = std::countr_zero(of.file.page_bytes());
 }
 

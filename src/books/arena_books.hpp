@@ -12,6 +12,7 @@
 #include <span>
 
 #include "books/block_policy.hpp"
+#include "books/fronts.hpp"
 #include "books/kept_pages.hpp"
 #include "books/lending.hpp"
 #include "books/live_readers.hpp"
@@ -99,6 +100,28 @@ struct Edges {
   }
 };
 
+/// The barrier in use. Changed under the fault lock, asked by anyone.
+class BarrierInUse {
+ public:
+  BarrierInUse& operator=(const WriteBarrier* chosen) noexcept {
+    return barrier_.store(chosen, std::memory_order_release), *this;
+  }
+  const WriteBarrier* operator->() const noexcept { return barrier_.load(std::memory_order_acquire); }
+  const WriteBarrier& operator*() const noexcept { return *barrier_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<const WriteBarrier*> barrier_{nullptr};
+};
+
+/// How an arena came by its barrier, and what speaks for another.
+struct BarrierChoice {
+  std::uint64_t changes = 0;
+  const char* why = "asked for";
+  std::uint64_t regret_ns = 0;      // what the other kind would have saved, in cuts running
+  unsigned cuts_regretted = 0;
+  std::uint64_t pages_before = 0, faults_before = 0;  // as counted at the last cut
+};
+
 class ArenaBooks {
  public:
   ArenaBooks(Family& of, BookBuffer memory, std::uint64_t pages) noexcept;
@@ -154,10 +177,11 @@ class ArenaBooks {
   std::size_t reserved_bytes = 0;
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
-  const WriteBarrier* barrier = nullptr;
   os::Descriptor barrier_fd;          // what the barrier opened for the process
   bool in_core_dumps = true;
-  bool single_writer = false;         // promised: nobody else writes while a snapshot is taken
+  bool quiet_cuts = false;            // promised: nobody else writes while a snapshot is taken
+  UpdateGate* gate = nullptr;         // where given, it is what keeps that promise
+  Barrier asked = Barrier::mprotect;  // for which barrier
   bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
 
@@ -165,6 +189,8 @@ class ArenaBooks {
 
   FaultSlot* slot = nullptr;
   FaultLock* fault_lock = nullptr;
+  BarrierInUse barrier;
+  BarrierChoice choice;
   PageTable table;
   PageSet own;        // pages that show frames of the arena's own
   PageSet away;       // of those, the ones that are not at home
@@ -175,6 +201,7 @@ class ArenaBooks {
   std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
   PageSet writable;   // pages that can be written now; each has the current epoch for its birth
   PageSet prepared;   // of those, the ones that somebody counts on: they stay so until the next snapshot
+  Fronts fronts;      // under the kernel barrier
   Page closed_up_to;  // others are protected before their time where mappings are short, in turn; up to this one last
   Epoch epoch = first_epoch;
   bool written = false;               // anything, since the newest version was taken
@@ -233,6 +260,7 @@ class Moving {
 }  // namespace detail
 
 using detail::ArenaBooks;
+using detail::BarrierChoice;
 using detail::Edges;
 using detail::Moving;
 using detail::Swept;

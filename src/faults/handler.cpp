@@ -41,10 +41,9 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   }
   ArenaBooks& books = *slot.books;
   const Page page = books.page_of(address);
-  const bool writable_before = claim_of(books, page) == Claim::none;
-  if (const os::Error error = make_writable_for_fault(books, page)) {
-    return unresolvable(slot, address, access, bad_access::reason_of(error), error.code);
-  }
+  const bool writable_before = books.barrier->collects || claim_of(books, page) == Claim::none;
+  const os::Error error = books.barrier->collects ? os::Error{} : make_writable_for_fault(books, page);
+  if (error) return unresolvable(slot, address, access, bad_access::reason_of(error), error.code);
   if (writable_before && !os::can_write(address)) {
     constexpr const char* denied = "the page is protected by something outside the library";
     return unresolvable(slot, address, access, bad_access::reason_from_outside(info, denied));

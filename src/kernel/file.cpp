@@ -27,6 +27,7 @@
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)  // Linux 5.19
 #endif
+static_assert(UFFD_FEATURE_WP_HUGETLBFS_SHMEM == cow::os::feature_wp_shared);
 
 namespace cow::os {
 namespace {
@@ -215,6 +216,12 @@ Result<std::uint64_t> next_hole(const Descriptor& file, std::uint64_t from) noex
 }
 
 Result<Descriptor> open_userfaultfd() noexcept {
+  return open_userfaultfd_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+}
+
+Result<Descriptor> open_high(long (*open)()) noexcept { return open_above_standard_streams(open); }
+
+Result<Descriptor> open_userfaultfd_with(std::uint64_t features) noexcept {
   const Result<Descriptor> file = open_above_standard_streams([] {
     // A poll waits only where it is O_NONBLOCK.
     return ask(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
@@ -222,7 +229,7 @@ Result<Descriptor> open_userfaultfd() noexcept {
   if (!file) return file;
   uffdio_api api{};
   api.api = UFFD_API;
-  api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
+  api.features = features;
   if (ask(SYS_ioctl, file.value.number, UFFDIO_API, &api) == -1) {
     const Error error{errno};
     close_file(file.value);

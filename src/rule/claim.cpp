@@ -7,6 +7,7 @@ namespace cow {
 
 Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   if (books.writable.contains(p)) return Claim::none;
+  if (books.fronts.unshared.contains(p)) return Claim::move;  // only a new mapping shows a frame there
   const Epoch birth = books.birth_of(p);
   if (birth == never_written || books.blank.contains(p)) return Claim::first_touch;
   if (birth == borrowed_birth) return mutant(Mutant::borrowed_page_counts_as_sole) ? Claim::sole_owner : Claim::move;
@@ -17,6 +18,16 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   // No version needs the frame, but clones that started from one may: unless each of them has left it.
   FaultLockHeld held(books.family.file.lock());
   return books.family.lending.borrowers_of(p, books.frame_of(p)) == 0 ? Claim::sole_owner : Claim::move;
+}
+
+void count(FaultCounters& counters, Claim claim, std::uint64_t pages) noexcept {
+  switch (claim) {
+    case Claim::none: break;
+    case Claim::first_touch: counters.first_touch += pages; break;
+    case Claim::sole_owner: counters.sole_owner += pages; break;
+    case Claim::move: counters.moved += pages; break;
+    case Claim::history: counters.to_history += pages; break;
+  }
 }
 
 Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept {

@@ -21,4 +21,7 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept;
 /// The run of pages from `first` on that share its claim.
 Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept;
 
+/// Counts pages that were made an arena's own, by what they needed.
+void count(FaultCounters& counters, Claim claim, std::uint64_t pages) noexcept;
+
 }  // namespace cow

@@ -34,7 +34,8 @@ COW_READS_UNINITIALIZED std::uint64_t fingerprint(const std::byte* page, std::si
 
 }  // namespace
 
-bool nobody_else_writes(const ArenaBooks& books) noexcept { return books.single_writer || __libc_single_threaded != 0; }
+bool process_has_one_thread() noexcept { return __libc_single_threaded != 0; }
+bool nobody_else_writes(const ArenaBooks& books) noexcept { return books.quiet_cuts || process_has_one_thread(); }
 
 bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept {
   const memory_sanitizer::ChecksOff off;

@@ -2,7 +2,7 @@
 // writable: no protecting, no fault, no split mapping. Runs in snapshot() only, with the fault lock held.
 //
 // A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other
-// thread can be writing, since the process has none or the program has promised it (ArenaOptions::single_writer).
+// thread can be writing, since the process has none or the program has promised it (ArenaOptions::quiet_cuts).
 #pragma once
 
 #include "books/arena_books.hpp"
@@ -13,6 +13,7 @@ namespace cow {
 
 /// Whether the calling thread is the only one that can be writing the arena.
 bool nobody_else_writes(const ArenaBooks& books) noexcept;
+bool process_has_one_thread() noexcept;
 
 /// Whether a page that stayed writable still has the content that the newest version keeps of it.
 bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept;

@@ -43,16 +43,6 @@ Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept {
   return block;
 }
 
-void count(FaultCounters& counters, Claim claim, std::uint64_t n) noexcept {
-  switch (claim) {
-    case Claim::none: break;
-    case Claim::first_touch: counters.first_touch += n; break;
-    case Claim::sole_owner: counters.sole_owner += n; break;
-    case Claim::move: counters.moved += n; break;
-    case Claim::history: counters.to_history += n; break;
-  }
-}
-
 os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept {
   if (claim == Claim::none) return books.half_protected ? books.barrier->unprotect(books, run, true) : os::Error{};
   os::Error error;

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "barrier/barrier.hpp"
+#include "barrier/home_alias.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
@@ -13,21 +15,6 @@
 
 namespace cow {
 namespace {
-
-void map_home_alias(ArenaBooks& books) noexcept {
-  const FrameFile& file = books.family.file;
-  const Frame home = books.home->frame_of({0});
-  const std::size_t bytes = books.bytes(books.pages);
-  const os::Result<void*> range = os::reserve_addresses(nullptr, bytes);
-  if (!range) return;
-  if (os::map_file(range.value, bytes, os::Access::read_write, file.fd(home), file.offset(home))) {
-    return os::unmap(range.value, bytes);
-  }
-  os::hide_from_core_dumps(range.value, bytes);  // the arena itself is in them
-  os::hide_from_children(range.value, bytes);    // shared and writable: a child must not be able to reach it
-  books.home_alias = static_cast<std::byte*>(range.value);
-  MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
-}
 
 /// Calls f(page, offset in it, from, bytes) for the parts of a write by page, until one fails.
 template <class F>
@@ -42,10 +29,6 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
     from += bytes;
   }
   return {};
-}
-
-bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
-  return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
 
 /// Where the alias does not reach, the page has to be writable itself.
@@ -78,7 +61,8 @@ os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
 
 void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
   std::byte* const page = books.address_of(p);
-  std::memcpy((reached_by_alias(books, p) ? books.home_alias + (page - books.base) : page) + offset, from, bytes);
+  const bool past_the_mapping = !books.barrier->collects && reached_by_alias(books, p);
+  std::memcpy((past_the_mapping ? alias_of(books, p) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
 }
 
@@ -89,17 +73,27 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
   return from < base + books.bytes(books.pages) && base < from + write.bytes;
 }
 
-os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
-  if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
+namespace {
+
+/// Afterwards nothing can fail.
+os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+  if (books.barrier->collects) return {};  // a store is all it takes
+  map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
       return make_ready(books, p);
     });
     if (error) return error;
   }
-  if (const os::Error error = keep_ready(books, batch)) return error;
+  return keep_ready(books, batch);
+}
+
+}  // namespace
+
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
+  if (const os::Error error = make_batch_ready(books, batch)) return error;
   // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
-  books.written = true;
+  if (!books.barrier->collects) books.written = true;
   fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {
     Write at = write;
@@ -112,13 +106,6 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std
     });
   }
   return {};
-}
-
-void unmap_home_alias(ArenaBooks& books) noexcept {
-  if (books.home_alias == nullptr) return;
-  os::unmap(books.home_alias, books.bytes(books.pages));
-  MappingBudget::used.fetch_sub(1, std::memory_order_relaxed);
-  books.home_alias = nullptr;
 }
 
 }  // namespace cow

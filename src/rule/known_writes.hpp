@@ -15,9 +15,6 @@ namespace cow {
 /// content of all parts, one behind the other, if it is not to be read where it is.
 os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept;
 
-/// When the arena goes.
-void unmap_home_alias(ArenaBooks& books) noexcept;
-
 /// Whether its source lies in the arena itself: nobody can take that away, and it has what the writes before it stored.
 bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept;
 

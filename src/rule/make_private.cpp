@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "barrier/barrier.hpp"
+#include "barrier/home_alias.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "words/mutants.hpp"
@@ -64,7 +65,7 @@ void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept {
   }
 }
 
-/// Copies before-images to history and logs them. At most `batch` pages.
+/// Copies before-images to history and logs them. At most `batch` pages; a failure leaves those behind it as they were.
 os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   History& history = books.family.file.history();
   Frame frames[batch];
@@ -75,13 +76,17 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
   }
   for (std::uint64_t i = 0; i < run.count; ++i) {
     const Page p = run.first + i;
-    copy_bytes(history.address(frames[i]), books.address_of(p), books.bytes(1));
+    if (const os::Error error = read_frame(books, p, history.address(frames[i]))) {
+      FaultLockHeld held(books.family.file.lock());
+      for (; i < run.count; ++i) history.give_back(frames[i]);
+      return error;
+    }
     const Epoch birth = books.table.get(p).birth;
     books.newest->log.append(books.log_memory, {p, frames[i], birth, true});
     note_recurrence(books, p, birth);
+    set_birth(books, {p, 1});
   }
   books.hollow.erase(run);  // reading them has given memory to those that had none
-  set_birth(books, run);
   return {};
 }
 
@@ -260,6 +265,7 @@ void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
     } else {
       books.away.insert({p, 1});
     }
+    books.fronts.unshared.erase({p, 1});
     books.table.set(p, {books.epoch, plane.index});
   }
 }

@@ -13,7 +13,7 @@
 
 namespace cow::test {
 
-inline std::vector<Barrier> every_barrier() { return {Barrier::mprotect, Barrier::userfaultfd}; }
+inline std::vector<Barrier> every_barrier() { return {Barrier::mprotect, Barrier::userfaultfd, Barrier::kernel}; }
 
 inline ArenaOptions options_for(Barrier barrier, std::size_t pages, std::string name = "test") {
   ArenaOptions options;
@@ -45,6 +45,7 @@ inline const char* name_of(Barrier barrier) {
     case Barrier::mprotect: return "mprotect";
     case Barrier::userfaultfd: return "userfaultfd";
     case Barrier::automatic: return "automatic";
+    case Barrier::kernel: return "kernel";
   }
   return "unknown";
 }

@@ -1,0 +1,223 @@
+// See arena/change_barrier.hpp.
+#include "arena/change_barrier.hpp"
+
+#include <algorithm>
+
+#include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
+#include "barrier/home_alias.hpp"
+#include "rule/collect.hpp"
+#include "rule/copy_ahead.hpp"
+
+namespace cow {
+
+std::atomic<bool> signals_wanted{false};
+
+namespace {
+
+constexpr std::uint64_t extent_pages = 512;
+/// Private mappings are made run by run: more than this are not worth it.
+constexpr std::uint64_t most_runs = 1024;
+
+/// From page p on, what lies in one run of frames.
+Run shown_run(const ArenaBooks& books, Page p) noexcept {
+  const Frame frame = books.frame_of(p);
+  if (frame != books.home->frame_of(p)) {
+    Page end = p + 1;
+    while (end.value < books.pages && books.frame_of(end) == frame + (end - p)) ++end;
+    return {p, end - p, frame};
+  }
+  Page end = std::min(books.away.next(p), Page{books.pages});
+  const RunList& base = books.borrower.base;
+  for (const Run* run = base.from(p); run != base.end() && run->first < end; ++run) {
+    const Page limit = std::min(run->end(), end);
+    const Page borrowed = books.own.next_absent(std::max(run->first, p), limit);
+    if (borrowed < limit) end = borrowed;
+  }
+  return {p, end - p, frame};
+}
+
+std::uint64_t count_runs(const ArenaBooks& books) noexcept {
+  std::uint64_t count = 0;
+  for (Page p{0}; p.value < books.pages; p = shown_run(books, p).end()) ++count;
+  return count;
+}
+
+void set_mappings(ArenaBooks& books, std::uint64_t count) noexcept {
+  books.count_mappings(count - books.mappings);
+  books.writable_edges = 0;
+}
+
+/// The frames hold the content, and nobody can store: shows them. Where the kernel has no mapping left, pages stay
+/// what they are, private and read-only; whoever writes them moves (Claim::move).
+void show_frames(ArenaBooks& books) noexcept {
+  const PageSet& taken = books.fronts.taken;
+  std::uint64_t runs = 0;
+  for (Page p{0}; p.value < books.pages; ++runs) {
+    const Run run = shown_run(books, p);
+    const Pages pages{run.first, run.count};
+    p = run.end();
+    if (!taken.intersects(pages) || !map_in_place(books, pages, run.frame, os::Access::read)) continue;
+    for (Pages part = taken.next_run(run.first); part.count != 0 && part.first < run.end();
+         part = taken.next_run(part.end())) {
+      const Page first = std::max(part.first, run.first), end = std::min(part.end(), run.end());
+      books.fronts.unshared.insert({first, end - first});
+    }
+  }
+  set_mappings(books, runs);
+}
+
+void begin_catching(ArenaBooks& books) noexcept {
+  const WriteBarrier* chosen = &best_with_signals();
+  os::Result<os::Descriptor> file = chosen->open();
+  if (file) {
+    books.barrier_fd = file.value;
+    if (chosen->attach(books)) file.error = {1};
+  }
+  if (!file) chosen = &mprotect_barrier;  // always works
+  books.use_barrier(*chosen, chosen->splits_mappings);
+  books.opened.clear();
+  books.gaps = {};
+}
+
+void note_change(ArenaBooks& books, const char* why) noexcept {
+  ++books.choice.changes;
+  books.choice.why = why;
+  books.choice.regret_ns = 0;
+  books.choice.cuts_regretted = 0;
+}
+
+}  // namespace
+
+os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept {
+  if (!books.barrier->collects) return {};
+  std::byte* const at = books.base;
+  const std::size_t bytes = books.bytes(books.pages);
+  // From here on whoever stores waits in the handler: the kernel has flushed all other processors when it returns.
+  if (const os::Error error = os::protect(at, bytes, os::Access::read)) {
+    (void)os::protect(at, bytes, os::Access::read_write);
+    return error;
+  }
+  if (const os::Error error = collect(books)) {
+    (void)os::protect(at, bytes, os::Access::read_write);
+    return error;
+  }
+  const Moving moving(books);
+  show_frames(books);
+  begin_catching(books);
+  books.fronts.in_use.store(false, std::memory_order_release);
+  books.fronts.forget();
+  note_change(books, why);
+  return {};
+}
+
+namespace {
+
+/// Extents without any content are fresh; the others are private, run by run of their frames.
+os::Error show_privately(ArenaBooks& books) noexcept {
+  const FrameFile& file = books.family.file;
+  for (Page p{0}; p.value < books.pages;) {
+    const Run* const borrowed = books.borrower.base.from(p);
+    Page next = std::min(books.own.next(p), Page{books.pages});
+    if (borrowed != books.borrower.base.end()) next = std::min(next, std::max(borrowed->first, p));
+    if (next.value < books.pages) next = std::max(p, Page{next.value / extent_pages * extent_pages});
+    if (p < next) {
+      const Frame frame = books.home->frame_of(p);
+      const os::Error error = os::map_file(books.address_of(p), books.bytes(next - p), os::Access::read_write,
+                                           file.fd(frame), file.offset(frame));
+      if (error) return error;
+      p = next;
+      continue;
+    }
+    const Page end{std::min((p.value / extent_pages + 1) * extent_pages, books.pages)};
+    Run run = shown_run(books, p);
+    run.count = std::min(run.end(), end) - run.first;
+    if (const os::Error error = fronts::map_private(books, run)) return error;
+    p = run.end();
+  }
+  return fronts::watch_all(books);
+}
+
+}  // namespace
+
+void change_to_kernel(ArenaBooks& books, const char* why) noexcept {
+  if (!books.fronts.unshared.empty() || count_runs(books) > most_runs) return;
+  map_home_alias(books);
+  if (books.home_alias == nullptr) return;
+  const os::Result<os::Descriptor> file = kernel_barrier.open();
+  if (!file) return;
+  const os::Descriptor before = books.barrier_fd;
+  const WriteBarrier& barrier_before = *books.barrier;
+  const Moving moving(books);
+  books.barrier_fd = file.value;
+  os::Error error = kernel_barrier.attach(books);
+  if (!error) {
+    books.fronts.in_use.store(true, std::memory_order_release);
+    error = show_privately(books);
+  }
+  if (!error) {
+    books.use_barrier(kernel_barrier, false);
+    books.staying.clear();
+    note_change(books, why);
+    return;
+  }
+  books.barrier_fd = before;
+  if (books.fronts.in_use.load(std::memory_order_relaxed)) {
+    show_frames(books);
+    (void)os::protect(books.base, books.bytes(books.pages), os::Access::read);
+    begin_catching(books);
+    books.fronts.in_use.store(false, std::memory_order_release);
+    books.fronts.forget();
+  } else {
+    books.use_barrier(barrier_before, barrier_before.splits_mappings);
+  }
+}
+
+namespace {
+
+// What a cut and the writes before it cost, measured on 6.18 and rounded; the ratios count.
+constexpr std::uint64_t signal_ns = 7500, front_ns = 2500, scan_ns_per_1024_pages = 1500, change_ns_per_page = 150;
+constexpr unsigned fewest_cuts = 4;
+
+std::uint64_t populated_pages(const ArenaBooks& books) noexcept {
+  return books.own.count() + books.borrower.base.pages();
+}
+
+/// Whether the other kind of barrier would have cost less, cut after cut, by more than two changes cost.
+bool other_is_better(ArenaBooks& books) noexcept {
+  BarrierChoice& choice = books.choice;
+  const FaultCounters& made = books.made_writable;
+  const std::uint64_t pages = made.first_touch + made.sole_owner + made.moved + made.to_history;
+  const FaultCounters& caught = books.faults;
+  const std::uint64_t faults = caught.first_touch + caught.sole_owner + caught.moved + caught.to_history;
+  const std::uint64_t written = pages - std::exchange(choice.pages_before, pages);
+  const std::uint64_t signals = faults - std::exchange(choice.faults_before, faults);
+  const std::uint64_t populated = populated_pages(books);
+  const std::uint64_t by_kernel = populated * scan_ns_per_1024_pages / 1024 + written * front_ns;
+  const bool collects = books.barrier->collects;
+  const std::uint64_t by_signals = (collects ? written : signals) * signal_ns;
+  const std::uint64_t here = collects ? by_kernel : by_signals, there = collects ? by_signals : by_kernel;
+  choice.regret_ns += here;
+  choice.regret_ns -= std::min(choice.regret_ns, there);
+  choice.cuts_regretted = choice.regret_ns == 0 ? 0 : choice.cuts_regretted + 1;
+  return choice.cuts_regretted >= fewest_cuts && choice.regret_ns > 2 * change_ns_per_page * populated;
+}
+
+}  // namespace
+
+void change_if_better(ArenaBooks& books) noexcept {
+  if (books.asked != Barrier::kernel && books.asked != Barrier::automatic) return;
+  const bool automatic = books.asked == Barrier::automatic, unwelcome = signals_wanted.load(std::memory_order_relaxed);
+  if (books.barrier->collects) {
+    if (unwelcome) return (void)change_to_signals(books, why_profile);
+    if (automatic && other_is_better(books)) {
+      (void)change_to_signals(books, "so little is written that faults cost less than looking for it");
+    }
+    return;
+  }
+  if (unwelcome || (automatic && !other_is_better(books)) || !kernel_barrier_exists()) return;
+  change_to_kernel(books, automatic ? "so much is written that its faults cost more than looking for it"
+                                    : "asked for, and cuts are quiet again");
+}
+
+}  // namespace cow

@@ -1,0 +1,198 @@
+// Private mappings, and what is written to them. See barrier/fronts.hpp.
+#include "barrier/fronts.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "barrier/barrier.hpp"
+#include "kernel/pagemap.hpp"
+
+namespace cow::fronts {
+namespace {
+
+constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
+constexpr std::size_t runs_at_once = 256;
+constexpr std::uint64_t few_mappings = 16;
+
+using Scan = os::Result<os::Scanned> (*)(const os::Descriptor&, std::uintptr_t, std::uintptr_t, os::AddressRun*,
+                                         std::size_t) noexcept;
+
+std::uintptr_t number(const ArenaBooks& books, Page p) noexcept {
+  return reinterpret_cast<std::uintptr_t>(books.address_of(p));
+}
+
+/// Calls f(pages) for all that a scan finds in a run, until one fails.
+template <class F>
+os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) noexcept {
+  os::AddressRun found[runs_at_once];
+  for (std::uintptr_t at = number(books, run.first), end = number(books, run.end()); at < end;) {
+    const os::Result<os::Scanned> step = scan(books.fronts.pagemap, at, end, found, runs_at_once);
+    // EPERM: it is not watched, since the program has closed the descriptor of who watched.
+    if (!step) return step.error.code == EPERM ? os::Error{EBADF} : step.error;
+    for (std::size_t i = 0; i < step.value.runs; ++i) {
+      const Page first = books.page_of(reinterpret_cast<void*>(found[i].begin));
+      const Page last = books.page_of(reinterpret_cast<void*>(found[i].end));
+      if (const os::Error error = f(Pages{first, last - first})) return error;
+    }
+    at = step.value.up_to;
+  }
+  return {};
+}
+
+/// Fresh pages of the extents that a run touches, round the run.
+Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept {
+  Page first{run.first.value / extent_pages * extent_pages};
+  Page end{std::min((run.end().value + extent_pages - 1) / extent_pages * extent_pages, books.pages)};
+  for (Page p = books.fronts.taken.next(first); p < run.first; p = books.fronts.taken.next(p + 1)) first = p + 1;
+  end = std::min(end, books.fronts.taken.next(run.first));
+  return {first, end - first};
+}
+
+/// Where the process has few mappings left: up to the private mappings before it, so that it is none of its own.
+Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept {
+  Page first{0};
+  for (Pages run = books.fronts.taken.next_run(first); run.count != 0 && run.first < fresh.first;
+       run = books.fronts.taken.next_run(run.end())) {
+    first = run.end();
+  }
+  return {first, fresh.end() - first};
+}
+
+/// How many mappings more there are once a run of fresh pages is private.
+std::uint64_t mappings_added(const ArenaBooks& books, Pages run) noexcept {
+  const auto side = [&](bool at_the_edge, Page neighbour) -> std::uint64_t {
+    if (at_the_edge) return 0;
+    return books.fronts.taken.contains(neighbour) ? ~std::uint64_t{0} : 1;
+  };
+  return side(run.first.value == 0, run.first.value == 0 ? run.first : run.first - 1) +
+         side(run.end().value == books.pages, run.end());
+}
+
+os::Error watch(ArenaBooks& books, Pages run) noexcept {
+  std::byte* const at = books.address_of(run.first);
+  if (const os::Error error = os::register_for_write_protection(books.barrier_fd, at, books.bytes(run.count))) {
+    return error;
+  }
+  if (const os::Error error = os::write_protect(books.barrier_fd, at, books.bytes(run.count), true)) return error;
+  books.fronts.unwatched.erase(run);
+  return {};
+}
+
+}  // namespace
+
+os::Error map_private(ArenaBooks& books, const Run& run) noexcept {
+  const FrameFile& file = books.family.file;
+  std::byte* const at = books.address_of(run.first);
+  const std::size_t bytes = books.bytes(run.count);
+  if (const os::Error error = os::map_file_privately(at, bytes, file.fd(run.frame), file.offset(run.frame))) {
+    return error;
+  }
+  if (!books.in_core_dumps) os::hide_from_core_dumps(at, bytes);
+  const Pages pages{run.first, run.count};
+  books.fronts.taken.insert(pages);
+  books.fronts.unwatched.insert(pages);
+  if (run.frame != books.home->frame_of(run.first)) books.fronts.beneath.insert(pages);
+  return {};
+}
+
+os::Error take_in(ArenaBooks& books, Pages run) noexcept {
+  Pages fresh = fresh_extents_around(books, run);
+  if (MappingBudget::left() < few_mappings) fresh = joined_to_what_is_before(books, fresh);
+  const std::uint64_t added = mappings_added(books, fresh);
+  const Frame home = books.home->frame_of(fresh.first);
+  if (const os::Error error = map_private(books, {fresh.first, fresh.count, home})) return error;
+  books.count_mappings(added);
+  return watch(books, fresh);
+}
+
+os::Error watch_all(ArenaBooks& books) noexcept {
+  const PageSet& unwatched = books.fronts.unwatched;
+  for (Pages run = unwatched.next_run({0}); run.count != 0; run = unwatched.next_run(run.end())) {
+    const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) {
+      books.fronts.uncollected.insert(found);
+      books.fronts.present.insert(found);
+      return os::Error{};
+    });
+    if (error) return error;
+    if (const os::Error failed = watch(books, run)) return failed;
+  }
+  return {};
+}
+
+os::Error find_written(ArenaBooks& books) noexcept {
+  const PageSet& taken = books.fronts.taken;
+  const PageSet& unwatched = books.fronts.unwatched;
+  for (Page p = taken.next({0}); p != taken.end(); p = taken.next(p)) {
+    const Page end = taken.next_absent(p);
+    const Pages run{p, std::min(end, unwatched.next(p)) - p};
+    if (run.count != 0) {
+      const os::Error error = for_each_found(books, os::scan_and_protect, run, [&](Pages found) {
+        books.fronts.uncollected.insert(found);
+        return os::Error{};
+      });
+      if (error) return error;
+    }
+    p = run.end() == end ? end : unwatched.next_absent(run.end(), end);
+  }
+  return {};
+}
+
+os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+  const PageSet& taken = books.fronts.taken;
+  const PageSet& unwatched = books.fronts.unwatched;
+  const auto add = [&](Pages found) { return runs.push_back(found); };
+  for (Page p = taken.next({0}); p != taken.end(); p = taken.next(p)) {
+    const Page end = taken.next_absent(p);
+    const bool watched = !unwatched.contains(p);
+    const Page limit = watched ? std::min(end, unwatched.next(p)) : unwatched.next_absent(p, end);
+    const Scan scan = watched ? os::scan_written : os::scan_private;
+    if (const os::Error error = for_each_found(books, scan, {p, limit - p}, add)) return error;
+    p = limit;
+  }
+  for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
+       run = books.fronts.uncollected.next_run(run.end())) {
+    if (const os::Error error = runs.push_back(run)) return error;
+  }
+  return list_fresh_with_content(books, runs);
+}
+
+os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  const std::uint64_t begin = file.offset(home), page = file.page_bytes();
+  const PageSet& taken = books.fronts.taken;
+  const auto page_at = [&](std::uint64_t offset) { return Page{(offset - begin) / page}; };
+  for (Page p = taken.next_absent({0}); p.value < books.pages;) {
+    const os::Result<std::uint64_t> found = os::next_allocated(file.fd(home), begin + p.value * page);
+    if (found.error && found.error.code != ENXIO) return found.error;
+    const Page first = found ? page_at(found.value) : Page{books.pages};
+    if (first.value >= books.pages) return {};
+    if (taken.contains(first)) {
+      p = taken.next_absent(first);
+      continue;
+    }
+    const os::Result<std::uint64_t> hole = os::next_hole(file.fd(home), found.value);
+    if (!hole) return hole.error;
+    const Page end = std::min({page_at(hole.value), taken.next(first), Page{books.pages}});
+    if (const os::Error error = runs.push_back({first, end - first})) return error;
+    p = taken.next_absent(end);
+  }
+  return {};
+}
+
+os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept {
+  return for_each_found(books, os::scan_private, run, [&](Pages found) { return runs.push_back(found); });
+}
+
+os::Error drop(ArenaBooks& books, Pages run) noexcept {
+  if (const os::Error error = os::drop_private(books.address_of(run.first), books.bytes(run.count))) return error;
+  books.fronts.present.erase(run);
+  books.fronts.warm.erase(run);
+  return {};
+}
+
+os::Error protect_again(ArenaBooks& books, Pages run) noexcept {
+  return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), true);
+}
+
+}  // namespace cow::fronts

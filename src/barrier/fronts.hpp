@@ -1,0 +1,39 @@
+// The kernel's means of the kernel barrier: private mappings, and asking which of their pages were written. The fault
+// lock is held in every call. Knows nothing of why. Not in the signal handler.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "kernel/os.hpp"
+#include "words/units.hpp"
+
+namespace cow::fronts {
+
+/// Maps frames privately over the arena's pages; nobody watches them yet. Counts no mappings.
+os::Error map_private(ArenaBooks& books, const Run& run) noexcept;
+
+/// Fresh pages get private mappings of their home, whole extents round the run, and are watched; their content stays.
+/// A failure leaves the pages as they are, or as unwatched ones.
+os::Error take_in(ArenaBooks& books, Pages run) noexcept;
+
+/// Watches what is not yet; what was written there before counts as written since the last cut.
+os::Error watch_all(ArenaBooks& books) noexcept;
+
+/// Notes in Fronts::uncollected which of the pages taken were written since the last cut, and protects them again.
+os::Error find_written(ArenaBooks& books) noexcept;
+
+/// Calls f(pages) for the runs of a part of the arena that were written since the last cut; changes nothing.
+os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept;
+
+/// The runs of fresh pages that have content in the memory file.
+os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept;
+
+/// Which pages of a run have a front.
+os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept;
+
+/// What the fronts of a run hold is in the frames beneath them: they go, and their memory with them.
+os::Error drop(ArenaBooks& books, Pages run) noexcept;
+
+/// Protects pages again whose frames were punched, so that they do not count as written.
+os::Error protect_again(ArenaBooks& books, Pages run) noexcept;
+
+}  // namespace cow::fronts

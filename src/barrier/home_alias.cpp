@@ -1,0 +1,44 @@
+// See barrier/home_alias.hpp.
+#include "barrier/home_alias.hpp"
+
+#include "kernel/copy_page.hpp"
+
+namespace cow {
+
+void map_home_alias(ArenaBooks& books) noexcept {
+  if (books.home_alias != nullptr) return;
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  const std::size_t bytes = books.bytes(books.pages);
+  const os::Result<void*> range = os::reserve_addresses(nullptr, bytes);
+  if (!range) return;
+  if (os::map_file(range.value, bytes, os::Access::read_write, file.fd(home), file.offset(home))) {
+    return os::unmap(range.value, bytes);
+  }
+  os::hide_from_core_dumps(range.value, bytes);  // the arena itself is in them
+  os::hide_from_children(range.value, bytes);    // shared and writable: a child must not be able to reach it
+  books.home_alias = static_cast<std::byte*>(range.value);
+  MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
+}
+
+void unmap_home_alias(ArenaBooks& books) noexcept {
+  if (books.home_alias == nullptr) return;
+  os::unmap(books.home_alias, books.bytes(books.pages));
+  MappingBudget::used.fetch_sub(1, std::memory_order_relaxed);
+  books.home_alias = nullptr;
+}
+
+os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept {
+  const std::byte* from = books.address_of(p);
+  if (books.fronts.in_use.load(std::memory_order_relaxed)) {
+    if (!reached_by_alias(books, p)) {
+      const Frame frame = books.frame_of(p);
+      return os::read_at(books.family.file.fd(frame), into, books.bytes(1), books.family.file.offset(frame));
+    }
+    from = alias_of(books, p);
+  }
+  copy_bytes(into, from, books.bytes(1));
+  return {};
+}
+
+}  // namespace cow

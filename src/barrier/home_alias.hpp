@@ -1,0 +1,22 @@
+// The home alias: a second mapping of all of an arena's home, shared and writable, for what must reach frames past the
+// arena's own mapping. The fault lock is held where it is made; the arena's end unmaps it.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// Makes it if there is none; does nothing where the kernel refuses.
+void map_home_alias(ArenaBooks& books) noexcept;
+void unmap_home_alias(ArenaBooks& books) noexcept;
+
+inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
+  return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
+}
+inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept { return books.home_alias + books.bytes(p.value); }
+
+/// The content of the frame that the books name for page p, which a front may hide in the arena's mapping.
+os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept;
+
+}  // namespace cow

@@ -1,0 +1,259 @@
+// Collecting. See rule/collect.hpp.
+#include "rule/collect.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "barrier/fronts.hpp"
+#include "barrier/home_alias.hpp"
+#include "kernel/copy_page.hpp"
+#include "kernel/fences.hpp"
+#include "kernel/memory_sanitizer.hpp"
+#include "rule/claim.hpp"
+#include "rule/make_private.hpp"
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t batch = 64;
+constexpr unsigned cuts_between_coolings = 32;
+
+/// What the mapping of page p shows goes to the frame that the books name. That has memory if it was ever stored to.
+os::Error store_in_frame(ArenaBooks& books, Pages run) noexcept {
+  const FrameFile& file = books.family.file;
+  for (Page p = run.first; p < run.end(); ++p) {
+    if (reached_by_alias(books, p) && !books.hollow.contains(p)) {
+      copy_bytes(alias_of(books, p), books.address_of(p), books.bytes(1));
+      continue;
+    }
+    const Frame frame = books.frame_of(p);
+    if (const os::Error error = os::write_at(file.fd(frame), books.address_of(p), books.bytes(1), file.offset(frame))) {
+      return error;
+    }
+    books.hollow.erase({p, 1});
+  }
+  return {};
+}
+
+bool home_is_free(ArenaBooks& books, Page p) noexcept {
+  FaultLockHeld held(books.family.file.lock());
+  return !books.home->used.contains(p);
+}
+
+/// Pages that had to leave go home when nobody shows their frames there any more.
+bool may_go_home(ArenaBooks& books, Page p) noexcept { return books.away.contains(p) && home_is_free(books, p); }
+
+/// The page's mapping goes on showing what is beneath the front, which is another frame from now on, or its home.
+void note_what_is_beneath(ArenaBooks& books, const Plane& plane, Pages run) noexcept {
+  for (Page p = run.first; p < run.end(); ++p) {
+    if (&plane == books.home && !books.fronts.beneath.contains(p)) {
+      books.fronts.hidden.erase({p, 1});
+    } else {
+      books.fronts.hidden.insert({p, 1});
+    }
+  }
+}
+
+/// The front stays; its content goes to frames of a plane. Only pages with fronts: without one the mapping would go on
+/// showing a frame that is given up.
+os::Error move_behind_fronts(ArenaBooks& books, Pages run) noexcept {
+  if (books.newest != nullptr) {
+    if (const os::Error error = UndoLog::make_room(books.log_memory, run.count)) return error;
+  }
+  const os::Result<Plane*> plane = plane_with_room(books, run);
+  if (!plane) return plane.error;
+  if (const os::Error error = fill_frames(books, *plane.value, run)) return error;
+  enter_moved(books, *plane.value, run);
+  note_what_is_beneath(books, *plane.value, run);
+  return {};
+}
+
+/// Pages without a front were not written, whatever the kernel counted.
+os::Error move_what_has_fronts(ArenaBooks& books, Pages run) noexcept {
+  BookVector<Pages> with_fronts;
+  if (const os::Error error = fronts::list_fronts(books, run, with_fronts)) return error;
+  for (const Pages& part : with_fronts) {
+    if (const os::Error error = move_behind_fronts(books, part)) return error;
+    count(books.made_writable, Claim::move, part.count);
+  }
+  return {};
+}
+
+os::Error collect_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  if (const os::Error error = make_private_in_place(books, run, claim)) return error;
+  fence(std::memory_order_release);  // who sees the content sees the entries
+  if (const os::Error error = store_in_frame(books, run)) return error;
+  count(books.made_writable, claim, run.count);
+  return {};
+}
+
+/// Pages from `first` on that are collected in one way.
+struct Part {
+  Pages pages;
+  Claim claim;
+};
+
+Part next_part(ArenaBooks& books, Pages run) noexcept {
+  const Claim claim = claim_of(books, run.first);
+  Pages part = run_of_claim(books, run.first, std::min(run.end(), run.first + batch), claim);
+  if (claim == Claim::move || !books.away.intersects(part)) return {part, claim};
+  const bool home = may_go_home(books, part.first);
+  Page end = part.first + 1;
+  while (end < part.end() && may_go_home(books, end) == home) ++end;
+  return {{part.first, end - part.first}, home ? Claim::move : claim};
+}
+
+os::Error settle(ArenaBooks& books) noexcept {
+  for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
+       run = books.fronts.uncollected.next_run({0})) {
+    const Part part = next_part(books, run);
+    const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages)
+                                                      : collect_in_place(books, part.pages, part.claim);
+    if (error) return error;
+    books.written = true;
+    books.fronts.uncollected.erase(part.pages);
+    books.fronts.present.insert(part.pages);
+    books.fronts.warm.insert(part.pages);
+  }
+  return {};
+}
+
+/// What fresh pages hold is in their frames already.
+os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept {
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = claim_of(books, p);
+    const Pages part = run_of_claim(books, p, std::min(run.end(), p + batch), claim);
+    if (claim == Claim::first_touch) {
+      if (const os::Error error = make_private_in_place(books, part, claim)) return error;
+      books.hollow.erase(part);
+      count(books.made_writable, claim, part.count);
+      books.written = true;
+    }
+    p = part.end();
+  }
+  return {};
+}
+
+/// Fresh pages that were stored to are the arena's own from now on, and their extents are watched.
+os::Error take_in_fresh(ArenaBooks& books) noexcept {
+  BookVector<Pages> runs;
+  if (const os::Error error = fronts::list_fresh_with_content(books, runs)) return error;
+  for (const Pages& run : runs) {
+    if (const os::Error error = enter_fresh(books, run)) return error;
+    for (Page p = books.fronts.taken.next_absent(run.first, run.end()); p < run.end();
+         p = books.fronts.taken.next_absent(p, run.end())) {
+      const Page end = std::min(run.end(), books.fronts.taken.next(p));
+      if (const os::Error error = fronts::take_in(books, {p, end - p})) return error;
+    }
+    // Each page once: else the first copy to each would cost a fault of its own. A hint.
+    if (books.home_alias != nullptr) {
+      (void)os::populate_for_writing(alias_of(books, run.first), books.bytes(run.count));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+os::Error collect(ArenaBooks& books) noexcept {
+  map_home_alias(books);
+  if (const os::Error error = fronts::find_written(books)) return error;
+  if (const os::Error error = fronts::watch_all(books)) return error;
+  if (const os::Error error = settle(books)) return error;
+  return take_in_fresh(books);
+}
+
+bool written_during_the_cut(ArenaBooks& books) noexcept {
+  BookVector<Pages> runs;
+  if (fronts::list_written(books, runs)) return false;
+  return std::any_of(runs.begin(), runs.end(), [&](const Pages& run) { return books.fronts.warm.intersects(run); });
+}
+
+void drop_cold_fronts(ArenaBooks& books) noexcept {
+  Fronts& fronts = books.fronts;
+  if (++fronts.cuts_since_cooled < cuts_between_coolings) return;
+  fronts.cuts_since_cooled = 0;
+  for (Pages run = fronts.present.next_run({0}); run.count != 0; run = fronts.present.next_run(run.end())) {
+    for (Page p = run.first; p < run.end();) {
+      const Page stays = std::min({fronts.warm.next(p), fronts.hidden.next(p), run.end()});
+      if (p < stays && fronts::drop(books, {p, stays - p})) return;
+      p = stays + 1;
+    }
+  }
+  fronts.warm.clear();
+}
+
+void count_as_written(ArenaBooks& books, Pages run) noexcept {
+  const PageSet& taken = books.fronts.taken;
+  for (Pages part = taken.next_run(run.first); part.count != 0 && part.first < run.end();
+       part = taken.next_run(part.end())) {
+    const Page first = std::max(part.first, run.first), end = std::min(part.end(), run.end());
+    books.fronts.uncollected.insert({first, end - first});
+  }
+}
+
+namespace {
+
+/// Calls f(part, claim) for the parts of a run whose frames can lose their memory, one claim each: own pages at home that
+/// no clone shows, and pages never written. f2(part) for the others.
+template <class Punched, class Others>
+os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept {
+  const auto kind = [&](Page p) {
+    const Claim claim = claim_of(books, p);
+    const Fronts& fronts = books.fronts;
+    const bool at_home = claim != Claim::move && !books.away.contains(p) && !fronts.beneath.contains(p) &&
+                         !fronts.unwatched.contains(p);
+    return at_home ? claim : Claim::move;
+  };
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = kind(p);
+    const bool taken = books.fronts.taken.contains(p);
+    Page end = p + 1;
+    while (end < run.end() && kind(end) == claim && books.fronts.taken.contains(end) == taken) ++end;
+    const Pages part{p, end - p};
+    const os::Error error = claim == Claim::move ? others(part) : punched(part, claim);
+    if (error) return error;
+    p = end;
+  }
+  return {};
+}
+
+/// As any write would: the next cut finds it.
+void store_zeros(ArenaBooks& books, Pages run) noexcept {
+  std::memset(books.address_of(run.first), 0, books.bytes(run.count));
+}
+
+void take_memory_away(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  const bool taken = books.fronts.taken.contains(run.first);
+  const bool punched = !(taken && fronts::drop(books, run)) &&
+                       !books.family.file.punch(books.home->frame_of(run.first), run.count);
+  if (!punched) return store_zeros(books, run);
+  if (claim != Claim::first_touch) {
+    books.blank.insert(run);
+    FaultLockHeld held(books.family.file.lock());
+    books.home->used.erase(run);
+  }
+  // Where protecting fails they count as written, which is no harm.
+  if (taken && !fronts::protect_again(books, run)) books.fronts.uncollected.erase(run);
+}
+
+}  // namespace
+
+os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept {
+  const auto keep_for_versions = [&](Pages part, Claim claim) {
+    if (claim == Claim::first_touch) return os::Error{};
+    books.written = true;
+    return make_private_in_place(books, part, claim);
+  };
+  return for_each_discarded(books, run, keep_for_versions, [](Pages) { return os::Error{}; });
+}
+
+void discard_uncollected(ArenaBooks& books, Pages run) noexcept {
+  (void)for_each_discarded(
+      books, run, [&](Pages part, Claim claim) { return take_memory_away(books, part, claim), os::Error{}; },
+      [&](Pages part) { return store_zeros(books, part), os::Error{}; });
+  memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
+}
+
+}  // namespace cow

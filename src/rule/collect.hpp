@@ -1,0 +1,33 @@
+// The rule under the kernel barrier, where no write is caught: at a cut, what was written since the last one is found,
+// and each page gets then what a fault would have given it: its old content is kept, and what its front holds goes to a
+// frame. Between cuts the books and the frames tell the content as of the last cut. Not in the signal handler.
+//
+// While a cut is collected nobody may be writing the arena. The fault lock is held.
+#pragma once
+
+#include "books/arena_books.hpp"
+#include "kernel/os.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+/// Afterwards the frames hold the content of the arena, each page written since the last cut has the current epoch for
+/// its birth, and ArenaBooks::written says whether there was any. After a failure some pages may have been collected;
+/// the others are known to be written.
+os::Error collect(ArenaBooks& books) noexcept;
+
+/// Whether a page that was just collected has been written again already: then somebody does not keep the promise.
+bool written_during_the_cut(ArenaBooks& books) noexcept;
+
+/// Fronts that were not written for some cuts go, and their memory comes back.
+void drop_cold_fronts(ArenaBooks& books) noexcept;
+
+/// The pages of a run count as written at the next cut.
+void count_as_written(ArenaBooks& books, Pages run) noexcept;
+
+/// Keeps what versions need of a run that is about to be discarded; its content stays.
+os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept;
+/// Then: all of it reads as zero, and what nobody else needs loses its memory.
+void discard_uncollected(ArenaBooks& books, Pages run) noexcept;
+
+}  // namespace cow
