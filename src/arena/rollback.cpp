@@ -201,7 +201,8 @@ os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexc
 
 os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
   const Operation operation(books);
-  if (books.barrier->collects && &version == books.newest && !books.written) return undo_uncollected(books);
+  const bool frames_show_it = &version == books.newest && version.epoch + 1 == books.epoch && !books.written;
+  if (books.barrier->collects && frames_show_it) return undo_uncollected(books);
   os::Error error = collect_first(books);
   if (!error) error = sweep_all(version);
   MappedFrames frames(books.family.file);
@@ -270,17 +271,7 @@ os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcep
     FaultLockHeld held(*books.fault_lock);
     if (const os::Error error = fronts::list_written(books, changed)) return error;
   }
-  std::sort(changed.begin(), changed.end(), [](const Pages& a, const Pages& b) { return a.first < b.first; });
-  std::size_t runs = 0;
-  for (const Pages& run : changed) {
-    Pages* const last = runs == 0 ? nullptr : &changed.begin()[runs - 1];
-    if (last == nullptr || last->end() < run.first) {
-      changed.begin()[runs++] = run;
-    } else {
-      last->count = std::max(last->end(), run.end()) - last->first;
-    }
-  }
-  changed.shrink_to(runs);
+  fronts::make_disjoint(changed);
   return {};
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
 #include "cow/arena.hpp"
 #include "fork/children.hpp"
 
@@ -45,10 +47,28 @@ std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
   return bytes;
 }
 
-void add_levels(const ArenaBooks& books, ArenaStats& stats) noexcept {
+/// Under the kernel barrier the books are those of the last cut. What was written since counts as if it had been caught;
+/// where there is no memory to list it, it is left out.
+void add_uncollected(ArenaBooks& books, ArenaStats& stats) noexcept {
+  BookVector<Pages> written;
+  if (!books.barrier->collects || fronts::list_written(books, written)) return;
+  for (const Pages& run : written) {
+    stats.pages_writable += run.count;
+    for (Page p = run.first; p < run.end(); ++p) {
+      const bool counted = books.own.contains(p) && !books.blank.contains(p);
+      stats.pages_private += counted || books.birth_of(p) == borrowed_birth ? 0 : 1;  // that one is borrowed until the cut
+      stats.file_frames_used += counted || books.fronts.taken.contains(p) ? 0 : 1;
+    }
+  }
+}
+
+void add_levels(ArenaBooks& books, ArenaStats& stats) noexcept {
   stats.epoch = books.epoch.value;
   stats.pages_private = books.own.count() - books.blank.count();
   stats.pages_writable = books.writable.count();
+  stats.pages_with_fronts = books.fronts.present.count();
+  stats.barrier_changes = books.choice.changes;
+  stats.barrier_reason = books.choice.why;
   stats.pages_borrowed = books.borrower.base.pages() - borrowed_and_own(books);
   stats.mappings = books.mappings;
 }
@@ -78,10 +98,11 @@ ArenaStats Arena::stats() const {
     FaultLockHeld held(*books.fault_lock);
     add_counters(books, stats);
     add_levels(books, stats);
+    add_uncollected(books, stats);
     stats.bookkeeping_bytes = bookkeeping_bytes(books);
     FaultLockHeld file_held(books.family.file.lock());
     FrameFile& file = books.family.file;
-    stats.file_frames_used = file.frames_used();
+    stats.file_frames_used += file.frames_used();
     stats.history_frames_used = file.history().used();
     stats.history_frames_free = file.history().free_with_memory();
     stats.loose_frames = file.loose_frames();

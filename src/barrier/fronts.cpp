@@ -58,14 +58,17 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept {
   return {first, fresh.end() - first};
 }
 
-/// How many mappings more there are once a run of fresh pages is private.
-std::uint64_t mappings_added(const ArenaBooks& books, Pages run) noexcept {
-  const auto side = [&](bool at_the_edge, Page neighbour) -> std::uint64_t {
+/// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel does
+/// not merge two that have private pages of their own.
+std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept {
+  const auto side = [&](bool at_the_edge, Page neighbour) -> std::int64_t {
     if (at_the_edge) return 0;
-    return books.fronts.taken.contains(neighbour) ? ~std::uint64_t{0} : 1;
+    return books.fronts.taken.contains(neighbour) ? -1 : 1;
   };
-  return side(run.first.value == 0, run.first.value == 0 ? run.first : run.first - 1) +
-         side(run.end().value == books.pages, run.end());
+  const bool first = run.first.value == 0;
+  const std::int64_t both = side(first, first ? run.first : run.first - 1) +
+                            side(run.end().value == books.pages, run.end());
+  return std::max<std::int64_t>(both, -1);
 }
 
 os::Error watch(ArenaBooks& books, Pages run) noexcept {
@@ -98,10 +101,10 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept {
 os::Error take_in(ArenaBooks& books, Pages run) noexcept {
   Pages fresh = fresh_extents_around(books, run);
   if (MappingBudget::left() < few_mappings) fresh = joined_to_what_is_before(books, fresh);
-  const std::uint64_t added = mappings_added(books, fresh);
+  const std::int64_t added = mappings_added(books, fresh);
   const Frame home = books.home->frame_of(fresh.first);
   if (const os::Error error = map_private(books, {fresh.first, fresh.count, home})) return error;
-  books.count_mappings(added);
+  books.count_mappings(static_cast<std::uint64_t>(added));  // modulo 2^64
   return watch(books, fresh);
 }
 
@@ -153,7 +156,23 @@ os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept {
        run = books.fronts.uncollected.next_run(run.end())) {
     if (const os::Error error = runs.push_back(run)) return error;
   }
-  return list_fresh_with_content(books, runs);
+  const os::Error error = list_fresh_with_content(books, runs);
+  make_disjoint(runs);
+  return error;
+}
+
+void make_disjoint(BookVector<Pages>& runs) noexcept {
+  std::sort(runs.begin(), runs.end(), [](const Pages& a, const Pages& b) { return a.first < b.first; });
+  std::size_t kept = 0;
+  for (const Pages& run : runs) {
+    Pages* const last = kept == 0 ? nullptr : &runs.begin()[kept - 1];
+    if (last == nullptr || last->end() < run.first) {
+      runs.begin()[kept++] = run;
+    } else {
+      last->count = std::max(last->end(), run.end()) - last->first;
+    }
+  }
+  runs.shrink_to(kept);
 }
 
 os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept {

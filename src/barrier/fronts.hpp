@@ -21,8 +21,9 @@ os::Error watch_all(ArenaBooks& books) noexcept;
 /// Notes in Fronts::uncollected which of the pages taken were written since the last cut, and protects them again.
 os::Error find_written(ArenaBooks& books) noexcept;
 
-/// Calls f(pages) for the runs of a part of the arena that were written since the last cut; changes nothing.
+/// Adds the runs that were written since the last cut, and changes nothing. All in the list are sorted and disjoint then.
 os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept;
+void make_disjoint(BookVector<Pages>& runs) noexcept;
 
 /// The runs of fresh pages that have content in the memory file.
 os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept;

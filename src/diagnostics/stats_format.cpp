@@ -29,6 +29,8 @@ constexpr Member members[] = {
     {"snapshots_alive", &ArenaStats::snapshots_alive},
     {"pages_private", &ArenaStats::pages_private},
     {"pages_writable", &ArenaStats::pages_writable},
+    {"pages_with_fronts", &ArenaStats::pages_with_fronts},
+    {"barrier_changes", &ArenaStats::barrier_changes},
     {"pages_borrowed", &ArenaStats::pages_borrowed},
     {"mappings", &ArenaStats::mappings},
     {"bookkeeping_bytes", &ArenaStats::bookkeeping_bytes},
@@ -41,7 +43,8 @@ constexpr Member members[] = {
     {"process_mapping_budget", &ArenaStats::process_mapping_budget},
 };
 static_assert(sizeof(ArenaStats) ==
-                  sizeof members / sizeof members[0] * sizeof(std::uint64_t) + sizeof(DurationHistogram),
+                  sizeof members / sizeof members[0] * sizeof(std::uint64_t) + sizeof(DurationHistogram) +
+                      sizeof ArenaStats::barrier_reason,
               "a member of ArenaStats is missing here");
 
 std::string number(std::uint64_t n) { return std::to_string(n); }
@@ -81,7 +84,7 @@ void add_line(std::string& text, std::string_view name, const std::string& says)
 std::string to_json(const ArenaStats& stats) {
   std::string json = "{";
   for (const Member& member : members) add_field(json, member.name, stats.*member.value);
-  return json + ",\"handler_time\":" + to_json(stats.handler_time) + "}";
+  return json + ",\"barrier_reason\":\"" + stats.barrier_reason + "\",\"handler_time\":" + to_json(stats.handler_time) + "}";
 }
 
 std::string to_text(const ArenaStats& stats) {
@@ -108,6 +111,9 @@ std::string to_text(const ArenaStats& stats) {
            counted(stats.pages_private, "page") + " private, " + number(stats.pages_borrowed) + " borrowed, " +
                number(stats.pages_writable) + " writable; " + counted(stats.snapshots_alive, "snapshot") + "; epoch " +
                number(stats.epoch));
+  add_line(text, "barrier",
+           std::string(stats.barrier_reason) + "; " + counted(stats.barrier_changes, "change") + ", " +
+               counted(stats.pages_with_fronts, "page") + " with fronts");
   add_line(text, "file",
            readable_bytes(stats.file_bytes) + ": " + counted(stats.file_frames_used, "frame") + " in use (" +
                number(stats.loose_frames) + " for clones alone), history " + number(stats.history_frames_used) +

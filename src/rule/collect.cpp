@@ -119,11 +119,30 @@ os::Error settle(ArenaBooks& books) noexcept {
   return {};
 }
 
+bool reads_as_zero(const ArenaBooks& books, Page p) noexcept {
+  const memory_sanitizer::ChecksOff off;
+  const std::byte* const at = books.address_of(p);
+  return *at == std::byte{0} && std::memcmp(at, at + 1, books.bytes(1) - 1) == 0;
+}
+
+/// A page that was only read has memory too. It may as well have none; false where the kernel refuses.
+bool took_memory_of_unwritten(ArenaBooks& books, Page p) noexcept {
+  return claim_of(books, p) == Claim::first_touch && reads_as_zero(books, p) &&
+         !books.family.file.punch(books.home->frame_of(p), 1);
+}
+
 /// What fresh pages hold is in their frames already.
 os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
+    if (took_memory_of_unwritten(books, p)) {
+      ++p;
+      continue;
+    }
     const Claim claim = claim_of(books, p);
-    const Pages part = run_of_claim(books, p, std::min(run.end(), p + batch), claim);
+    Pages part = run_of_claim(books, p, std::min(run.end(), p + batch), claim);
+    for (Page q = p + 1; q < part.end(); ++q) {
+      if (reads_as_zero(books, q)) part.count = q - p;
+    }
     if (claim == Claim::first_touch) {
       if (const os::Error error = make_private_in_place(books, part, claim)) return error;
       books.hollow.erase(part);
@@ -141,6 +160,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept {
   if (const os::Error error = fronts::list_fresh_with_content(books, runs)) return error;
   for (const Pages& run : runs) {
     if (const os::Error error = enter_fresh(books, run)) return error;
+    if (!books.own.intersects(run)) continue;  // it was only read
     for (Page p = books.fronts.taken.next_absent(run.first, run.end()); p < run.end();
          p = books.fronts.taken.next_absent(p, run.end())) {
       const Page end = std::min(run.end(), books.fronts.taken.next(p));

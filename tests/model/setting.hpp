@@ -21,6 +21,7 @@ struct Setting {
 inline std::string name_of(const Setting& setting) {
   std::string name = !setting.barrier                         ? "either_barrier"
                      : *setting.barrier == Barrier::mprotect ? "mprotect"
+                     : *setting.barrier == Barrier::kernel   ? "kernel"
                                                              : "userfaultfd";
   if (setting.budget != 0) name += "_with_" + std::to_string(setting.budget) + "_mappings";
   if (setting.huge_pages) name += "_and_huge_pages";

@@ -134,7 +134,9 @@ void warm_up() {
   static bool warm = false;
   if (std::exchange(warm, true)) return;
   std::vector<Arena> arenas;
-  for (int i = 0; i < 64; ++i) arenas.push_back(Arena({.capacity = page_size(), .barrier = Barrier::automatic}));
+  for (const Barrier barrier : {Barrier::automatic, Barrier::userfaultfd}) {
+    for (int i = 0; i < 64; ++i) arenas.push_back(Arena({.capacity = page_size(), .barrier = barrier}));
+  }
 }
 
 }  // namespace
