@@ -158,8 +158,11 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept {
 os::Error take_in_fresh(ArenaBooks& books) noexcept {
   BookVector<Pages> runs;
   if (const os::Error error = fronts::list_fresh_with_content(books, runs)) return error;
+  // All of them first: what a private mapping has taken is listed no more.
   for (const Pages& run : runs) {
     if (const os::Error error = enter_fresh(books, run)) return error;
+  }
+  for (const Pages& run : runs) {
     if (!books.own.intersects(run)) continue;  // it was only read
     for (Page p = books.fronts.taken.next_absent(run.first, run.end()); p < run.end();
          p = books.fronts.taken.next_absent(p, run.end())) {
