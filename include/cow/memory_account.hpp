@@ -22,6 +22,8 @@ struct MemoryAccount {
   std::uint64_t read_only_bytes = 0;     ///< never-written pages that were read: the kernel gave them memory for that
   /// To be taken off: pages made writable along with a neighbour, and not touched yet.
   std::uint64_t untouched_bytes = 0;
+  /// Not part of the sum: fronts of this arena, private memory that Barrier::kernel puts before its frames.
+  std::uint64_t front_bytes = 0;
   std::uint64_t kernel_bytes = 0;  ///< memory and swap behind the file, as fstat() tells it
 
   std::uint64_t total() const noexcept {

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
+#include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "faults/registry.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_ahead.hpp"
 
@@ -218,6 +220,19 @@ void change_if_better(ArenaBooks& books) noexcept {
   if (unwelcome || (automatic && !other_is_better(books)) || !kernel_barrier_exists()) return;
   change_to_kernel(books, automatic ? "so much is written that its faults cost more than looking for it"
                                     : "asked for, and cuts are quiet again");
+}
+
+void want_signals() noexcept {
+  signals_wanted.store(true, std::memory_order_relaxed);
+  const os::AsyncSignalsBlocked blocked;
+  fault_registry::begin_cut();  // no arena comes or goes
+  fault_registry::for_each_published(os::process_generation(), [](FaultSlot& slot) {
+    if (slot.books == nullptr) return;
+    const Operation operation(*slot.books);
+    FaultLockHeld held(*slot.books->fault_lock);
+    (void)change_to_signals(*slot.books, why_profile);
+  });
+  fault_registry::end_cut();
 }
 
 }  // namespace cow

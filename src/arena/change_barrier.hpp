@@ -22,6 +22,8 @@ void change_if_better(ArenaBooks& books) noexcept;
 
 /// While they are wanted arenas use barriers that have signals (the fault profile).
 extern std::atomic<bool> signals_wanted;
+/// Wants them, and changes all arenas there are; one that cannot be changed goes on unseen. No lock is held.
+void want_signals() noexcept;
 
 inline constexpr const char* why_not_quiet = "other threads may write while a cut is made";
 inline constexpr const char* why_profile = "the fault profile needs signals";

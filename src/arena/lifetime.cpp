@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "arena/change_barrier.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "barrier/home_alias.hpp"
@@ -201,7 +202,9 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   check_address(options.address);
   check_reserve(options.reserve_history_bytes);
   const bool quiet = options.quiet_cuts || options.single_writer || options.gate != nullptr;
-  const WriteBarrier& barrier = choose_barrier(options.barrier, quiet || process_has_one_thread());
+  const WriteBarrier& chosen = choose_barrier(options.barrier, quiet || process_has_one_thread());
+  const bool unwelcome = chosen.collects && signals_wanted.load(std::memory_order_relaxed);
+  const WriteBarrier& barrier = unwelcome ? best_with_signals() : chosen;
   const std::string name = options.name.substr(0, longest_name);
   const std::string what = "creating an arena of " + in_bytes(pages * os::page_size()) +
                            (options.address == nullptr ? "" : " at the fixed address " + in_hex(options.address));

@@ -110,6 +110,16 @@ std::string indented(const std::string& lines) {
   return text;
 }
 
+const char* name_of(Barrier barrier) {
+  switch (barrier) {
+    case Barrier::mprotect: return "mprotect";
+    case Barrier::userfaultfd: return "userfaultfd";
+    case Barrier::kernel: return "kernel";
+    case Barrier::automatic: break;  // never the one in use
+  }
+  return "automatic";
+}
+
 }  // namespace
 
 std::string Arena::dump() const {
@@ -121,7 +131,7 @@ std::string Arena::dump() const {
 
   std::string text = std::string("arena \"") + books.name + "\" at " + address_of(books.base) + ", " +
                      readable_bytes(capacity()) + ", " +
-                     (barrier() == Barrier::userfaultfd ? "userfaultfd" : "mprotect") +
+                     name_of(barrier()) +
                      (books.base_version != 0 ? ", a clone\n" : "\n");
   for (std::size_t i = 0; i < versions.list().size(); ++i)
     text += describe(versions.list()[i], versions.take(i), i + 1);

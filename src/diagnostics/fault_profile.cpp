@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "arena/change_barrier.hpp"
 #include "arena/operation.hpp"
 #include "diagnostics/fault_recorder.hpp"
 #include "diagnostics/symbols.hpp"
@@ -34,6 +35,7 @@ Profile& the_profile() {
 
 /// The lock is held.
 void stop(Profile& profile) noexcept {
+  signals_wanted.store(false, std::memory_order_relaxed);
   set_fault_observer(nullptr);
   fault_recorder::use(nullptr);
   if (profile.process != os::process_generation()) fault_recorder::forget_other_threads();
@@ -83,6 +85,7 @@ void start_fault_profile(const FaultProfileOptions& options) {
   profile.on = true;
   fault_recorder::use(profile.faults());
   set_fault_observer(fault_recorder::record);
+  want_signals();  // under the kernel barrier nothing would be seen
 }
 
 void stop_fault_profile() noexcept {

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "arena/operation.hpp"
+#include "barrier/fronts.hpp"
 #include "faults/registry.hpp"
 #include "words/amounts.hpp"
 
@@ -70,6 +71,17 @@ std::uint64_t written_pages_of_all(const Family& family) noexcept {
   return count.pages;
 }
 
+std::uint64_t count_fronts(const ArenaBooks& books) noexcept {
+  BookVector<Pages> found;
+  const PageSet& taken = books.fronts.taken;
+  for (Pages run = taken.next_run({0}); run.count != 0; run = taken.next_run(run.end())) {
+    if (fronts::list_fronts(books, run, found)) return books.fronts.present.count();
+  }
+  std::uint64_t count = 0;
+  for (const Pages& run : found) count += run.count;
+  return count;
+}
+
 }  // namespace
 
 MemoryAccount account_memory(const Arena& arena) {
@@ -83,6 +95,7 @@ MemoryAccount account_memory(const Arena& arena) {
   {
     FaultLockGuard guard(*books.fault_lock);
     account.live_bytes = books.bytes(written_pages(books));
+    account.front_bytes = books.bytes(count_fronts(books));
   }
   FaultLockGuard guard(file.lock());
   std::uint64_t used = 0, with_memory = 0;
@@ -116,6 +129,7 @@ std::string to_text(const MemoryAccount& account) {
   add("writable, not touched yet", account.untouched_bytes, '-');
   add("in all", account.total(), '=');
   add("as the kernel counts", account.kernel_bytes);
+  if (account.front_bytes != 0) add("fronts besides, private memory of the process", account.front_bytes);
   return text;
 }
 
