@@ -25,7 +25,8 @@ constexpr std::size_t bounce_bytes = 4096;  // the smallest page there is
 constexpr std::size_t most_copied_live = 1024;
 
 /// Part of a page as the arena itself shows it, where there still is one and its pages stay on their frames meanwhile.
-bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
+/// Without a lock: what `blank` says is a hint.
+bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byte> out) noexcept COW_HELD_UNCHECKED {
   if (out.size() > most_copied_live || books.blank.contains(p)) return false;
   const LiveReader reader(books.live_readers);
   const std::uint64_t moves = books.moves.load(std::memory_order_acquire);

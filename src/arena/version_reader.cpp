@@ -14,7 +14,7 @@ namespace {
 os::Result<Source> find_logged(Version& version, Page p) noexcept {
   if (const auto kept = version.kept.find(p)) return {{*kept, false, {}}, {}};
   const os::AsyncSignalsBlocked blocked;
-  const std::lock_guard lock(version.books.operation);
+  const OperationHeld operation(version.books);
   LogEnd end;
   {
     FaultLockHeld held(*version.books.fault_lock);
@@ -60,7 +60,7 @@ os::Error read_some_pages(Version& version, Pages run, std::byte* into) noexcept
   return {};
 }
 
-os::Error sweep_now(Version& version) noexcept {
+os::Error sweep_now(Version& version) noexcept COW_IN_OPERATION {
   LogEnd end;
   {
     FaultLockHeld held(*version.books.fault_lock);

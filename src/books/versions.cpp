@@ -14,13 +14,14 @@ struct Found {
 };
 
 /// What the version knows of where it is in the logs, unless they have changed since.
-Swept swept_so_far(const Version& version) noexcept {
+Swept swept_so_far(const Version& version) noexcept COW_IN_OPERATION {
   if (version.swept.drops == version.books.dropped_versions) return version.swept;
   return {version.epoch, {}, version.books.dropped_versions};
 }
 
 /// Collects what was logged since the version was swept last, in the order of the logs.
-os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept {
+os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept
+    COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const Swept swept = swept_so_far(version);
   std::uint64_t order = 0;
@@ -55,7 +56,7 @@ os::Error add_to(KeptPages& kept, const BookVector<Found>& found) noexcept {
   return joining.empty() ? os::Error{} : kept.add(joining);
 }
 
-Version* older_than(Version& version) noexcept {
+Version* older_than(Version& version) noexcept COW_IN_OPERATION {
   const auto place = version.books.versions.iterator_to(version);
   return place == version.books.versions.begin() ? nullptr : &*std::prev(place);
 }
@@ -81,19 +82,23 @@ void give_up_entries(ArenaBooks& books, UndoLog& log, const Version* older, Goes
   log.filter(stays, give_up, emptied);
 }
 
-void give_back_chunks(ArenaBooks& books, UndoLog::Chunks& emptied) noexcept {
+/// Takes the fault lock for each step: who writes waits for one at most.
+void trim_log_memory(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
+  const auto locked = [&](auto&& step) {
+    FaultLockHeld held(*books.fault_lock);
+    step();
+  };
   bool overfull = false;
+  locked([&]() COW_HELD_UNCHECKED { overfull = books.log_memory.overfull(); });
+  if (overfull) books.log_memory.trim(locked);
+}
+
+void give_back_chunks(ArenaBooks& books, UndoLog::Chunks& emptied) noexcept {
   {
     FaultLockHeld held(*books.fault_lock);
-    emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
-    overfull = books.log_memory.overfull();
+    emptied.clear_and_dispose([&](LogChunk* chunk) COW_HELD_UNCHECKED { books.log_memory.give_back(chunk); });
   }
-  if (overfull) {
-    books.log_memory.trim([&](auto&& step) {
-      FaultLockHeld held(*books.fault_lock);
-      step();
-    });
-  }
+  trim_log_memory(books);
 }
 
 }  // namespace
