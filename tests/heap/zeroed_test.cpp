@@ -44,7 +44,7 @@ TEST(Zeroed, is_zero_whatever_happened_before) {
   const std::uint64_t seed = seed_or(1);
   SCOPED_TRACE(testing::Message() << "COW_SEED=" << seed);
   Random random(seed);
-  Arena arena = arena_of(8 * mib);
+  Arena arena = arena_of(2 * mib);  // often full, so that protected memory is used again
   Heap heap(arena);
   std::vector<std::pair<void*, std::size_t>> live;
   std::vector<std::pair<Snapshot, decltype(live)>> taken;
@@ -52,18 +52,18 @@ TEST(Zeroed, is_zero_whatever_happened_before) {
     const std::size_t what = random.below(100);
     if (what < 50) {
       const std::size_t bytes = random.below(4) == 0 ? random.below(300'000) : random.below(20'000);
-      void* const block = heap.try_allocate_zeroed(bytes);
+      void* const block = heap.try_allocate_zeroed(bytes, std::size_t{16} << random.below(12));
       if (block == nullptr) continue;
       ASSERT_TRUE(is_zero(block, bytes)) << "step " << step << ", " << bytes << " bytes";
       make_dirty(block, heap.usable_size(block));
       live.emplace_back(block, bytes);
-    } else if (what < 96 && !live.empty()) {
+    } else if (what < 90 && !live.empty()) {
       std::swap(live[random.below(live.size())], live.back());
       heap.deallocate(live.back().first);
       live.pop_back();
-    } else if (what == 96) {
+    } else if (what == 90) {
       heap.trim();
-    } else if (what == 97) {
+    } else if (what < 98) {
       taken.emplace_back(arena.snapshot(), live);
       if (taken.size() > 3) taken.erase(taken.begin());
     } else if (what == 98 && !taken.empty()) {
