@@ -22,7 +22,7 @@ constexpr std::uint64_t extent_pages = 512;
 constexpr std::uint64_t most_runs = 1024;
 
 /// From page p on, what lies in one run of frames.
-Run shown_run(const ArenaBooks& books, Page p) noexcept {
+Run shown_run(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const Frame frame = books.frame_of(p);
   if (frame != books.home->frame_of(p)) {
     Page end = p + 1;
@@ -39,20 +39,20 @@ Run shown_run(const ArenaBooks& books, Page p) noexcept {
   return {p, end - p, frame};
 }
 
-std::uint64_t count_runs(const ArenaBooks& books) noexcept {
+std::uint64_t count_runs(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t count = 0;
   for (Page p{0}; p.value < books.pages; p = shown_run(books, p).end()) ++count;
   return count;
 }
 
-void set_mappings(ArenaBooks& books, std::uint64_t count) noexcept {
+void set_mappings(ArenaBooks& books, std::uint64_t count) noexcept COW_FAULT_LOCKED {
   books.count_mappings(count - books.mappings);
   books.writable_edges = 0;
 }
 
 /// The frames hold the content, and nobody can store: shows them. Where the kernel has no mapping left, pages stay
 /// what they are, private and read-only; whoever writes them moves (Claim::move).
-void show_frames(ArenaBooks& books) noexcept {
+void show_frames(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   std::uint64_t runs = 0;
   for (Page p{0}; p.value < books.pages; ++runs) {
@@ -69,7 +69,7 @@ void show_frames(ArenaBooks& books) noexcept {
   set_mappings(books, runs);
 }
 
-void begin_catching(ArenaBooks& books) noexcept {
+void begin_catching(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const WriteBarrier* chosen = &best_with_signals();
   os::Result<os::Descriptor> file = chosen->open();
   if (file) {
@@ -82,7 +82,7 @@ void begin_catching(ArenaBooks& books) noexcept {
   books.gaps = {};
 }
 
-void note_change(ArenaBooks& books, const char* why) noexcept {
+void note_change(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   ++books.choice.changes;
   books.choice.why = why;
   books.choice.regret_ns = 0;
@@ -91,7 +91,7 @@ void note_change(ArenaBooks& books, const char* why) noexcept {
 
 }  // namespace
 
-os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept {
+os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   std::byte* const at = books.base;
   const std::size_t bytes = books.bytes(books.pages);
@@ -116,7 +116,7 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept {
 namespace {
 
 /// Extents without any content are fresh; the others are private, run by run of their frames.
-os::Error show_privately(ArenaBooks& books) noexcept {
+os::Error show_privately(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   for (Page p{0}; p.value < books.pages;) {
     const Run* const borrowed = books.borrower.base.from(p);
@@ -142,7 +142,7 @@ os::Error show_privately(ArenaBooks& books) noexcept {
 
 }  // namespace
 
-void change_to_kernel(ArenaBooks& books, const char* why) noexcept {
+void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.fronts.unshared.empty() || count_runs(books) > most_runs) return;
   map_home_alias(books);
   if (books.home_alias == nullptr) return;
@@ -181,12 +181,12 @@ namespace {
 constexpr std::uint64_t signal_ns = 7500, front_ns = 2500, scan_ns_per_1024_pages = 1500, change_ns_per_page = 150;
 constexpr unsigned fewest_cuts = 4;
 
-std::uint64_t populated_pages(const ArenaBooks& books) noexcept {
+std::uint64_t populated_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return books.own.count() + books.borrower.base.pages();
 }
 
 /// Whether the other kind of barrier would have cost less, cut after cut, by more than two changes cost.
-bool other_is_better(ArenaBooks& books) noexcept {
+bool other_is_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BarrierChoice& choice = books.choice;
   const FaultCounters& made = books.made_writable;
   const std::uint64_t pages = made.first_touch + made.sole_owner + made.moved + made.to_history;
@@ -207,7 +207,7 @@ bool other_is_better(ArenaBooks& books) noexcept {
 
 }  // namespace
 
-void change_if_better(ArenaBooks& books) noexcept {
+void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (books.asked != Barrier::kernel && books.asked != Barrier::automatic) return;
   const bool automatic = books.asked == Barrier::automatic, unwelcome = signals_wanted.load(std::memory_order_relaxed);
   if (books.barrier->collects) {

@@ -85,8 +85,8 @@ os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexce
   return {books, error};
 }
 
-/// Gives back what the books own and borrow in a file that others go on using.
-void leave_family(ArenaBooks& books) noexcept {
+/// Gives back what the books own and borrow in a file that others go on using. Nobody else has the books any more.
+void leave_family(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
   FrameFile& file = books.family.file;
   Lending& lending = books.family.lending;
   {
@@ -95,7 +95,7 @@ void leave_family(ArenaBooks& books) noexcept {
     lending.end_borrowing(books.borrower, {{0}, books.pages}, freed);
   }
   FaultLockHeld held(file.lock());
-  if (!books.borrower.base.empty()) lending.remove(books.borrower);
+  if (books.borrower.listed) lending.remove(books.borrower);
   lending.give_back(books.loan);
   for (Plane* plane : books.planes) file.disown(*plane);
   if (books.home != nullptr) file.disown(*books.home);
@@ -112,8 +112,9 @@ os::Result<AddressRange> reserve_range(std::uint64_t pages, void* address) noexc
   return {{at, bytes, at == nullptr ? nullptr : at + guard}, range.error};
 }
 
-/// Maps the arena over its address range and lets faults find it. The books own the range from here on.
-os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
+/// Maps the arena over its address range and lets faults find it. The books own the range from here on. Nobody else has
+/// them before that.
+os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept COW_HELD_UNCHECKED {
   books.reservation = range.at;
   books.reserved_bytes = range.bytes;
   books.base = range.base;
@@ -131,8 +132,8 @@ void withdraw(ArenaBooks& books) noexcept {
   if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
 }
 
-/// The books let go of the address range, which stays reserved.
-void close_arena(ArenaBooks& books) noexcept {
+/// The books let go of the address range, which stays reserved. It is withdrawn: no fault comes in.
+void close_arena(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
   if (!books.mapped()) return;
   books.live_readers.close();
   unmap_home_alias(books);
@@ -141,7 +142,7 @@ void close_arena(ArenaBooks& books) noexcept {
 }
 
 /// What the versions still show stays; lists of runs that no loan has kept right are forgotten.
-void leave_to_versions(ArenaBooks& books) noexcept {
+void leave_to_versions(ArenaBooks& books) noexcept COW_IN_OPERATION {
   for (Version& version : books.versions) {
     FaultLockHeld held(books.family.file.lock());
     if (!Lending::lent(books.lender, version.epoch)) version.runs = RunList{};
@@ -167,15 +168,27 @@ void destroy_books(ArenaBooks* books) noexcept {
 
 namespace {
 
+/// The files are the family's from here on.
+os::Error take_over_files(Family& family, SavedContent& content) noexcept {
+  for (SavedContent::File& file : content.files) {
+    if (const os::Error error = family.file.saved().add(file.fd, file.pages)) return error;
+    file.fd = {};
+  }
+  family.loaded_from.content = content.id;
+  return content.whole ? family.loaded_from.runs.copy(content.runs) : os::Error{};
+}
+
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
                                         const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
-                                        const ArenaOptions& options) noexcept {
+                                        const ArenaOptions& options, SavedContent* content) noexcept {
   const os::Result<Family*> family = book_new<Family>(pages);
   if (!family) return {nullptr, family.error};
-  if (const os::Error error = family.value->file.open(name)) {
+  os::Error opened = family.value->file.open(name);
+  if (!opened && content != nullptr) opened = take_over_files(*family.value, *content);
+  if (opened) {
     book_delete(family.value);
-    return {nullptr, error};
+    return {nullptr, opened};
   }
   os::Result<ArenaBooks*> books = create_books(*family.value, pages);
   if (books.value == nullptr) return book_delete(family.value), books;
@@ -186,6 +199,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   books.value->gate = options.gate;
   books.value->asked = options.barrier;
   books.value->in_core_dumps = options.in_core_dumps;
+  if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;
@@ -197,7 +211,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
 
 }  // namespace
 
-ArenaBooks* create_arena(const ArenaOptions& options) {
+ArenaBooks* create_arena(const ArenaOptions& options, SavedContent* content) {
   const std::uint64_t pages = pages_for(options.capacity);
   check_address(options.address);
   check_reserve(options.reserve_history_bytes);
@@ -221,7 +235,7 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   os::Result<ArenaBooks*> books{nullptr, barrier_fd.error};
   if (books) {
     const os::AsyncSignalsBlocked blocked;
-    books = create_in_range(range.value, pages, name.c_str(), barrier, barrier_fd.value, options);
+    books = create_in_range(range.value, pages, name.c_str(), barrier, barrier_fd.value, options, content);
   }
   if (!books) os::unmap(range.value.at, range.value.bytes);
   throw_if(books.error, what);

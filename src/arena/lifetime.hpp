@@ -1,13 +1,29 @@
 // How arenas and versions come and go.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <span>
+
 #include "books/arena_books.hpp"
 #include "cow/arena.hpp"
 
 namespace cow {
 
+/// Content that an arena begins with, which stays in files. What is taken over of them is taken out of here.
+struct SavedContent {
+  struct File {
+    os::Descriptor fd;
+    std::uint64_t pages = 0;
+  };
+  std::span<File> files;  // by the number that SavedFiles::frame_of() has for each
+  RunList runs;
+  std::array<std::byte, 16> id{};
+  bool whole = false;     // the runs are all there is
+};
+
 /// A new arena of a family of its own.
-ArenaBooks* create_arena(const ArenaOptions& options);
+ArenaBooks* create_arena(const ArenaOptions& options, SavedContent* content = nullptr);
 
 /// A new arena that shows a version's content and borrows its frames.
 ArenaBooks* create_clone(Version& version);
@@ -20,7 +36,7 @@ void destroy_books(ArenaBooks* books) noexcept;
 
 /// Protects what can be written and begins a new epoch; or counts one handle more on the newest version, if nothing was
 /// written since. The operation mutex is held.
-Version* take_version(ArenaBooks& books);
+Version* take_version(ArenaBooks& books) COW_IN_OPERATION;
 
 /// One handle less; with the last one the version goes, and with the last version the books of an arena that is gone.
 void release_version(Version* version) noexcept;
@@ -28,7 +44,7 @@ void release_version(Version* version) noexcept;
 /// Lends a version: its runs are listed, short enough to be mapped, and stay as they are until the loan is given back.
 /// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where
 /// copying the scattered pages once for all holders can achieve that.
-os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept;
+os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION;
 /// Mappings that one clone or view may take of those that the process has left.
 std::uint64_t fair_share_of_mappings() noexcept;
 void give_back_loan(Family& family, Loan* loan) noexcept;
@@ -39,6 +55,6 @@ struct LentVersion {
 };
 /// Takes the newest version and lends it in one step, unflattened. The operation mutex and the fault lock are held, so
 /// that no write comes in between or after.
-LentVersion take_and_lend(ArenaBooks& books) noexcept;
+LentVersion take_and_lend(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 }  // namespace cow

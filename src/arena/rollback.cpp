@@ -23,50 +23,55 @@ namespace {
 
 constexpr std::uint64_t pages_at_once = 512;
 
-/// Frames of planes, mapped for reading: each plane that a list of runs needs, as a whole, which costs one mapping.
+/// Frames of planes and saved files, mapped for reading: each that a list of runs needs, as a whole: one mapping.
 /// Frames of history are mapped anyway.
 class MappedFrames {
  public:
   explicit MappedFrames(FrameFile& file) noexcept : file_(file) {}
   ~MappedFrames() {
-    for (const Mapped& plane : planes_) os::unmap(plane.at, bytes());
+    for (const Mapped& mapped : mapped_) os::unmap(mapped.at, bytes(mapped));
   }
   MappedFrames(const MappedFrames&) = delete;
   MappedFrames& operator=(const MappedFrames&) = delete;
 
   os::Error add(Frame frame) noexcept {
     if (frame == zero_frame || History::owns(frame) || find(frame) != nullptr) return {};
-    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes());
+    const bool saved = SavedFiles::owns(frame);
+    const std::uint64_t place = saved ? SavedFiles::page_of(frame) : frame.value % file_.pages();
+    Mapped whole{frame - place, saved ? file_.saved().pages(frame) : file_.pages(), nullptr};
+    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes(whole));
     if (!range) return range.error;
-    const Frame base = frame - frame.value % file_.pages();
-    os::Error error = os::map_file(range.value, bytes(), os::Access::read, file_.fd(base), file_.offset(base));
-    if (!error) error = planes_.push_back({base, static_cast<std::byte*>(range.value)});
-    if (error) os::unmap(range.value, bytes());
+    whole.at = static_cast<std::byte*>(range.value);
+    os::Error error =
+        os::map_file(whole.at, bytes(whole), os::Access::read, file_.fd(whole.first), file_.offset(whole.first));
+    if (!error) error = mapped_.push_back(whole);
+    if (error) os::unmap(whole.at, bytes(whole));
     return error;
   }
 
   const std::byte* address(Frame frame) const noexcept {
     if (History::owns(frame)) return file_.history().address(frame);
-    const Mapped* plane = find(frame);
-    return plane->at + (frame - plane->base) * file_.page_bytes();
+    const Mapped* mapped = find(frame);
+    return mapped->at + (frame - mapped->first) * file_.page_bytes();
   }
 
  private:
   struct Mapped {
-    Frame base;
+    Frame first;
+    std::uint64_t count;
     std::byte* at;
   };
 
-  std::size_t bytes() const noexcept { return file_.pages() * file_.page_bytes(); }
+  std::size_t bytes(const Mapped& mapped) const noexcept { return mapped.count * file_.page_bytes(); }
   const Mapped* find(Frame frame) const noexcept {
-    for (const Mapped& plane : planes_) {
-      if (frame >= plane.base && frame < plane.base + file_.pages()) return &plane;
+    for (const Mapped& mapped : mapped_) {
+      if (frame >= mapped.first && frame < mapped.first + mapped.count) return &mapped;
     }
     return nullptr;
   }
 
   FrameFile& file_;
-  BookVector<Mapped> planes_;
+  BookVector<Mapped> mapped_;
 };
 
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
@@ -109,7 +114,7 @@ os::Error for_each_kept_run(const Version& version, F&& f) {
 }
 
 /// Under the kernel barrier the content so far goes to the frames, so that it can be rolled back to as well.
-os::Error collect_first(ArenaBooks& books) noexcept {
+os::Error collect_first(ArenaBooks& books) noexcept COW_IN_OPERATION {
   if (!books.barrier->collects) return {};
   FaultLockHeld held(*books.fault_lock);
   return collect(books);
@@ -121,7 +126,7 @@ class Undoing {
  public:
   explicit Undoing(ArenaBooks& books) noexcept : books_(books), frames_(books.family.file) {}
 
-  os::Error prepare() noexcept {
+  os::Error prepare() noexcept COW_FAULT_LOCKED {
     map_home_alias(books_);
     if (const os::Error error = fronts::find_written(books_)) return error;
     if (const os::Error error = fronts::watch_all(books_)) return error;
@@ -137,7 +142,7 @@ class Undoing {
     return {};
   }
 
-  std::uint64_t undo() noexcept {
+  std::uint64_t undo() noexcept COW_FAULT_LOCKED {
     for (const Pages& run : fresh_) {  // never in any version
       pages_ += run.count;
       if (!books_.family.file.punch(books_.home->frame_of(run.first), run.count)) continue;
@@ -149,7 +154,7 @@ class Undoing {
   }
 
  private:
-  void undo(Pages run) noexcept {
+  void undo(Pages run) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end();) {
       const Page hidden = std::min(books_.fronts.hidden.next(p), run.end());
       if (p < hidden) drop(Pages{p, hidden - p});
@@ -158,12 +163,12 @@ class Undoing {
     }
   }
 
-  void drop(Pages run) noexcept {
+  void drop(Pages run) noexcept COW_FAULT_LOCKED {
     if (!fronts::drop(books_, run)) return books_.fronts.uncollected.erase(run);
     for (Page p = run.first; p < run.end(); ++p) copy(p);
   }
 
-  void copy(Page p) noexcept {
+  void copy(Page p) noexcept COW_FAULT_LOCKED {
     const std::byte* from = reached_by_alias(books_, p) ? alias_of(books_, p) : frames_.address(books_.frame_of(p));
     copy_bytes(books_.address_of(p), from, books_.bytes(1));
   }
@@ -174,14 +179,14 @@ class Undoing {
   std::uint64_t pages_ = 0;
 };
 
-os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept {
+os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept COW_IN_OPERATION {
   FaultLockHeld held(*books.fault_lock);
   Undoing undoing(books);
   if (const os::Error error = undoing.prepare()) return {0, error};
   return {undoing.undo(), {}};
 }
 
-os::Error sweep_all(Version& version) noexcept {
+os::Error sweep_all(Version& version) noexcept COW_IN_OPERATION {
   LogEnd end;
   {
     FaultLockHeld held(*version.books.fault_lock);
@@ -190,7 +195,7 @@ os::Error sweep_all(Version& version) noexcept {
   return sweep_logs(version, end);
 }
 
-os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
     if (const os::Error error = runs.push_back(run)) return error;
   }
@@ -265,7 +270,7 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
 namespace {
 
 /// Under the kernel barrier: what no cut has collected yet. The result is sorted, and disjoint, again.
-os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcept {
+os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcept COW_IN_OPERATION {
   if (!books.barrier->collects) return {};
   {
     FaultLockHeld held(*books.fault_lock);
@@ -275,6 +280,11 @@ os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcep
   return {};
 }
 
+/// In the log without having been written. No lock is needed where nobody else writes.
+bool was_copied_ahead_only(const ArenaBooks& books, const KeptPage& kept) noexcept COW_HELD_UNCHECKED {
+  return books.staying.contains(kept.page) && same_as_kept(books, kept.page, kept.frame);
+}
+
 }  // namespace
 
 os::Error list_changed(Version& version, BookVector<Pages>& changed) {
@@ -282,10 +292,7 @@ os::Error list_changed(Version& version, BookVector<Pages>& changed) {
   if (const os::Error error = sweep_all(version)) return error;
   const bool quiet = nobody_else_writes(version.books);
   for (const KeptPage& kept : version.kept) {
-    // A page copied ahead is in the log without having been written.
-    if (quiet && version.books.staying.contains(kept.page) && same_as_kept(version.books, kept.page, kept.frame)) {
-      continue;
-    }
+    if (quiet && was_copied_ahead_only(version.books, kept)) continue;
     if (!changed.empty() && changed.back().end() == kept.page) {
       ++changed.back().count;
     } else if (const os::Error error = changed.push_back({kept.page, 1})) {

@@ -10,7 +10,7 @@
 namespace cow {
 namespace {
 
-void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
+void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED {
   stats.faults_first_touch = books.faults.first_touch;
   stats.faults_sole_owner = books.faults.sole_owner;
   stats.faults_moved = books.faults.moved;
@@ -25,7 +25,7 @@ void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
   stats.handler_time = books.handler_time;
 }
 
-std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
+std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t count = 0;
   for (const Run& run : books.borrower.base) {
     for (Pages own = books.own.next_run(run.first); own.count != 0 && own.first < run.end();
@@ -36,7 +36,7 @@ std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
   return count;
 }
 
-std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
+std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   std::uint64_t bytes = os::resident_bytes(books.memory_.data(), books.memory_.size());
   bytes += os::resident_bytes(books.home, books.home->memory_bytes);
   for (Plane* plane : books.planes) bytes += os::resident_bytes(plane, plane->memory_bytes);
@@ -49,7 +49,7 @@ std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
 
 /// Under the kernel barrier the books are those of the last cut. What was written since counts as if it had been caught;
 /// where there is no memory to list it, it is left out.
-void add_uncollected(ArenaBooks& books, ArenaStats& stats) noexcept {
+void add_uncollected(ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> written;
   if (!books.barrier->collects || fronts::list_written(books, written)) return;
   for (const Pages& run : written) {
@@ -62,7 +62,7 @@ void add_uncollected(ArenaBooks& books, ArenaStats& stats) noexcept {
   }
 }
 
-void add_levels(ArenaBooks& books, ArenaStats& stats) noexcept {
+void add_levels(ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED {
   stats.epoch = books.epoch.value;
   stats.pages_private = books.own.count() - books.blank.count();
   stats.pages_writable = books.writable.count();

@@ -23,14 +23,14 @@ constexpr std::uint64_t share_of_budget = 32;
 constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
 
 /// `quiet`: no other thread can be writing the pages that stayed writable.
-bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept {
+bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept COW_FAULT_LOCKED {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
   if (books.written && !mutant(Mutant::unwritten_shared_version)) return false;
   return books.staying.empty() || (quiet && staying_pages_unchanged(books));
 }
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
-os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept {
+os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
   if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
@@ -47,7 +47,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 }
 
 /// The same where all that was written has been collected: nothing is writable.
-void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept {
+void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   books.written = false;
   ++books.epoch;
   books.versions.push_back(version);
@@ -55,7 +55,7 @@ void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept {
 }
 
 /// Under the kernel barrier: the frames hold the content afterwards, or another barrier catches writes from here on.
-os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept {
+os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   if (!quiet) return change_to_signals(books, why_not_quiet);
   if (const os::Error error = collect(books)) return error;
@@ -67,7 +67,7 @@ os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept {
 }
 
 /// The fault lock is held.
-os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
+os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
   if (const os::Error error = collect_or_change(books, quiet)) return {nullptr, error};
   if (unwritten_since_newest(books, quiet)) {
@@ -93,7 +93,7 @@ struct Lent {
 };
 
 /// The fault lock is held. The frames stay from here on: writers of lent pages move.
-os::Result<Lent> lend_locked(Version& version) noexcept {
+os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   ArenaBooks& books = version.books;
   Family& family = books.family;
   const bool living = books.mapped();

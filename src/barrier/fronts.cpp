@@ -17,13 +17,13 @@ constexpr std::uint64_t few_mappings = 16;
 using Scan = os::Result<os::Scanned> (*)(const os::Descriptor&, std::uintptr_t, std::uintptr_t, os::AddressRun*,
                                          std::size_t) noexcept;
 
-std::uintptr_t number(const ArenaBooks& books, Page p) noexcept {
+std::uintptr_t number(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return reinterpret_cast<std::uintptr_t>(books.address_of(p));
 }
 
 /// Calls f(pages) for all that a scan finds in a run, until one fails.
 template <class F>
-os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) noexcept {
+os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) noexcept COW_FAULT_LOCKED {
   os::AddressRun found[runs_at_once];
   for (std::uintptr_t at = number(books, run.first), end = number(books, run.end()); at < end;) {
     const os::Result<os::Scanned> step = scan(books.fronts.pagemap, at, end, found, runs_at_once);
@@ -40,7 +40,7 @@ os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) n
 }
 
 /// Fresh pages of the extents that a run touches, round the run.
-Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept {
+Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   Page first{run.first.value / extent_pages * extent_pages};
   Page end{std::min((run.end().value + extent_pages - 1) / extent_pages * extent_pages, books.pages)};
   for (Page p = books.fronts.taken.next(first); p < run.first; p = books.fronts.taken.next(p + 1)) first = p + 1;
@@ -49,7 +49,7 @@ Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Where the process has few mappings left: up to the private mappings before it, so that it is none of its own.
-Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept {
+Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept COW_FAULT_LOCKED {
   Page first{0};
   for (Pages run = books.fronts.taken.next_run(first); run.count != 0 && run.first < fresh.first;
        run = books.fronts.taken.next_run(run.end())) {
@@ -60,7 +60,7 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept {
 
 /// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel does
 /// not merge two that have private pages of their own.
-std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept {
+std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const auto side = [&](bool at_the_edge, Page neighbour) -> std::int64_t {
     if (at_the_edge) return 0;
     return books.fronts.taken.contains(neighbour) ? -1 : 1;
@@ -71,7 +71,7 @@ std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept {
   return std::max<std::int64_t>(both, -1);
 }
 
-os::Error watch(ArenaBooks& books, Pages run) noexcept {
+os::Error watch(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   std::byte* const at = books.address_of(run.first);
   if (const os::Error error = os::register_for_write_protection(books.barrier_fd, at, books.bytes(run.count))) {
     return error;
@@ -83,7 +83,7 @@ os::Error watch(ArenaBooks& books, Pages run) noexcept {
 
 }  // namespace
 
-os::Error map_private(ArenaBooks& books, const Run& run) noexcept {
+os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   std::byte* const at = books.address_of(run.first);
   const std::size_t bytes = books.bytes(run.count);
@@ -98,7 +98,7 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept {
   return {};
 }
 
-os::Error take_in(ArenaBooks& books, Pages run) noexcept {
+os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   Pages fresh = fresh_extents_around(books, run);
   if (MappingBudget::left() < few_mappings) fresh = joined_to_what_is_before(books, fresh);
   const std::int64_t added = mappings_added(books, fresh);
@@ -108,7 +108,7 @@ os::Error take_in(ArenaBooks& books, Pages run) noexcept {
   return watch(books, fresh);
 }
 
-os::Error watch_all(ArenaBooks& books) noexcept {
+os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
   for (Pages run = unwatched.next_run({0}); run.count != 0; run = unwatched.next_run(run.end())) {
     const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) {
@@ -122,7 +122,7 @@ os::Error watch_all(ArenaBooks& books) noexcept {
   return {};
 }
 
-os::Error find_written(ArenaBooks& books) noexcept {
+os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   const PageSet& unwatched = books.fronts.unwatched;
   for (Page p = taken.next({0}); p != taken.end(); p = taken.next(p)) {
@@ -140,7 +140,7 @@ os::Error find_written(ArenaBooks& books) noexcept {
   return {};
 }
 
-os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   const PageSet& unwatched = books.fronts.unwatched;
   const auto add = [&](Pages found) { return runs.push_back(found); };
@@ -175,7 +175,7 @@ void make_disjoint(BookVector<Pages>& runs) noexcept {
   runs.shrink_to(kept);
 }
 
-os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
   const std::uint64_t begin = file.offset(home), page = file.page_bytes();
@@ -199,18 +199,18 @@ os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) no
   return {};
 }
 
-os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept {
+os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   return for_each_found(books, os::scan_private, run, [&](Pages found) { return runs.push_back(found); });
 }
 
-os::Error drop(ArenaBooks& books, Pages run) noexcept {
+os::Error drop(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (const os::Error error = os::drop_private(books.address_of(run.first), books.bytes(run.count))) return error;
   books.fronts.present.erase(run);
   books.fronts.warm.erase(run);
   return {};
 }
 
-os::Error protect_again(ArenaBooks& books, Pages run) noexcept {
+os::Error protect_again(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   return os::write_protect(books.barrier_fd, books.address_of(run.first), books.bytes(run.count), true);
 }
 

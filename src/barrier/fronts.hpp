@@ -9,32 +9,32 @@
 namespace cow::fronts {
 
 /// Maps frames privately over the arena's pages; nobody watches them yet. Counts no mappings.
-os::Error map_private(ArenaBooks& books, const Run& run) noexcept;
+os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCKED;
 
 /// Fresh pages get private mappings of their home, whole extents round the run, and are watched; their content stays.
 /// A failure leaves the pages as they are, or as unwatched ones.
-os::Error take_in(ArenaBooks& books, Pages run) noexcept;
+os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// Watches what is not yet; what was written there before counts as written since the last cut.
-os::Error watch_all(ArenaBooks& books) noexcept;
+os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Notes in Fronts::uncollected which of the pages taken were written since the last cut, and protects them again.
-os::Error find_written(ArenaBooks& books) noexcept;
+os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Adds the runs that were written since the last cut, and changes nothing. All in the list are sorted and disjoint then.
-os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept;
+os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 void make_disjoint(BookVector<Pages>& runs) noexcept;
 
 /// The runs of fresh pages that have content in the memory file.
-os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept;
+os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 
 /// Which pages of a run have a front.
-os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept;
+os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 
 /// What the fronts of a run hold is in the frames beneath them: they go, and their memory with them.
-os::Error drop(ArenaBooks& books, Pages run) noexcept;
+os::Error drop(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// Protects pages again whose frames were punched, so that they do not count as written.
-os::Error protect_again(ArenaBooks& books, Pages run) noexcept;
+os::Error protect_again(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow::fronts

@@ -5,7 +5,7 @@
 
 namespace cow {
 
-void map_home_alias(ArenaBooks& books) noexcept {
+void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (books.home_alias != nullptr) return;
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
@@ -21,14 +21,14 @@ void map_home_alias(ArenaBooks& books) noexcept {
   MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
 }
 
-void unmap_home_alias(ArenaBooks& books) noexcept {
+void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (books.home_alias == nullptr) return;
   os::unmap(books.home_alias, books.bytes(books.pages));
   MappingBudget::used.fetch_sub(1, std::memory_order_relaxed);
   books.home_alias = nullptr;
 }
 
-os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept {
+os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept COW_FAULT_LOCKED {
   const std::byte* from = books.address_of(p);
   if (books.fronts.in_use.load(std::memory_order_relaxed)) {
     if (!reached_by_alias(books, p)) {

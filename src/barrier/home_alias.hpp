@@ -8,15 +8,15 @@
 namespace cow {
 
 /// Makes it if there is none; does nothing where the kernel refuses.
-void map_home_alias(ArenaBooks& books) noexcept;
-void unmap_home_alias(ArenaBooks& books) noexcept;
+void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
-inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
+inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
-inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept { return books.home_alias + books.bytes(p.value); }
+inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED { return books.home_alias + books.bytes(p.value); }
 
 /// The content of the frame that the books name for page p, which a front may hide in the arena's mapping.
-os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept;
+os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow

@@ -1,5 +1,6 @@
 // Pages move by a new mapping in the place of the old, which loses what was asked of that: asked again here.
 #include "barrier/barrier.hpp"
+#include "barrier/saved_mapping.hpp"
 
 namespace cow {
 
@@ -13,6 +14,7 @@ os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access acc
 }
 
 os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept {
+  if (scattered_in_saved_files(file, runs)) return map_saved_with_copies(file, base, runs);
   const std::size_t page = file.page_bytes();
   for (const Run& run : runs) {
     const os::Error error =
@@ -23,7 +25,7 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
   return {};
 }
 
-os::Error map_read_only(ArenaBooks& books) noexcept {
+os::Error map_read_only(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
   const std::size_t bytes = books.bytes(books.pages);

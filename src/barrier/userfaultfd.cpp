@@ -21,9 +21,33 @@ constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 /// page that changes) than a system call of its own (1.1 us).
 constexpr std::uint64_t gap_worth_walking = 8;
 
+/// Pages that show a saved file: their mappings stay read-only, and cannot be watched; a store is a SIGSEGV, and moves
+/// them to frames of the arena's own.
+bool shows_saved_file(const ArenaBooks& books, Page p) {
+  return !books.family.file.saved().empty() && books.table.get(p).birth == never_written &&
+         SavedFiles::owns(books.borrower.base.find(p));
+}
+
+/// The first page at or behind `from` and before `end` that shows a saved file; else `end`.
+Page next_of_saved_file(const ArenaBooks& books, Page from, Page end) {
+  if (books.family.file.saved().empty()) return end;
+  const RunList& base = books.borrower.base;
+  for (const Run* run = base.from(from); run != base.end() && run->first < end; ++run) {
+    if (!SavedFiles::owns(run->frame)) continue;
+    for (Page p = std::max(run->first, from); p < std::min(run->end(), end); ++p) {
+      if (books.table.get(p).birth == never_written) return p;
+    }
+  }
+  return end;
+}
+
 Pages extent_of(const ArenaBooks& books, Page p) {
-  const Page first{p.value / extent_pages * extent_pages};
-  return {first, std::min(extent_pages, books.pages - first.value)};
+  Page first{p.value / extent_pages * extent_pages};
+  const Page end = first + std::min(extent_pages, books.pages - first.value);
+  if (books.family.file.saved().empty()) return {first, end - first};
+  Page open = p;
+  while (open > first && !shows_saved_file(books, open - 1)) open = open - 1;
+  return {open, next_of_saved_file(books, p, end) - open};
 }
 
 os::Error watch(ArenaBooks& books, Pages run) {
@@ -39,6 +63,7 @@ os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   const os::Error error = ask();
   if (error.code != ENOENT) return error;
   if (run.count == 1) {
+    if (shows_saved_file(books, run.first)) return {};
     if (mutant(Mutant::unwatched_page_is_protected)) return {};
     const os::Error unwatched = watch(books, extent_of(books, run.first));
     return unwatched ? unwatched : ask();
@@ -59,8 +84,20 @@ os::Result<os::Descriptor> open() {
   });
 }
 
+/// All of the range but what saved files are mapped to.
 os::Error attach(ArenaBooks& books) {
-  return watch(books, {{0}, books.pages});
+  if (books.family.file.saved().empty()) return watch(books, {{0}, books.pages});
+  const Page end{books.pages};
+  const RunList& base = books.borrower.base;
+  Page from{0};
+  for (const Run& run : base) {
+    if (!SavedFiles::owns(run.frame)) continue;
+    if (from < run.first) {
+      if (const os::Error error = watch(books, {from, run.first - from})) return error;
+    }
+    from = run.end();
+  }
+  return from < end ? watch(books, {from, end - from}) : os::Error{};
 }
 
 void leave(ArenaBooks& books) { os::close_file(books.barrier_fd); }
@@ -72,7 +109,7 @@ os::Error check(const ArenaBooks& books) {
 
 /// The bits take over from the mapping, but for pages that can be written already: those stay open all the time, since
 /// the kernel may be writing there for somebody.
-os::Error protect_closed(ArenaBooks& books, Pages run) {
+os::Error protect_closed(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end();) {
     const Page open = std::min(books.writable.next(p), run.end());
     if (p < open) {
@@ -84,7 +121,7 @@ os::Error protect_closed(ArenaBooks& books, Pages run) {
 }
 
 /// Makes the mappings of a run writable.
-os::Error open_mappings(ArenaBooks& books, Pages run) {
+os::Error open_mappings(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   // What was opened before is in the middle of it only where pages have moved.
   const bool ends_alone = !books.opened.intersects(run);
   const auto edges = [&] {
@@ -101,14 +138,14 @@ os::Error open_mappings(ArenaBooks& books, Pages run) {
 }
 
 /// The next gap between opened pages at or behind `from`; its count is 0 if there is none.
-Pages gap_behind(const ArenaBooks& books, Page from) {
+Pages gap_behind(const ArenaBooks& books, Page from) COW_FAULT_LOCKED {
   const Pages opened = books.opened.next_run(from);
   const Page next = opened.count == 0 ? books.opened.end() : books.opened.next(opened.end());
   return next == books.opened.end() ? Pages{} : Pages{opened.end(), next - opened.end()};
 }
 
 /// One of the shorter gaps, in turn: page tables are what it costs to open one.
-Pages short_gap(ArenaBooks& books) {
+Pages short_gap(ArenaBooks& books) COW_FAULT_LOCKED {
   Page& next = books.gaps.next;
   std::uint64_t& longest = books.gaps.longest;
   longest = std::max(longest, extent_pages);
@@ -116,8 +153,9 @@ Pages short_gap(ArenaBooks& books) {
     const bool from_the_start = next == Page{0};
     bool any = false;
     for (Pages gap = gap_behind(books, next); gap.count != 0; gap = gap_behind(books, next)) {
-      any = true;
       next = gap.end();
+      if (next_of_saved_file(books, gap.first, gap.end()) != gap.end()) continue;
+      any = true;
       if (gap.count <= longest) return gap;
     }
     next = {0};
@@ -127,7 +165,7 @@ Pages short_gap(ArenaBooks& books) {
 }
 
 /// Two opened runs and the gap between them become one mapping.
-bool saved_mappings(ArenaBooks& books) {
+bool saved_mappings(ArenaBooks& books) COW_FAULT_LOCKED {
   const Pages gap = short_gap(books);
   return gap.count != 0 && !protect_closed(books, gap) && !open_mappings(books, gap);
 }
@@ -137,7 +175,7 @@ constexpr std::uint64_t few_mappings = 16;
 
 /// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
 /// anyway.
-os::Error open_extents(ArenaBooks& books, Pages run) {
+os::Error open_extents(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
        p = books.opened.next_absent(p, run.end())) {
     const Pages extent = extent_of(books, p);
@@ -153,7 +191,7 @@ os::Error open_extents(ArenaBooks& books, Pages run) {
   return {};
 }
 
-os::Error unprotect(ArenaBooks& books, Pages run, bool filled) {
+os::Error unprotect(ArenaBooks& books, Pages run, bool filled) COW_FAULT_LOCKED {
   if (const os::Error error = open_extents(books, run)) return error;
   if (const os::Error error = protect_range(books, run, false)) return error;
   // The kernel clears the bit but leaves the page table entry read-only where the mapping is shared (seen on 6.18): the
@@ -164,7 +202,7 @@ os::Error unprotect(ArenaBooks& books, Pages run, bool filled) {
 
 os::Error protect(ArenaBooks& books, Pages run) { return protect_range(books, run, true); }
 
-os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
+os::Error protect_written(ArenaBooks& books, const PageSet& staying) COW_FAULT_LOCKED {
   Pages wide{};
   os::Error error;
   for_each_run_less(books.writable, staying, [&](Pages run) {
@@ -181,7 +219,7 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
   return error;
 }
 
-os::Error show(ArenaBooks& books, Pages run, Frame frame) {
+os::Error show(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
   if (const os::Error error = map_in_place(books, run, frame, os::Access::read_write)) return error;
   // A mapping made anew is not watched. Other threads may store to it from here on, so that there is no way back to the
   // frames from before; where the kernel refuses now, whoever protects the pages asks again, or fails.

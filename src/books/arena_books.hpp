@@ -3,6 +3,7 @@
 // on pages here.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
@@ -26,6 +27,7 @@
 #include "kernel/page_set.hpp"
 #include "kernel/slab.hpp"
 #include "storage/frame_file.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -33,10 +35,19 @@ namespace cow {
 struct WriteBarrier;
 struct FaultSlot;
 
+/// The saved content that a family began with, and where each of its pages is; nothing for most.
+struct LoadedFrom {
+  std::array<std::byte, 16> content{};  // which content it is, across processes
+  RunList runs;                         // empty where not all of it is read from the files
+};
+
 /// What an arena shares with its clones, their clones and the snapshots of all of them.
 struct Family {
   explicit Family(std::uint64_t pages) noexcept : file(pages), lending(file) {}
 
+  const std::uint64_t serial = next_serial.fetch_add(1, std::memory_order_relaxed);  // of all that the process had
+  static inline std::atomic<std::uint64_t> next_serial{1};
+  LoadedFrom loaded_from;  // never changed once others know of the family
   FrameFile file;
   Lending lending;
   std::atomic<std::uint64_t> members{1};      // books; the last one takes the family along
@@ -158,13 +169,13 @@ class ArenaBooks {
   const PageSet& in_writable_mappings() const noexcept { return writable_pages_split ? writable : opened; }
 
   /// The newest snapshot's epoch; with none nothing is logged.
-  Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
+  Epoch newest_epoch() const noexcept COW_FAULT_LOCKED { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
   /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and
   /// after.
   Edges edges(Pages run) const noexcept;
-  void count_mappings(const Edges& before, const Edges& after) noexcept;
-  void count_mappings(std::uint64_t more) noexcept;  // modulo 2^64: fewer too
+  void count_mappings(const Edges& before, const Edges& after) noexcept COW_FAULT_LOCKED;
+  void count_mappings(std::uint64_t more) noexcept COW_FAULT_LOCKED;  // modulo 2^64: fewer too
 
   // -- Fixed at birth --------------------------------------------------------------------------------------------
 
@@ -177,6 +188,10 @@ class ArenaBooks {
   std::size_t reserved_bytes = 0;
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
+  Plane* home = nullptr;
+  BarrierInUse barrier;               // changed under the fault lock, read by anyone
+  FaultSlot* slot = nullptr;          // in the registry, which foreign faults read
+  FaultLock* fault_lock = nullptr;    // there
   os::Descriptor barrier_fd;          // what the barrier opened for the process
   bool in_core_dumps = true;
   bool quiet_cuts = false;            // promised: nobody else writes while a snapshot is taken
@@ -185,44 +200,48 @@ class ArenaBooks {
   bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
 
-  // -- The fault lock covers these; it lives in the registry, which foreign faults read ---------------------------
+  // -- The fault lock covers these ---------------------------------------------------------------------------------
 
-  FaultSlot* slot = nullptr;
-  FaultLock* fault_lock = nullptr;
-  BarrierInUse barrier;
-  BarrierChoice choice;
-  PageTable table;
-  PageSet own;        // pages that show frames of the arena's own
-  PageSet away;       // of those, the ones that are not at home
-  PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
-  PageSet hollow;     // of those own, the ones that may have no memory: opened, and never stored to for all we know
-  PageSet opened;     // pages in writable mappings, where that is another thing than pages that can be written
-  OpenedGaps gaps;
-  std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
-  PageSet writable;   // pages that can be written now; each has the current epoch for its birth
-  PageSet prepared;   // of those, the ones that somebody counts on: they stay so until the next snapshot
-  Fronts fronts;      // under the kernel barrier
-  Page closed_up_to;  // others are protected before their time where mappings are short, in turn; up to this one last
-  Epoch epoch = first_epoch;
-  bool written = false;               // anything, since the newest version was taken
-  bool half_protected = false;        // a kernel call failed half-way: of the writable pages, some may be protected
-  Version* newest = nullptr;
-  Plane* home = nullptr;
-  BookVector<Plane*> planes;          // further ones
-  LogMemory log_memory;
-  std::uint64_t writable_edges = 0;   // of the mappings, those that only what may be written tells apart
-  std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
-  BlockPolicy blocks;
-  PageSet written_twice;              // pages written in two intervals near each other
-  PageSet recurring;                  // and in a third
-  PageSet staying;  // of those, the ones that the newest version has copies of and that stayed writable
-  BookVector<Frame> copies;           // frames for the copies of the staying pages, while they are being made
-  BookVector<WatchedPage> watched;    // the pages that stayed writable when the watch began
-  unsigned intervals_watched = 0;
-  FaultCounters faults, made_writable;
-  std::uint64_t faults_already_done = 0;
-  std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
-  DurationHistogram handler_time;
+  PageTable table;  // changed under it, read by anyone
+  COW_BY_FAULT_LOCK PageSet own;  // pages that show frames of the arena's own
+  COW_BY_FAULT_LOCK PageSet away;  // of those, the ones that are not at home
+  // Of those own, the ones that were discarded: they read as zero, and their frames hold nothing.
+  COW_BY_FAULT_LOCK PageSet blank;
+  // Of those own, the ones that may have no memory: opened, and never stored to for all we know.
+  COW_BY_FAULT_LOCK PageSet hollow;
+  // Pages in writable mappings, where that is another thing than pages that can be written.
+  COW_BY_FAULT_LOCK PageSet opened;
+  COW_BY_FAULT_LOCK OpenedGaps gaps;
+  COW_BY_FAULT_LOCK std::byte* home_alias = nullptr;  // all of home once more, writable; null until a write() wants it
+  COW_BY_FAULT_LOCK PageSet writable;  // pages that can be written now; each has the current epoch for its birth
+  // Of those, the ones that somebody counts on: they stay so until the next snapshot.
+  COW_BY_FAULT_LOCK PageSet prepared;
+  COW_BY_FAULT_LOCK BarrierChoice choice;
+  Fronts fronts;  // under the kernel barrier; what is in use there may be asked without the lock
+  // Others are protected before their time where mappings are short, in turn; up to this one last.
+  COW_BY_FAULT_LOCK Page closed_up_to;
+  COW_BY_FAULT_LOCK Epoch epoch = first_epoch;
+  COW_BY_FAULT_LOCK bool written = false;  // anything, since the newest version was taken
+  // A kernel call failed half-way: of the writable pages, some may be protected.
+  COW_BY_FAULT_LOCK bool half_protected = false;
+  COW_BY_FAULT_LOCK Version* newest = nullptr;
+  COW_BY_FAULT_LOCK BookVector<Plane*> planes;  // further ones
+  COW_BY_FAULT_LOCK LogMemory log_memory;
+  // Of the mappings, those that only what may be written tells apart.
+  COW_BY_FAULT_LOCK std::uint64_t writable_edges = 0;
+  COW_BY_FAULT_LOCK std::uint64_t mappings = 0;  // as counted; the kernel's count is never higher while merging works
+  COW_BY_FAULT_LOCK BlockPolicy blocks;
+  COW_BY_FAULT_LOCK PageSet written_twice;  // pages written in two intervals near each other
+  COW_BY_FAULT_LOCK PageSet recurring;  // and in a third
+  // Of those, the ones that the newest version has copies of and that stayed writable.
+  COW_BY_FAULT_LOCK PageSet staying;
+  COW_BY_FAULT_LOCK BookVector<Frame> copies;  // frames for the copies of the staying pages, while they are being made
+  COW_BY_FAULT_LOCK BookVector<WatchedPage> watched;  // the pages that stayed writable when the watch began
+  COW_BY_FAULT_LOCK unsigned intervals_watched = 0;
+  COW_BY_FAULT_LOCK FaultCounters faults, made_writable;
+  COW_BY_FAULT_LOCK std::uint64_t faults_already_done = 0;
+  COW_BY_FAULT_LOCK std::uint64_t copied_along = 0;  // pages that faults copied beside the one that was written
+  COW_BY_FAULT_LOCK DurationHistogram handler_time;
 
   // -- No lock covers these: readers of versions ask them -----------------------------------------------------------
 
@@ -238,10 +257,11 @@ class ArenaBooks {
   // -- The operation mutex covers these; never taken in the handler -----------------------------------------------
 
   std::mutex operation;
-  boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;  // oldest first
-  Slab<sizeof(Version)> version_memory;
-  std::uint64_t dropped_versions = 0;
-  std::shared_ptr<CutHook> hook;
+  // Oldest first.
+  COW_BY_OPERATION boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;
+  COW_BY_OPERATION Slab<sizeof(Version)> version_memory;
+  COW_BY_OPERATION std::uint64_t dropped_versions = 0;
+  COW_BY_OPERATION std::shared_ptr<CutHook> hook;
   std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
 };
 

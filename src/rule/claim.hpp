@@ -16,10 +16,10 @@ enum class Claim {
 };
 
 /// The fault lock is held.
-Claim claim_of(const ArenaBooks& books, Page p) noexcept;
+Claim claim_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 /// The run of pages from `first` on that share its claim.
-Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept;
+Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept COW_FAULT_LOCKED;
 
 /// Counts pages that were made an arena's own, by what they needed.
 void count(FaultCounters& counters, Claim claim, std::uint64_t pages) noexcept;

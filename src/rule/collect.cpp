@@ -20,7 +20,7 @@ constexpr std::uint64_t batch = 64;
 constexpr unsigned cuts_between_coolings = 32;
 
 /// What the mapping of page p shows goes to the frame that the books name. That has memory if it was ever stored to.
-os::Error store_in_frame(ArenaBooks& books, Pages run) noexcept {
+os::Error store_in_frame(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   for (Page p = run.first; p < run.end(); ++p) {
     if (reached_by_alias(books, p) && !books.hollow.contains(p)) {
@@ -36,16 +36,16 @@ os::Error store_in_frame(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
-bool home_is_free(ArenaBooks& books, Page p) noexcept {
+bool home_is_free(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   FaultLockHeld held(books.family.file.lock());
   return !books.home->used.contains(p);
 }
 
 /// Pages that had to leave go home when nobody shows their frames there any more.
-bool may_go_home(ArenaBooks& books, Page p) noexcept { return books.away.contains(p) && home_is_free(books, p); }
+bool may_go_home(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED { return books.away.contains(p) && home_is_free(books, p); }
 
 /// The page's mapping goes on showing what is beneath the front, which is another frame from now on, or its home.
-void note_what_is_beneath(ArenaBooks& books, const Plane& plane, Pages run) noexcept {
+void note_what_is_beneath(ArenaBooks& books, const Plane& plane, Pages run) noexcept COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end(); ++p) {
     if (&plane == books.home && !books.fronts.beneath.contains(p)) {
       books.fronts.hidden.erase({p, 1});
@@ -57,7 +57,7 @@ void note_what_is_beneath(ArenaBooks& books, const Plane& plane, Pages run) noex
 
 /// The front stays; its content goes to frames of a plane. Only pages with fronts: without one the mapping would go on
 /// showing a frame that is given up.
-os::Error move_behind_fronts(ArenaBooks& books, Pages run) noexcept {
+os::Error move_behind_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (books.newest != nullptr) {
     if (const os::Error error = UndoLog::make_room(books.log_memory, run.count)) return error;
   }
@@ -70,7 +70,7 @@ os::Error move_behind_fronts(ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Pages without a front were not written, whatever the kernel counted.
-os::Error move_what_has_fronts(ArenaBooks& books, Pages run) noexcept {
+os::Error move_what_has_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> with_fronts;
   if (const os::Error error = fronts::list_fronts(books, run, with_fronts)) return error;
   for (const Pages& part : with_fronts) {
@@ -80,7 +80,7 @@ os::Error move_what_has_fronts(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
-os::Error collect_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept {
+os::Error collect_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
   if (const os::Error error = make_private_in_place(books, run, claim)) return error;
   fence(std::memory_order_release);  // who sees the content sees the entries
   if (const os::Error error = store_in_frame(books, run)) return error;
@@ -94,7 +94,7 @@ struct Part {
   Claim claim;
 };
 
-Part next_part(ArenaBooks& books, Pages run) noexcept {
+Part next_part(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const Claim claim = claim_of(books, run.first);
   Pages part = run_of_claim(books, run.first, std::min(run.end(), run.first + batch), claim);
   if (claim == Claim::move || !books.away.intersects(part)) return {part, claim};
@@ -104,7 +104,7 @@ Part next_part(ArenaBooks& books, Pages run) noexcept {
   return {{part.first, end - part.first}, home ? Claim::move : claim};
 }
 
-os::Error settle(ArenaBooks& books) noexcept {
+os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
        run = books.fronts.uncollected.next_run({0})) {
     const Part part = next_part(books, run);
@@ -119,20 +119,20 @@ os::Error settle(ArenaBooks& books) noexcept {
   return {};
 }
 
-bool reads_as_zero(const ArenaBooks& books, Page p) noexcept {
+bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const memory_sanitizer::ChecksOff off;
   const std::byte* const at = books.address_of(p);
   return *at == std::byte{0} && std::memcmp(at, at + 1, books.bytes(1) - 1) == 0;
 }
 
 /// A page that was only read has memory too. It may as well have none; false where the kernel refuses.
-bool took_memory_of_unwritten(ArenaBooks& books, Page p) noexcept {
+bool took_memory_of_unwritten(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return claim_of(books, p) == Claim::first_touch && reads_as_zero(books, p) &&
          !books.family.file.punch(books.home->frame_of(p), 1);
 }
 
 /// What fresh pages hold is in their frames already.
-os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept {
+os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end();) {
     if (took_memory_of_unwritten(books, p)) {
       ++p;
@@ -155,7 +155,7 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Fresh pages that were stored to are the arena's own from now on, and their extents are watched.
-os::Error take_in_fresh(ArenaBooks& books) noexcept {
+os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
   if (const os::Error error = fronts::list_fresh_with_content(books, runs)) return error;
   // All of them first: what a private mapping has taken is listed no more.
@@ -179,7 +179,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept {
 
 }  // namespace
 
-os::Error collect(ArenaBooks& books) noexcept {
+os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   map_home_alias(books);
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;
@@ -187,13 +187,13 @@ os::Error collect(ArenaBooks& books) noexcept {
   return take_in_fresh(books);
 }
 
-bool written_during_the_cut(ArenaBooks& books) noexcept {
+bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
   if (fronts::list_written(books, runs)) return false;
   return std::any_of(runs.begin(), runs.end(), [&](const Pages& run) { return books.fronts.warm.intersects(run); });
 }
 
-void drop_cold_fronts(ArenaBooks& books) noexcept {
+void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   Fronts& fronts = books.fronts;
   if (++fronts.cuts_since_cooled < cuts_between_coolings) return;
   fronts.cuts_since_cooled = 0;
@@ -207,7 +207,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept {
   fronts.warm.clear();
 }
 
-void count_as_written(ArenaBooks& books, Pages run) noexcept {
+void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   for (Pages part = taken.next_run(run.first); part.count != 0 && part.first < run.end();
        part = taken.next_run(part.end())) {
@@ -221,7 +221,7 @@ namespace {
 /// Calls f(part, claim) for the parts of a run whose frames can lose their memory, one claim each: own pages at home that
 /// no clone shows, and pages never written. f2(part) for the others.
 template <class Punched, class Others>
-os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept {
+os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept COW_FAULT_LOCKED {
   const auto kind = [&](Page p) {
     const Claim claim = claim_of(books, p);
     const Fronts& fronts = books.fronts;
@@ -243,11 +243,11 @@ os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Ot
 }
 
 /// As any write would: the next cut finds it.
-void store_zeros(ArenaBooks& books, Pages run) noexcept {
+void store_zeros(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   std::memset(books.address_of(run.first), 0, books.bytes(run.count));
 }
 
-void take_memory_away(ArenaBooks& books, Pages run, Claim claim) noexcept {
+void take_memory_away(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
   const bool taken = books.fronts.taken.contains(run.first);
   const bool punched = !(taken && fronts::drop(books, run)) &&
                        !books.family.file.punch(books.home->frame_of(run.first), run.count);
@@ -263,7 +263,7 @@ void take_memory_away(ArenaBooks& books, Pages run, Claim claim) noexcept {
 
 }  // namespace
 
-os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept {
+os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const auto keep_for_versions = [&](Pages part, Claim claim) {
     if (claim == Claim::first_touch) return os::Error{};
     books.written = true;
@@ -272,7 +272,7 @@ os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept {
   return for_each_discarded(books, run, keep_for_versions, [](Pages) { return os::Error{}; });
 }
 
-void discard_uncollected(ArenaBooks& books, Pages run) noexcept {
+void discard_uncollected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   (void)for_each_discarded(
       books, run, [&](Pages part, Claim claim) { return take_memory_away(books, part, claim), os::Error{}; },
       [&](Pages part) { return store_zeros(books, part), os::Error{}; });

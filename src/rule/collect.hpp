@@ -14,20 +14,20 @@ namespace cow {
 /// Afterwards the frames hold the content of the arena, each page written since the last cut has the current epoch for
 /// its birth, and ArenaBooks::written says whether there was any. After a failure some pages may have been collected;
 /// the others are known to be written.
-os::Error collect(ArenaBooks& books) noexcept;
+os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Whether a page that was just collected has been written again already: then somebody does not keep the promise.
-bool written_during_the_cut(ArenaBooks& books) noexcept;
+bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Fronts that were not written for some cuts go, and their memory comes back.
-void drop_cold_fronts(ArenaBooks& books) noexcept;
+void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// The pages of a run count as written at the next cut.
-void count_as_written(ArenaBooks& books, Pages run) noexcept;
+void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// Keeps what versions need of a run that is about to be discarded; its content stays.
-os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept;
+os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 /// Then: all of it reads as zero, and what nobody else needs loses its memory.
-void discard_uncollected(ArenaBooks& books, Pages run) noexcept;
+void discard_uncollected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow
