@@ -179,6 +179,17 @@ class Undoing {
   std::uint64_t pages_ = 0;
 };
 
+/// Whether nothing has been collected since the version was taken.
+bool frames_hold(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
+  FaultLockHeld held(*books.fault_lock);
+  return &version == books.newest && version.epoch + 1 == books.epoch && !books.written;
+}
+
+bool has_no_own_pages(ArenaBooks& books) noexcept COW_IN_OPERATION {
+  FaultLockHeld held(*books.fault_lock);
+  return books.own.empty();
+}
+
 os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept COW_IN_OPERATION {
   FaultLockHeld held(*books.fault_lock);
   Undoing undoing(books);
@@ -206,8 +217,7 @@ os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexc
 
 os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
   const Operation operation(books);
-  const bool frames_show_it = &version == books.newest && version.epoch + 1 == books.epoch && !books.written;
-  if (books.barrier->collects && frames_show_it) return undo_uncollected(books);
+  if (books.barrier->collects && frames_hold(books, version)) return undo_uncollected(books);
   os::Error error = collect_first(books);
   if (!error) error = sweep_all(version);
   MappedFrames frames(books.family.file);
@@ -227,7 +237,7 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
 os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept {
   {
     const Operation operation(books);
-    if (books.barrier->collects && books.own.empty()) return undo_uncollected(books);
+    if (books.barrier->collects && has_no_own_pages(books)) return undo_uncollected(books);
   }
   // The base's frames are held by a loan while the clone's lock is taken: never two arenas' locks at once.
   RunList content;

@@ -21,13 +21,13 @@ os::Result<os::Descriptor> open() {
 
 /// All that is shown without frames of others: shared, writable, and watched by nobody. What is written there the
 /// memory file tells.
-os::Error map_fresh(ArenaBooks& books) {
+os::Error map_fresh(ArenaBooks& books) COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
   return os::map_file(books.base, books.bytes(books.pages), os::Access::read_write, file.fd(home), file.offset(home));
 }
 
-os::Error map(ArenaBooks& books) {
+os::Error map(ArenaBooks& books) COW_FAULT_LOCKED {
   books.fronts.in_use.store(true, std::memory_order_release);
   if (const os::Error error = map_fresh(books)) return error;
   for (const Run& run : books.borrower.base) {

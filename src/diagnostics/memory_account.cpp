@@ -73,7 +73,7 @@ std::uint64_t written_pages_of_all(const Family& family) noexcept {
   return count.pages;
 }
 
-std::uint64_t count_fronts(const ArenaBooks& books) noexcept {
+std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> found;
   const PageSet& taken = books.fronts.taken;
   for (Pages run = taken.next_run({0}); run.count != 0; run = taken.next_run(run.end())) {

@@ -222,7 +222,7 @@ namespace {
 /// no clone shows, and pages never written. f2(part) for the others.
 template <class Punched, class Others>
 os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept COW_FAULT_LOCKED {
-  const auto kind = [&](Page p) {
+  const auto kind = [&](Page p) COW_FAULT_LOCKED {
     const Claim claim = claim_of(books, p);
     const Fronts& fronts = books.fronts;
     const bool at_home = claim != Claim::move && !books.away.contains(p) && !fronts.beneath.contains(p) &&
@@ -264,7 +264,7 @@ void take_memory_away(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FA
 }  // namespace
 
 os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  const auto keep_for_versions = [&](Pages part, Claim claim) {
+  const auto keep_for_versions = [&](Pages part, Claim claim) COW_FAULT_LOCKED {
     if (claim == Claim::first_touch) return os::Error{};
     books.written = true;
     return make_private_in_place(books, part, claim);
@@ -274,8 +274,9 @@ os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LO
 
 void discard_uncollected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   (void)for_each_discarded(
-      books, run, [&](Pages part, Claim claim) { return take_memory_away(books, part, claim), os::Error{}; },
-      [&](Pages part) { return store_zeros(books, part), os::Error{}; });
+      books, run,
+      [&](Pages part, Claim claim) COW_FAULT_LOCKED { return take_memory_away(books, part, claim), os::Error{}; },
+      [&](Pages part) COW_FAULT_LOCKED { return store_zeros(books, part), os::Error{}; });
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
 }
 

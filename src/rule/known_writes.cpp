@@ -77,7 +77,7 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
 namespace {
 
 /// Afterwards nothing can fail.
-os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
   if (books.barrier->collects) return {};  // a store is all it takes
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
