@@ -130,7 +130,7 @@ class Undoing {
     map_home_alias(books_);
     if (const os::Error error = fronts::find_written(books_)) return error;
     if (const os::Error error = fronts::watch_all(books_)) return error;
-    if (const os::Error error = fronts::list_fresh_with_content(books_, fresh_)) return error;
+    if (const os::Error error = fronts::list_fresh_with_memory(books_, fresh_)) return error;
     const PageSet& written = books_.fronts.uncollected;
     for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
       for (Page p = run.first; p < run.end(); ++p) {

@@ -12,8 +12,12 @@
 namespace cow {
 namespace {
 
-/// What the kernel says to a means, asked once; but a lack of descriptors or memory passes: that is for whoever makes
-/// the arena to meet.
+/// A lack of descriptors or memory passes: that is for whoever makes the arena to meet.
+bool passes(os::Error answer) noexcept {
+  return answer.code == EMFILE || answer.code == ENFILE || answer.code == ENOMEM;
+}
+
+/// What the kernel says to a means, asked once.
 class Refusal {
  public:
   using Probe = os::Error (*)();
@@ -22,7 +26,7 @@ class Refusal {
   os::Error ask() noexcept {
     if (const int code = known_.load(std::memory_order_relaxed); code != -1) return {code};
     const os::Error answer = probe_();
-    if (answer.code == EMFILE || answer.code == ENFILE || answer.code == ENOMEM) return {};
+    if (passes(answer)) return {};
     known_.store(answer.code, std::memory_order_relaxed);
     return answer;
   }
@@ -43,7 +47,8 @@ constinit Refusal of_userfaultfd{[] { return probe([] { return os::open_userfaul
 constinit Refusal of_async{[] { return probe([] { return os::open_async_userfaultfd(); }); }};
 /// Not once for all: setuid() and prctl() change whether a process may look at its own page table.
 os::Error refusal_of_pagemap() noexcept {
-  return probe([] { return os::open_pagemap(); });
+  const os::Error answer = probe([] { return os::open_pagemap(); });
+  return passes(answer) ? os::Error{} : answer;
 }
 
 [[noreturn]] void refuse(os::Error error, const char* what) {

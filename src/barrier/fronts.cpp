@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "barrier/barrier.hpp"
+#include "kernel/memory_sanitizer.hpp"
 #include "kernel/pagemap.hpp"
 
 namespace cow::fronts {
@@ -156,7 +158,13 @@ os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_
        run = books.fronts.uncollected.next_run(run.end())) {
     if (const os::Error error = runs.push_back(run)) return error;
   }
-  const os::Error error = list_fresh_with_content(books, runs);
+  BookVector<Pages> fresh;
+  os::Error error = list_fresh_with_memory(books, fresh);
+  for (const Pages& run : fresh) {
+    for (Page p = run.first; p < run.end() && !error; ++p) {
+      if (!reads_as_zero(books, p)) error = runs.push_back({p, 1});
+    }
+  }
   make_disjoint(runs);
   return error;
 }
@@ -175,7 +183,7 @@ void make_disjoint(BookVector<Pages>& runs) noexcept {
   runs.shrink_to(kept);
 }
 
-os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
   const std::uint64_t begin = file.offset(home), page = file.page_bytes();
@@ -201,6 +209,12 @@ os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) no
 
 os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   return for_each_found(books, os::scan_private, run, [&](Pages found) { return runs.push_back(found); });
+}
+
+bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  const memory_sanitizer::ChecksOff off;
+  const std::byte* const at = books.address_of(p);
+  return *at == std::byte{0} && std::memcmp(at, at + 1, books.bytes(1) - 1) == 0;
 }
 
 os::Error drop(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {

@@ -25,11 +25,13 @@ os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 void make_disjoint(BookVector<Pages>& runs) noexcept;
 
-/// The runs of fresh pages that have content in the memory file.
-os::Error list_fresh_with_content(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
+/// The runs of fresh pages that have memory in the file: they were stored to, or only read.
+os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 
 /// Which pages of a run have a front.
 os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
+
+bool reads_as_zero(const ArenaBooks& books, Page p) noexcept;
 
 /// What the fronts of a run hold is in the frames beneath them: they go, and their memory with them.
 os::Error drop(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;

@@ -119,15 +119,9 @@ os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return {};
 }
 
-bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  const memory_sanitizer::ChecksOff off;
-  const std::byte* const at = books.address_of(p);
-  return *at == std::byte{0} && std::memcmp(at, at + 1, books.bytes(1) - 1) == 0;
-}
-
 /// A page that was only read has memory too. It may as well have none; false where the kernel refuses.
 bool took_memory_of_unwritten(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  return claim_of(books, p) == Claim::first_touch && reads_as_zero(books, p) &&
+  return claim_of(books, p) == Claim::first_touch && fronts::reads_as_zero(books, p) &&
          !books.family.file.punch(books.home->frame_of(p), 1);
 }
 
@@ -141,7 +135,7 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
     const Claim claim = claim_of(books, p);
     Pages part = run_of_claim(books, p, std::min(run.end(), p + batch), claim);
     for (Page q = p + 1; q < part.end(); ++q) {
-      if (reads_as_zero(books, q)) part.count = q - p;
+      if (fronts::reads_as_zero(books, q)) part.count = q - p;
     }
     if (claim == Claim::first_touch) {
       if (const os::Error error = make_private_in_place(books, part, claim)) return error;
@@ -157,7 +151,7 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 /// Fresh pages that were stored to are the arena's own from now on, and their extents are watched.
 os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
-  if (const os::Error error = fronts::list_fresh_with_content(books, runs)) return error;
+  if (const os::Error error = fronts::list_fresh_with_memory(books, runs)) return error;
   // All of them first: what a private mapping has taken is listed no more.
   for (const Pages& run : runs) {
     if (const os::Error error = enter_fresh(books, run)) return error;

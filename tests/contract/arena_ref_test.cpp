@@ -52,6 +52,7 @@ TEST_P(Ref, tells_arenas_apart) {
 }
 
 TEST_P(Ref, knows_what_can_be_written_without_a_fault) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   const ArenaRef ref = arena.ref();
   fill(arena, 3, 1);

@@ -139,6 +139,7 @@ TEST_P(Clones, dropped_unwritten_copied_nothing) {
 }
 
 TEST_P(Clones, copy_only_what_they_write) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(256));
   painted.paint_run(0, 256, 1);
   Arena clone = painted.arena().clone();

@@ -61,6 +61,7 @@ TEST_P(RecurringPages, may_miss_an_interval_now_and_then) {
 }
 
 TEST_P(RecurringPages, leave_when_they_stop_changing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make(true);
   intervals(arena, 10, always);
   intervals(arena, 10, never);
@@ -68,6 +69,7 @@ TEST_P(RecurringPages, leave_when_they_stop_changing) {
 }
 
 TEST_P(RecurringPages, that_left_have_to_recur_again) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make(true);
   intervals(arena, 10, always);
   intervals(arena, 10, never);
@@ -81,6 +83,7 @@ TEST_P(RecurringPages, whose_content_alternates_stay) {
 }
 
 TEST_P(RecurringPages, are_only_those_written_near_each_other) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make(true);
   EXPECT_GE(intervals(arena, 60, [](int i) { return i % 6 == 0; }), 10U);
 }

@@ -158,6 +158,7 @@ COW_FOR_EVERY_BARRIER(AtTheLimitOfPrivateMemory);
 
 // Where what is scattered would be copied into private memory, it is mapped as it lies.
 TEST_P(AtTheLimitOfPrivateMemory, a_view_of_scattered_pages_goes_without) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
   constexpr std::size_t pages = 4096;
   Painted painted(make_arena(pages));
@@ -199,6 +200,7 @@ COW_FOR_EVERY_BARRIER(AtTheLimitOfAddresses);
 
 // There is no room to map the frames a second time: the pages are made writable.
 TEST_P(AtTheLimitOfAddresses, write_does_without_a_mapping_of_its_own) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
   constexpr std::size_t pages = 1 << 16;
   Arena arena = make_arena(pages);

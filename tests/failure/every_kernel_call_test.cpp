@@ -272,6 +272,7 @@ TEST_P(EveryKernelCall, of_writing_a_batch_to_a_clone) {
 
 // The memory of pages never written is asked for before anything is stored: a refusal leaves the whole batch undone.
 TEST_P(EveryKernelCall, of_writing_to_memory_that_is_not_there_yet_leaves_all_undone) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   int failures = 0;
   for (std::int64_t nth = 1; nth < 40; ++nth) {
     Painted painted(make_arena(64));
@@ -302,6 +303,7 @@ TEST_P(EveryKernelCall, of_writing_to_memory_that_is_not_there_yet_leaves_all_un
 
 // The first calls of the first write() map the frames a second time. Without that the page is made writable.
 TEST_P(EveryKernelCall, of_mapping_the_frames_for_writing_is_done_without) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   for (const std::int64_t nth : {1, 2}) {
     Painted painted(make_arena(64));
     painted.paint_run(0, 16, 1);
@@ -324,6 +326,7 @@ TEST_P(EveryKernelCall, of_mapping_the_frames_for_writing_is_done_without) {
 
 // The kernel is asked for the memory of a page never written, and may say no; a store would have to end in a signal.
 TEST_P(EveryKernelCall, of_giving_memory_to_a_first_touch_is_an_exception) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(64));
   painted.paint_run(0, 16, 1);
   write_page(painted, 5, 2);  // what write() needs for itself is there now

@@ -69,6 +69,7 @@ COW_FOR_EVERY_BARRIER(FailedRead);
 const Picture as_it_was(pages, 1);
 
 TEST_P(FailedRead, can_be_tried_again) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   EXPECT_GT(fail_each_call([](LookedThrough& at) {
     EXPECT_EQ(mark_of(at.old, written_last), 1U);
     EXPECT_TRUE(shows(at.old, as_it_was));
@@ -76,14 +77,17 @@ TEST_P(FailedRead, can_be_tried_again) {
 }
 
 TEST_P(FailedRead, leaves_views_right) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   EXPECT_GT(fail_each_call([](LookedThrough& at) { EXPECT_TRUE(shows(at.old.view(), as_it_was)); }), 0);
 }
 
 TEST_P(FailedRead, leaves_clones_right) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   EXPECT_GT(fail_each_call([](LookedThrough& at) { EXPECT_TRUE(shows(at.old.clone(), as_it_was)); }), 0);
 }
 
 TEST_P(FailedRead, leaves_what_changed_complete) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   EXPECT_GT(fail_each_call([](LookedThrough& at) {
     std::size_t named = 0;
     for (const PageRange& range : at.arena.changed_since(at.old)) {
@@ -95,6 +99,7 @@ TEST_P(FailedRead, leaves_what_changed_complete) {
 }
 
 TEST_P(FailedRead, leaves_rollback_whole) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   EXPECT_GT(fail_each_call([](LookedThrough& at) {
     at.arena.rollback(at.old);
     EXPECT_TRUE(shows(at.arena, as_it_was));
@@ -103,6 +108,7 @@ TEST_P(FailedRead, leaves_rollback_whole) {
 
 // Without a seam: the limit that an administrator sets.
 TEST_P(FailedRead, at_the_limit_of_the_address_space_can_be_tried_again_later) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_sanitizer) GTEST_SKIP() << "the sanitizer's run-time needs memory too";
   int failures = 0;
   for (std::size_t granted = 0; granted < 6; ++granted) {

@@ -36,6 +36,7 @@ COW_FOR_EVERY_BARRIER(HalfDoneSnapshot);
 
 // Moved pages make mappings that are read-only and many: the pages are protected by several calls.
 TEST_P(HalfDoneSnapshot, leaves_every_page_to_be_written) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   int failures = 0;
   for (std::int64_t nth = 1; nth <= 12; ++nth) {
     Arena arena = make_arena(pages);

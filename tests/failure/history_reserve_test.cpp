@@ -98,6 +98,7 @@ TEST_P(HistoryReserve, is_whole_again_after_each_snapshot) {
 }
 
 TEST_P(HistoryReserve, that_cannot_be_made_whole_is_an_exception_of_snapshot) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = arena_with_reserve(GetParam(), pages);
   fill_run(arena, 0, pages, 1);
   const Snapshot first = arena.snapshot();

@@ -39,11 +39,13 @@ class MemoryOfOpenedPages : public BarrierTest {
 COW_FOR_EVERY_BARRIER(MemoryOfOpenedPages);
 
 TEST_P(MemoryOfOpenedPages, is_asked_for_where_the_page_is_open) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted = painted_with_a_block();
   expect_refusal_and_then_success(painted);
 }
 
 TEST_P(MemoryOfOpenedPages, is_asked_for_where_no_snapshot_has_seen_the_page) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted = painted_with_a_block();
   const Snapshot snapshot = painted.arena().snapshot();
   const Picture before = painted.picture();

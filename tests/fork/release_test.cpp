@@ -61,6 +61,7 @@ struct Levels {
 };
 
 TEST_P(ForkRelease, keeps_what_a_living_child_shows_and_no_longer) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(pages));
   painted.paint_run(0, pages, 1);
   const Levels before(painted.arena());
@@ -129,6 +130,7 @@ TEST_P(ForkRelease, does_not_wait_for_the_program_that_a_child_becomes) {
 }
 
 TEST_P(ForkRelease, waits_for_the_childs_own_children) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(pages));
   painted.paint_run(0, pages, 1);
   const Levels before(painted.arena());

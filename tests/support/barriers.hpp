@@ -69,6 +69,10 @@ namespace cow {
 inline void PrintTo(Barrier barrier, std::ostream* out) { *out << test::name_of(barrier); }
 }  // namespace cow
 
+/// For a test of what only barriers with signals do.
+#define COW_WHERE_WRITES_ARE_CAUGHT() \
+  if (GetParam() == cow::Barrier::kernel) GTEST_SKIP() << "the kernel barrier catches no writes"
+
 #define COW_FOR_EVERY_BARRIER(suite)                                                         \
   INSTANTIATE_TEST_SUITE_P(Barriers, suite, testing::ValuesIn(cow::test::every_barrier()), \
                            [](const auto& barrier) { return std::string(cow::test::name_of(barrier.param)); })

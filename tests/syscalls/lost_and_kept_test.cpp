@@ -44,6 +44,7 @@ class SystemCall : public BarrierTest {
 COW_FOR_EVERY_BARRIER(SystemCall);
 
 TEST_P(SystemCall, read_from_a_pipe_fails_and_loses_nothing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   const Ends pipe = Ends::pipe();
   pipe.put("kept");
   ASSERT_EQ(::read(pipe.reading_end(), page(1), 4), -1);
@@ -54,6 +55,7 @@ TEST_P(SystemCall, read_from_a_pipe_fails_and_loses_nothing) {
 }
 
 TEST_P(SystemCall, recv_from_a_stream_fails_and_loses_nothing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   const Ends sockets = Ends::sockets(SOCK_STREAM);
   sockets.put("kept");
   ASSERT_EQ(::recv(sockets.reading_end(), page(1), 4, 0), -1);
@@ -74,12 +76,14 @@ void expect_datagram_lost(const Ends& sockets, std::byte* at) {
 TEST_P(SystemCall, recv_of_a_datagram_fails_and_loses_it) { expect_datagram_lost(Ends::sockets(SOCK_DGRAM), page(1)); }
 
 TEST_P(SystemCall, recv_of_a_udp_datagram_fails_and_loses_it) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   const Ends sockets = Ends::udp();
   if (!sockets) GTEST_SKIP() << "this sandbox has no loopback device";
   expect_datagram_lost(sockets, page(1));
 }
 
 TEST_P(SystemCall, that_meets_a_protected_page_later_stops_short) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   const Ends pipe = Ends::pipe();
   pipe.put(std::string(2 * page_size(), 'x'));
   open(1);
@@ -90,6 +94,7 @@ TEST_P(SystemCall, that_meets_a_protected_page_later_stops_short) {
 }
 
 TEST_P(SystemCall, getrandom_and_fstat_fail) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   EXPECT_EQ(::getrandom(page(1), 16, 0), -1);
   EXPECT_EQ(errno, EFAULT);
   EXPECT_EQ(::fstat(STDERR_FILENO, reinterpret_cast<struct stat*>(page(1))), -1);
@@ -117,6 +122,7 @@ TEST_P(SystemCall, futex_that_waits_or_wakes_works) {
 }
 
 TEST_P(SystemCall, futex_that_writes_fails) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   *word(1) = 0;
   snapshot_ = arena_->snapshot();
   EXPECT_EQ(futex(word(1), FUTEX_LOCK_PI, 0), -1);
