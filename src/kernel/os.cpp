@@ -210,6 +210,9 @@ void hide_from_core_dumps(void* at, std::size_t bytes) noexcept {
 void hide_from_children(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK);
 }
+void show_to_children(void* at, std::size_t bytes) noexcept {
+  (void)::syscall(SYS_madvise, at, bytes, MADV_DOFORK);
+}
 
 Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept {
   if (action != nullptr && made_to_fail()) return {ENOMEM};
