@@ -59,6 +59,7 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   const Page page = books.page_of(address);
   const bool writable_before = claim_of(books, page) == Claim::none;
   if (const os::Error error = make_writable_for_fault(books, page)) {
+    if (bad_access::is_unmapped(info)) return unresolvable(slot, address, access, bad_access::unmapped);
     return unresolvable(slot, address, access, bad_access::reason_of(error), error.code);
   }
   if (writable_before && !os::can_write(address)) {
@@ -122,7 +123,8 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
     if (slot == nullptr) return stray(info, access, ucontext);
     if (slot->generation != os::process_generation()) return Verdict::not_ours;
     if (holds_lock(*slot, ucontext)) {
-      return unresolvable(*slot, address, access, "the library itself was at work on this arena");
+      constexpr const char* at_work = "the library itself was at work on this arena";
+      return unresolvable(*slot, address, access, bad_access::is_unmapped(info) ? bad_access::unmapped : at_work);
     }
   } while (!resolve_under_lock(*slot, info, access, cost, verdict));
   if (verdict != Verdict::resolved) return verdict;
