@@ -86,7 +86,8 @@ typedef struct cow_arena_options {
 COW_C_API void cow_arena_options_init(cow_arena_options* options) COW_C_NOEXCEPT;
 
 /* A new arena; zero everywhere. NULL: the options as cow_arena_options_init() fills them in. -EINVAL also for a
- * capacity that is 0 or beyond the address space, for an address that is not free, and for an unknown barrier. */
+ * capacity that is 0 or beyond the address space, for an address that is not page-aligned, and for an unknown barrier;
+ * -EEXIST where something is mapped at the address. */
 COW_C_API int cow_arena_open(const cow_arena_options* options_or_null, cow_arena** arena) COW_C_NOEXCEPT;
 
 /* Unmaps the memory: nobody may use pointers into it any more. Cannot fail. */

@@ -12,6 +12,7 @@
 #include "cow/page_map.hpp"
 #include "cow/refuse_writes.hpp"
 #include "cow/same_place.hpp"
+#include "cow/save.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/stats.hpp"
 #include "cow/stats_format.hpp"

@@ -13,6 +13,17 @@ TEST(the_header_and_the_library_are_of_the_projects_version) {
   CHECK(cow_version_number() == COW_VERSION_MAJOR * 10000 + COW_VERSION_MINOR * 100 + COW_VERSION_PATCH);
 }
 
+TEST(numbers_that_programs_are_compiled_with_stay) {
+  CHECK(COW_BARRIER_MPROTECT == 0 && COW_BARRIER_USERFAULTFD == 1 && COW_BARRIER_AUTOMATIC == 2);
+  CHECK(COW_REPORT_STATS == 0 && COW_REPORT_DUMP == 1 && COW_REPORT_PAGES == 2);
+  CHECK(COW_REPORT_PAGES_SVG == 3 && COW_REPORT_MEMORY == 4);
+  CHECK(COW_PROFILE_TABLE == 0 && COW_PROFILE_FOLDED == 1 && COW_PROFILE_SVG == 2);
+  CHECK(offsetof(cow_arena_options, reserve_history_bytes) == 48 && sizeof(cow_arena_options) == 56);
+  CHECK(sizeof(cow_write) == 24 && sizeof(cow_page_range) == 16 && sizeof(cow_cut_hook) == 40);
+  CHECK(offsetof(cow_heap_stats, refused_frees) == 48 && offsetof(cow_memory_account, kernel_bytes) == 64);
+  CHECK(sizeof(cow_heap_options) == 16);
+}
+
 TEST(an_arena_is_as_its_options_say) {
   cow_arena_options options;
   cow_arena* arena;

@@ -183,8 +183,10 @@ TEST(options_that_cannot_be_are_refused) {
   options.size = 0;
   CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "_init()");
   options.size = sizeof options;
-  options.address = (void*)(uintptr_t)&options;
-  CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "");
+  options.address = (void*)(((uintptr_t)&options & ~(uintptr_t)0xffff) + 1);
+  CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "page");
+  options.address = (void*)((uintptr_t)&options & ~(uintptr_t)0xffff);
+  CHECK_FAILS(cow_arena_open(&options, &arena), EEXIST, "cow_arena_open: ");
   options.address = NULL;
   longer.known = options;
   longer.known.size = sizeof longer;
