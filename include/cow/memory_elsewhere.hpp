@@ -21,9 +21,9 @@ class new_allocator;
 namespace cow {
 
 /// The way out for a program that knows better, such as one whose operator new takes from the arena:
-///   template <> inline constexpr bool cow::may_keep_memory_elsewhere<std::string> = true;
+///   `template <> inline constexpr bool cow::may_keep_memory_elsewhere<std::string> = true;`
 /// or whose std::shared_ptr are all made by std::allocate_shared with a cow::MemoryResource:
-///   template <class T> inline constexpr bool cow::may_keep_memory_elsewhere<std::shared_ptr<T>> = true;
+///   `template <class T> inline constexpr bool cow::may_keep_memory_elsewhere<std::shared_ptr<T>> = true;`
 template <class T>
 inline constexpr bool may_keep_memory_elsewhere = false;
 

@@ -33,8 +33,9 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 bool is_command(const std::string& span) {
-  static const std::vector<std::string> programs = {"cmake ", "ctest ", "g++ ",     "git ",  "gdb ",
-                                                    "source ", "export ", "build/", ".ci/", "$(command"};
+  if (span.rfind("build/", 0) == 0) return span.find(' ') != span.npos;  // else a folder
+  static const std::vector<std::string> programs = {"cmake ",  "ctest ",  "g++ ", "git ",      "gdb ",
+                                                    "source ", "export ", ".ci/", "$(command"};
   return std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return span.rfind(p, 0) == 0; });
 }
 
