@@ -64,7 +64,7 @@ struct Mark {
   Mark() noexcept {
     for (std::size_t i = 0; i < words; ++i) word[i] = value_of(i);
   }
-  ~Mark() { word[0] = 0; }
+  ~Mark() = default;  // not the place to wipe it: an exception of whoever was called would be caught here on its way
   Mark(const Mark&) = delete;
   Mark& operator=(const Mark&) = delete;
 
@@ -165,9 +165,10 @@ void pass_on(int signo, siginfo_t* info, void* ucontext, const void* frame) {
     by_default.sa_handler = SIG_DFL;
     return do_default(signo, info, by_default);
   }
-  const Mark mark;
+  Mark mark;
   handed_on = {ucontext, times_back == 0 ? frame : outer.frame, times_back, &mark};
   call(signo, info, ucontext, to.action);
+  mark.word[0] = 0;
   handed_on = outer;
 }
 
