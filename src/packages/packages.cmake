@@ -1,7 +1,8 @@
 # Debian packages and an archive: `cmake --workflow --preset package`, or cpack in any build folder of the library.
 # The library alone, what programs are compiled with, and the tools. Nothing is installed from here.
+set(COW_MAINTAINER "The cow authors <cow@example.org>" CACHE STRING "Who answers for the packages: name and address")
 set(CPACK_PACKAGE_NAME cow)
-set(CPACK_PACKAGE_CONTACT "The cow authors <cow@localhost.localdomain>")
+set(CPACK_PACKAGE_CONTACT "${COW_MAINTAINER}")
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "copy-on-write memory arenas")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
@@ -21,6 +22,8 @@ set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 
 set(about "An arena is memory whose content can be snapshotted, rolled back and cloned
 inside one process, page by page, the way fork() shares a process in two.")
@@ -28,8 +31,6 @@ set(exact_library "libcow${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION}-1)")
 
 set(CPACK_DEBIAN_COW_LIBRARY_PACKAGE_NAME libcow${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_COW_LIBRARY_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_COW_LIBRARY_PACKAGE_GENERATE_SHLIBS ON)
-set(CPACK_DEBIAN_COW_LIBRARY_PACKAGE_GENERATE_SHLIBS_POLICY "=")
 set(CPACK_DEBIAN_COW_LIBRARY_DESCRIPTION "copy-on-write memory arenas - shared library\n${about}")
 # Loaded when they are wanted, by reports; the library does without.
 set(reports "")
@@ -45,6 +46,9 @@ set(CPACK_DEBIAN_COW_DEV_PACKAGE_NAME libcow-dev)
 set(CPACK_DEBIAN_COW_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_COW_DEV_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_COW_DEV_PACKAGE_DEPENDS "${exact_library}, libboost-dev (>= 1.74)")
+if(cow_zstd_flag)
+  string(APPEND CPACK_DEBIAN_COW_DEV_PACKAGE_DEPENDS ", libzstd-dev")  # for the static library
+endif()
 set(CPACK_DEBIAN_COW_DEV_DESCRIPTION "copy-on-write memory arenas - headers\n${about}\nHeaders for C and C++, the static library, and files for CMake and pkg-config.")
 
 set(CPACK_DEBIAN_COW_TOOLS_PACKAGE_NAME libcow-tools)
