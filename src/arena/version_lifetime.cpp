@@ -91,11 +91,11 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
 
 }  // namespace
 
-Version* take_version(ArenaBooks& books) {
+Version* take_version(ArenaBooks& books, PagesLeftOpen left) {
   os::Result<Version*> version;
   {
     FaultLockHeld held(*books.fault_lock);
-    version = take_version_locked(books, nobody_else_writes(books));
+    version = take_version_locked(books, left == PagesLeftOpen::recurring && nobody_else_writes(books));
   }
   throw_if(version.error, [&] { return "snapshot of an arena of " + in_bytes(books.bytes(books.pages)); });
   return version.value;
