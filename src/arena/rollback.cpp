@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arena/lifetime.hpp"
+#include "arena/mapped_frames.hpp"
 #include "arena/operation.hpp"
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
@@ -18,52 +19,6 @@ namespace cow {
 namespace {
 
 constexpr std::uint64_t pages_at_once = 512;
-
-/// Frames of planes, mapped for reading: each plane that a list of runs needs, as a whole, which costs one mapping.
-/// Frames of history are mapped anyway.
-class MappedFrames {
- public:
-  explicit MappedFrames(FrameFile& file) noexcept : file_(file) {}
-  ~MappedFrames() {
-    for (const Mapped& plane : planes_) os::unmap(plane.at, bytes());
-  }
-  MappedFrames(const MappedFrames&) = delete;
-  MappedFrames& operator=(const MappedFrames&) = delete;
-
-  os::Error add(Frame frame) noexcept {
-    if (frame == zero_frame || History::owns(frame) || find(frame) != nullptr) return {};
-    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes());
-    if (!range) return range.error;
-    const Frame base = frame - frame.value % file_.pages();
-    os::Error error = os::map_file(range.value, bytes(), os::Access::read, file_.fd(base), file_.offset(base));
-    if (!error) error = planes_.push_back({base, static_cast<std::byte*>(range.value)});
-    if (error) os::unmap(range.value, bytes());
-    return error;
-  }
-
-  const std::byte* address(Frame frame) const noexcept {
-    if (History::owns(frame)) return file_.history().address(frame);
-    const Mapped* plane = find(frame);
-    return plane->at + (frame - plane->base) * file_.page_bytes();
-  }
-
- private:
-  struct Mapped {
-    Frame base;
-    std::byte* at;
-  };
-
-  std::size_t bytes() const noexcept { return file_.pages() * file_.page_bytes(); }
-  const Mapped* find(Frame frame) const noexcept {
-    for (const Mapped& plane : planes_) {
-      if (frame >= plane.base && frame < plane.base + file_.pages()) return &plane;
-    }
-    return nullptr;
-  }
-
-  FrameFile& file_;
-  BookVector<Mapped> planes_;
-};
 
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
