@@ -10,6 +10,7 @@
 #include "cow/heap.hpp"
 #include "cow/memory_account.hpp"
 #include "cow/memory_resource.hpp"
+#include "cow/merge.hpp"
 #include "cow/page_map.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/stats.hpp"

@@ -57,7 +57,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
 }
 
 /// Nothing but the next snapshot closes them again.
-os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept {
+os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept COW_FAULT_LOCKED {
   close_some_if_few_are_left(books, run);
   const os::Error error = make_writable(books, run, untouched);
   if (!error) keep_open(books, run);
@@ -69,10 +69,12 @@ void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   if (n == 0) return;
   const Page first = books.page_of(p), last = books.page_of(static_cast<std::byte*>(p) + n - 1);
   const Pages run{first, last - first + 1};
-  in_parts(books, run, "prepare_write", [&](Pages part) { return make_ready(books, part, Untouched::included); });
+  in_parts(books, run, "prepare_write", [&](Pages part) COW_FAULT_LOCKED {
+    return make_ready(books, part, Untouched::included);
+  });
   if (run.count <= pages_at_once) return;
   // What a later part needed may have failed half-way, in pages of an earlier one.
-  in_parts(books, run, "prepare_write", [&](Pages part) {
+  in_parts(books, run, "prepare_write", [&](Pages part) COW_FAULT_LOCKED {
     return books.half_protected ? make_writable(books, part) : os::Error{};
   });
 }
@@ -136,8 +138,10 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
   const Operation operation(books);
   const Pages run{first, end - first};
   throw_if(books.family.file.check(), [&] { return "discard of " + in_bytes(books.bytes(run.count)); });
-  in_parts(books, run, "discard", [&](Pages part) { return make_ready(books, part, Untouched::left); });
-  in_parts(books, run, "discard", [&](Pages part) { return make_blank(books, part), os::Error{}; });
+  in_parts(books, run, "discard", [&](Pages part) COW_FAULT_LOCKED {
+    return make_ready(books, part, Untouched::left);
+  });
+  in_parts(books, run, "discard", [&](Pages part) COW_FAULT_LOCKED { return make_blank(books, part), os::Error{}; });
 }
 
 /// Part by part: others' faults wait for the file's lock.
@@ -309,12 +313,15 @@ void ArenaRef::prepare_write(void* p, std::size_t n) const {
 
 void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(books_, "discard", no_arena_ref), p, n); }
 
-bool ArenaRef::is_writable(const void* p) const noexcept { return books_->writable.contains(books_->page_of(p)); }
+// A hint, as a set of pages gives without its lock.
+bool ArenaRef::is_writable(const void* p) const noexcept COW_HELD_UNCHECKED {
+  return books_->writable.contains(books_->page_of(p));
+}
 std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
 
 std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {
   ArenaBooks& books = usable(books_, "cut_hook", no_arena_ref);
-  const std::lock_guard lock(books.operation);
+  const OperationHeld held(books);
   if (books.hook == nullptr) books.hook = make();
   return books.hook;
 }

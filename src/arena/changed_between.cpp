@@ -6,6 +6,7 @@
 
 #include "arena/operation.hpp"
 #include "books/versions.hpp"
+#include "words/mutants.hpp"
 
 namespace cow {
 namespace {
@@ -47,7 +48,7 @@ os::Error with_swept_logs(Version& version, F&& f) noexcept {
   return f();
 }
 
-os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>& pages) noexcept {
+os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>& pages) noexcept COW_FAULT_LOCKED {
   for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
     for (Page p = run.first; p < run.end(); ++p) {
       if (books.table.get(p).birth > epoch) continue;  // what it was before is among the kept pages
@@ -74,14 +75,14 @@ os::Error list_kept_of_its_own(const Version& version, BookVector<Page>& pages) 
 
 /// What a clone's version has of the clone's own.
 os::Error list_changed_since_start(Version& version, BookVector<Page>& pages) noexcept {
-  return with_swept_logs(version, [&] {
+  return with_swept_logs(version, [&]() COW_FAULT_LOCKED {
     const os::Error error = list_own_until(version.books, version.epoch, pages);
     return error ? error : list_kept_of_its_own(version, pages);
   });
 }
 
 os::Error list_content(Version& version, RunList& runs) noexcept {
-  return with_swept_logs(version, [&] { return list_runs(version, runs); });
+  return with_swept_logs(version, [&]() COW_FAULT_LOCKED { return list_runs(version, runs); });
 }
 
 /// The runs of pages for which two lists have different frames.
@@ -158,6 +159,7 @@ os::Result<bool> list_written(Version& a, Version& b, BookVector<Page>& pages) n
   const bool siblings = of_a.arena != 0 && of_a.arena == of_b.arena && of_a.epoch == of_b.epoch;
   if (siblings) {
     const os::Error error = list_changed_since_start(a, pages);
+    if (mutant(Mutant::difference_forgets_ours)) return {true, error};
     return {true, error ? error : list_changed_since_start(b, pages)};
   }
   if (of_a.arena == b.books.line.arena) return list_written(b, a, pages);

@@ -85,8 +85,8 @@ os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexce
   return {books, error};
 }
 
-/// Gives back what the books own and borrow in a file that others go on using.
-void leave_family(ArenaBooks& books) noexcept {
+/// Gives back what the books own and borrow in a file that others go on using. Nobody else has the books any more.
+void leave_family(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
   FrameFile& file = books.family.file;
   Lending& lending = books.family.lending;
   {
@@ -119,8 +119,9 @@ os::Error map_home(ArenaBooks& books) noexcept {
   return os::map_file(books.base, books.bytes(books.pages), os::Access::read, file.fd(home), file.offset(home));
 }
 
-/// Maps the arena over its address range and lets faults find it. The books own the range from here on.
-os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept {
+/// Maps the arena over its address range and lets faults find it. The books own the range from here on. Nobody else has
+/// them before that.
+os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept COW_HELD_UNCHECKED {
   books.reservation = range.at;
   books.reserved_bytes = range.bytes;
   books.base = range.base;
@@ -139,8 +140,8 @@ void withdraw(ArenaBooks& books) noexcept {
   if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
 }
 
-/// The books let go of the address range, which stays reserved.
-void close_arena(ArenaBooks& books) noexcept {
+/// The books let go of the address range, which stays reserved. It is withdrawn: no fault comes in.
+void close_arena(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
   if (!books.mapped()) return;
   books.live_readers.close();
   unmap_home_alias(books);
@@ -149,7 +150,7 @@ void close_arena(ArenaBooks& books) noexcept {
 }
 
 /// What the versions still show stays; lists of runs that no loan has kept right are forgotten.
-void leave_to_versions(ArenaBooks& books) noexcept {
+void leave_to_versions(ArenaBooks& books) noexcept COW_IN_OPERATION {
   for (Version& version : books.versions) {
     FaultLockHeld held(books.family.file.lock());
     if (!Lending::lent(books.lender, version.epoch)) version.runs = RunList{};

@@ -20,8 +20,8 @@ void destroy_books(ArenaBooks* books) noexcept;
 
 /// Protects what can be written and begins a new epoch; or counts one handle more on the newest version, if nothing was
 /// written since. The operation mutex is held.
-Version* take_version(ArenaBooks& books);
-os::Result<Version*> take_version_or_error(ArenaBooks& books) noexcept;
+Version* take_version(ArenaBooks& books) COW_IN_OPERATION;
+os::Result<Version*> take_version_or_error(ArenaBooks& books) noexcept COW_IN_OPERATION;
 
 /// One handle less; with the last one the version goes, and with the last version the books of an arena that is gone.
 void release_version(Version* version) noexcept;
@@ -29,7 +29,7 @@ void release_version(Version* version) noexcept;
 /// Lends a version: its runs are listed, short enough to be mapped, and stay as they are until the loan is given back.
 /// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where
 /// copying the scattered pages once for all holders can achieve that.
-os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept;
+os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION;
 /// Mappings that one clone or view may take of those that the process has left.
 std::uint64_t fair_share_of_mappings() noexcept;
 void give_back_loan(Family& family, Loan* loan) noexcept;
@@ -40,7 +40,7 @@ struct LentVersion {
 };
 /// Takes the newest version and lends it in one step, unflattened. The operation mutex and the fault lock are held, so
 /// that no write comes in between or after.
-LentVersion take_and_lend(ArenaBooks& books) noexcept;
+LentVersion take_and_lend(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// Shows runs read-only over an address range.
 os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept;

@@ -104,18 +104,32 @@ inline std::string in_bytes(std::size_t bytes) {
 
 /// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate
 /// of a fork().
-class Operation {
+class COW_HOLDER Operation {
  public:
-  explicit Operation(ArenaBooks& books) noexcept : mutex_(books.operation) {
+  explicit Operation(ArenaBooks& books) noexcept COW_TAKES(held::operation) : mutex_(books.operation) {
     fork_gate::pass(mutex_);
     if (on_stack_inside(books)) open_stack_ahead(books);
   }
-  ~Operation() { mutex_.unlock(); }
+  ~Operation() COW_LETS_GO { mutex_.unlock(); }
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
 
  private:
   os::AsyncSignalsBlocked blocked_;
+  std::mutex& mutex_;
+};
+
+/// Holds the operation mutex where asynchronous signals are blocked already, and the stack is an ordinary one.
+class COW_HOLDER OperationHeld {
+ public:
+  explicit OperationHeld(ArenaBooks& books) noexcept COW_TAKES(held::operation) : mutex_(books.operation) {
+    mutex_.lock();
+  }
+  ~OperationHeld() COW_LETS_GO { mutex_.unlock(); }
+  OperationHeld(const OperationHeld&) = delete;
+  OperationHeld& operator=(const OperationHeld&) = delete;
+
+ private:
   std::mutex& mutex_;
 };
 
@@ -125,7 +139,7 @@ class Cut {
  public:
   explicit Cut(ArenaBooks& books) : books_(books) {
     {
-      const std::lock_guard lock(books.operation);
+      const OperationHeld held(books);
       hook_ = books.hook;
     }
     if (hook_ != nullptr) hook_->before_cut();

@@ -58,7 +58,7 @@ os::Error for_each_kept_run(const Version& version, F&& f) {
   return {};
 }
 
-os::Error sweep_all(Version& version) noexcept {
+os::Error sweep_all(Version& version) noexcept COW_IN_OPERATION {
   LogEnd end;
   {
     FaultLockHeld held(*version.books.fault_lock);
@@ -67,7 +67,7 @@ os::Error sweep_all(Version& version) noexcept {
   return sweep_logs(version, end);
 }
 
-os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept {
+os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
     if (const os::Error error = runs.push_back(run)) return error;
   }
@@ -131,15 +131,21 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   return {pages, error};
 }
 
+namespace {
+
+/// In the log without having been written. No lock is needed where nobody else writes.
+bool was_copied_ahead_only(const ArenaBooks& books, const KeptPage& kept) noexcept COW_HELD_UNCHECKED {
+  return books.staying.contains(kept.page) && same_as_kept(books, kept.page, kept.frame);
+}
+
+}  // namespace
+
 os::Error list_changed(Version& version, BookVector<Pages>& changed) {
   const Operation operation(version.books);
   if (const os::Error error = sweep_all(version)) return error;
   const bool quiet = nobody_else_writes(version.books);
   for (const KeptPage& kept : version.kept) {
-    // A page copied ahead is in the log without having been written.
-    if (quiet && version.books.staying.contains(kept.page) && same_as_kept(version.books, kept.page, kept.frame)) {
-      continue;
-    }
+    if (quiet && was_copied_ahead_only(version.books, kept)) continue;
     if (!changed.empty() && changed.back().end() == kept.page) {
       ++changed.back().count;
     } else if (const os::Error error = changed.push_back({kept.page, 1})) {

@@ -29,7 +29,7 @@ struct Source {
 os::Result<Source> find_logged(Version& version, Page p) noexcept {
   if (const auto kept = version.kept.find(p)) return {{*kept, false, {}}, {}};
   const os::AsyncSignalsBlocked blocked;
-  const std::lock_guard lock(version.books.operation);
+  const OperationHeld operation(version.books);
   LogEnd end;
   {
     FaultLockHeld held(*version.books.fault_lock);
@@ -53,7 +53,8 @@ os::Result<Source> find_source(Version& version, Page p) noexcept {
 constexpr std::size_t most_copied_live = 1024;
 
 /// Part of a page as the arena itself shows it, where there still is one and its pages stay on their frames meanwhile.
-bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byte> out) noexcept {
+/// Without a lock: what `blank` says is a hint.
+bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byte> out) noexcept COW_HELD_UNCHECKED {
   if (out.size() > most_copied_live || books.blank.contains(p)) return false;
   const LiveReader reader(books.live_readers);
   const std::uint64_t moves = books.moves.load(std::memory_order_acquire);

@@ -8,7 +8,7 @@
 namespace cow {
 namespace {
 
-void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
+void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED {
   stats.faults_first_touch = books.faults.first_touch;
   stats.faults_sole_owner = books.faults.sole_owner;
   stats.faults_moved = books.faults.moved;
@@ -23,7 +23,7 @@ void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept {
   stats.handler_time = books.handler_time;
 }
 
-std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
+std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t count = 0;
   for (const Run& run : books.borrower.base) {
     for (Pages own = books.own.next_run(run.first); own.count != 0 && own.first < run.end();
@@ -34,7 +34,7 @@ std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept {
   return count;
 }
 
-std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
+std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   std::uint64_t bytes = os::resident_bytes(books.memory_.data(), books.memory_.size());
   bytes += os::resident_bytes(books.home, books.home->memory_bytes);
   for (Plane* plane : books.planes) bytes += os::resident_bytes(plane, plane->memory_bytes);
@@ -45,7 +45,7 @@ std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept {
   return bytes;
 }
 
-void add_levels(const ArenaBooks& books, ArenaStats& stats) noexcept {
+void add_levels(const ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED {
   stats.epoch = books.epoch.value;
   stats.pages_private = books.own.count() - books.blank.count();
   stats.pages_writable = books.writable.count();

@@ -33,20 +33,24 @@ VersionContent::~VersionContent() {
   if (loan_ != nullptr) give_back_loan(version_.books.family, loan_);
 }
 
-Frame VersionContent::frame_of(Page p) const noexcept {
-  return own_ ? version_.kept.find(p).value_or(zero_frame) : runs_.find(p);
+/// None: the arena that is written shows it itself.
+std::optional<Frame> VersionContent::frame_of(Page p) const noexcept {
+  return own_ ? version_.kept.find(p) : runs_.find(p);
 }
 
 os::Error VersionContent::add(Pages run) noexcept {
   for (Page p = run.first; p < run.end(); ++p) {
-    if (const os::Error error = frames_.add(frame_of(p))) return error;
+    const std::optional<Frame> frame = frame_of(p);
+    if (!frame) continue;
+    if (const os::Error error = frames_.add(*frame)) return error;
   }
   return {};
 }
 
 const std::byte* VersionContent::at(Page p) const noexcept {
-  const Frame frame = frame_of(p);
-  return frame == zero_frame ? zeros_.data() : frames_.address(frame);
+  const std::optional<Frame> frame = frame_of(p);
+  if (!frame) return version_.books.address_of(p);
+  return *frame == zero_frame ? zeros_.data() : frames_.address(*frame);
 }
 
 }  // namespace cow

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "arena/mapped_frames.hpp"
 #include "books/arena_books.hpp"
@@ -23,12 +24,12 @@ class VersionContent {
 
   /// `into`: the arena that is going to be written. No lock is held.
   os::Error open(const ArenaBooks& into) noexcept;
-  /// Before at() is asked for these pages. Of a version of `into` itself: pages that were written since.
+  /// Before at() is asked for these pages.
   os::Error add(Pages run) noexcept;
   const std::byte* at(Page p) const noexcept;
 
  private:
-  Frame frame_of(Page p) const noexcept;
+  std::optional<Frame> frame_of(Page p) const noexcept;
 
   Version& version_;
   bool own_ = false;

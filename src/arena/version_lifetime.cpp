@@ -19,14 +19,14 @@ constexpr std::uint64_t share_of_budget = 32;
 constexpr std::uint64_t share_of_arena = 8;    // moved pages of one arena may split it into this part
 
 /// `quiet`: no other thread can be writing the pages that stayed writable.
-bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept {
+bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept COW_FAULT_LOCKED {
   if (books.newest == nullptr || books.newest->epoch + 1 != books.epoch) return false;
   if (books.written && !mutant(Mutant::unwritten_shared_version)) return false;
   return books.staying.empty() || (quiet && staying_pages_unchanged(books));
 }
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
-os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept {
+os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
   if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
@@ -43,7 +43,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 }
 
 /// The fault lock is held.
-os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept {
+os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
   if (unwritten_since_newest(books, quiet)) {
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
@@ -67,7 +67,7 @@ struct Lent {
 };
 
 /// The fault lock is held. The frames stay from here on: writers of lent pages move.
-os::Result<Lent> lend_locked(Version& version) noexcept {
+os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   ArenaBooks& books = version.books;
   Family& family = books.family;
   const bool living = books.mapped();

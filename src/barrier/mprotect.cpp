@@ -20,9 +20,11 @@ os::Error protect(ArenaBooks& books, Pages run) {
 /// One call over everything between the first and the last writable page walks the mappings in between, but enters the
 /// kernel once: 2.3 us a page where single calls take 3.5. It loses only where most of those mappings are read-only
 /// already.
-bool wide_calls_pay(const ArenaBooks& books) { return books.mappings <= 8 + 4 * books.writable_edges; }
+bool wide_calls_pay(const ArenaBooks& books) COW_FAULT_LOCKED {
+  return books.mappings <= 8 + 4 * books.writable_edges;
+}
 
-os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
+os::Error protect_written(ArenaBooks& books, const PageSet& staying) COW_FAULT_LOCKED {
   const bool wide_calls = wide_calls_pay(books);
   Pages wide{};
   os::Error error;

@@ -100,7 +100,7 @@ os::Error check(const ArenaBooks& books) {
 
 /// The bits take over from the mapping, but for pages that can be written already: those stay open all the time, since
 /// the kernel may be writing there for somebody.
-os::Error protect_closed(ArenaBooks& books, Pages run) {
+os::Error protect_closed(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end();) {
     const Page open = std::min(books.writable.next(p), run.end());
     if (p < open) {
@@ -112,7 +112,7 @@ os::Error protect_closed(ArenaBooks& books, Pages run) {
 }
 
 /// Makes the mappings of a run writable.
-os::Error open_mappings(ArenaBooks& books, Pages run) {
+os::Error open_mappings(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   // What was opened before is in the middle of it only where pages have moved.
   const bool ends_alone = !books.opened.intersects(run);
   const auto edges = [&] {
@@ -129,14 +129,14 @@ os::Error open_mappings(ArenaBooks& books, Pages run) {
 }
 
 /// The next gap between opened pages at or behind `from`; its count is 0 if there is none.
-Pages gap_behind(const ArenaBooks& books, Page from) {
+Pages gap_behind(const ArenaBooks& books, Page from) COW_FAULT_LOCKED {
   const Pages opened = books.opened.next_run(from);
   const Page next = opened.count == 0 ? books.opened.end() : books.opened.next(opened.end());
   return next == books.opened.end() ? Pages{} : Pages{opened.end(), next - opened.end()};
 }
 
 /// One of the shorter gaps, in turn: page tables are what it costs to open one.
-Pages short_gap(ArenaBooks& books) {
+Pages short_gap(ArenaBooks& books) COW_FAULT_LOCKED {
   Page& next = books.gaps.next;
   std::uint64_t& longest = books.gaps.longest;
   longest = std::max(longest, extent_pages);
@@ -155,7 +155,7 @@ Pages short_gap(ArenaBooks& books) {
 }
 
 /// Two opened runs and the gap between them become one mapping.
-bool saved_mappings(ArenaBooks& books) {
+bool saved_mappings(ArenaBooks& books) COW_FAULT_LOCKED {
   const Pages gap = short_gap(books);
   return gap.count != 0 && !protect_closed(books, gap) && !open_mappings(books, gap);
 }
@@ -165,7 +165,7 @@ constexpr std::uint64_t few_mappings = 16;
 
 /// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
 /// anyway.
-os::Error open_extents(ArenaBooks& books, Pages run) {
+os::Error open_extents(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
        p = books.opened.next_absent(p, run.end())) {
     const Pages extent = extent_of(books, p);
@@ -181,7 +181,7 @@ os::Error open_extents(ArenaBooks& books, Pages run) {
   return {};
 }
 
-os::Error unprotect(ArenaBooks& books, Pages run, bool filled) {
+os::Error unprotect(ArenaBooks& books, Pages run, bool filled) COW_FAULT_LOCKED {
   if (const os::Error error = open_extents(books, run)) return error;
   if (const os::Error error = protect_range(books, run, false)) return error;
   // The kernel clears the bit but leaves the page table entry read-only where the mapping is shared (seen on 6.18): the
@@ -192,7 +192,7 @@ os::Error unprotect(ArenaBooks& books, Pages run, bool filled) {
 
 os::Error protect(ArenaBooks& books, Pages run) { return protect_range(books, run, true); }
 
-os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
+os::Error protect_written(ArenaBooks& books, const PageSet& staying) COW_FAULT_LOCKED {
   Pages wide{};
   os::Error error;
   for_each_run_less(books.writable, staying, [&](Pages run) {
@@ -209,7 +209,7 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) {
   return error;
 }
 
-os::Error show(ArenaBooks& books, Pages run, Frame frame) {
+os::Error show(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
   if (const os::Error error = map_in_place(books, run, frame, os::Access::read_write)) return error;
   // A mapping made anew is not watched. Other threads may store to it from here on, so that there is no way back to the
   // frames from before; where the kernel refuses now, whoever protects the pages asks again, or fails.

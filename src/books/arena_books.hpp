@@ -26,6 +26,7 @@
 #include "kernel/page_set.hpp"
 #include "kernel/slab.hpp"
 #include "storage/frame_file.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -137,13 +138,13 @@ class ArenaBooks {
   const PageSet& in_writable_mappings() const noexcept { return writable_pages_split ? writable : opened; }
 
   /// The newest snapshot's epoch; with none nothing is logged.
-  Epoch newest_epoch() const noexcept { return newest == nullptr ? borrowed_birth : newest->epoch; }
+  Epoch newest_epoch() const noexcept COW_FAULT_LOCKED { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
   /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and
   /// after.
   Edges edges(Pages run) const noexcept;
-  void count_mappings(const Edges& before, const Edges& after) noexcept;
-  void count_mappings(std::uint64_t more) noexcept;  // modulo 2^64: fewer too
+  void count_mappings(const Edges& before, const Edges& after) noexcept COW_FAULT_LOCKED;
+  void count_mappings(std::uint64_t more) noexcept COW_FAULT_LOCKED;  // modulo 2^64: fewer too
 
   // -- Fixed at birth --------------------------------------------------------------------------------------------
 
@@ -156,48 +157,56 @@ class ArenaBooks {
   std::size_t reserved_bytes = 0;
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
+  Plane* home = nullptr;
   const WriteBarrier* barrier = nullptr;
+  FaultSlot* slot = nullptr;          // in the registry, which foreign faults read
+  FaultLock* fault_lock = nullptr;    // there
   os::Descriptor barrier_fd;          // what the barrier opened for the process
   bool in_core_dumps = true;
   bool single_writer = false;         // promised: nobody else writes while a snapshot is taken
   bool writable_pages_split = true;   // whether writable pages are mappings of their own
   char name[32] = {};
 
-  // -- The fault lock covers these; it lives in the registry, which foreign faults read ---------------------------
+  // -- The fault lock covers these ---------------------------------------------------------------------------------
 
-  FaultSlot* slot = nullptr;
-  FaultLock* fault_lock = nullptr;
-  PageTable table;
-  PageSet own;        // pages that show frames of the arena's own
-  PageSet away;       // of those, the ones that are not at home
-  PageSet blank;      // of those own, the ones that were discarded: they read as zero, and their frames hold nothing
-  PageSet hollow;     // of those own, the ones that may have no memory: opened, and never stored to for all we know
-  PageSet opened;     // pages in writable mappings, where that is another thing than pages that can be written
-  OpenedGaps gaps;
-  std::byte* home_alias = nullptr;    // all of home once more, writable; null until a write() wants it
-  PageSet writable;   // pages that can be written now; each has the current epoch for its birth
-  PageSet prepared;   // of those, the ones that somebody counts on: they stay so until the next snapshot
-  Page closed_up_to;  // others are protected before their time where mappings are short, in turn; up to this one last
-  Epoch epoch = first_epoch;
-  bool written = false;               // anything, since the newest version was taken
-  bool half_protected = false;        // a kernel call failed half-way: of the writable pages, some may be protected
-  Version* newest = nullptr;
-  Plane* home = nullptr;
-  BookVector<Plane*> planes;          // further ones
-  LogMemory log_memory;
-  std::uint64_t writable_edges = 0;   // of the mappings, those that only what may be written tells apart
-  std::uint64_t mappings = 0;         // as counted; the kernel's count is never higher while merging works
-  BlockPolicy blocks;
-  PageSet written_twice;              // pages written in two intervals near each other
-  PageSet recurring;                  // and in a third
-  PageSet staying;  // of those, the ones that the newest version has copies of and that stayed writable
-  BookVector<Frame> copies;           // frames for the copies of the staying pages, while they are being made
-  BookVector<WatchedPage> watched;    // the pages that stayed writable when the watch began
-  unsigned intervals_watched = 0;
-  FaultCounters faults, made_writable;
-  std::uint64_t faults_already_done = 0;
-  std::uint64_t copied_along = 0;     // pages that faults copied beside the one that was written
-  DurationHistogram handler_time;
+  PageTable table;  // changed under it, read by anyone
+  COW_BY_FAULT_LOCK PageSet own;  // pages that show frames of the arena's own
+  COW_BY_FAULT_LOCK PageSet away;  // of those, the ones that are not at home
+  // Of those own, the ones that were discarded: they read as zero, and their frames hold nothing.
+  COW_BY_FAULT_LOCK PageSet blank;
+  // Of those own, the ones that may have no memory: opened, and never stored to for all we know.
+  COW_BY_FAULT_LOCK PageSet hollow;
+  // Pages in writable mappings, where that is another thing than pages that can be written.
+  COW_BY_FAULT_LOCK PageSet opened;
+  COW_BY_FAULT_LOCK OpenedGaps gaps;
+  COW_BY_FAULT_LOCK std::byte* home_alias = nullptr;  // all of home once more, writable; null until a write() wants it
+  COW_BY_FAULT_LOCK PageSet writable;  // pages that can be written now; each has the current epoch for its birth
+  // Of those, the ones that somebody counts on: they stay so until the next snapshot.
+  COW_BY_FAULT_LOCK PageSet prepared;
+  // Others are protected before their time where mappings are short, in turn; up to this one last.
+  COW_BY_FAULT_LOCK Page closed_up_to;
+  COW_BY_FAULT_LOCK Epoch epoch = first_epoch;
+  COW_BY_FAULT_LOCK bool written = false;  // anything, since the newest version was taken
+  // A kernel call failed half-way: of the writable pages, some may be protected.
+  COW_BY_FAULT_LOCK bool half_protected = false;
+  COW_BY_FAULT_LOCK Version* newest = nullptr;
+  COW_BY_FAULT_LOCK BookVector<Plane*> planes;  // further ones
+  COW_BY_FAULT_LOCK LogMemory log_memory;
+  // Of the mappings, those that only what may be written tells apart.
+  COW_BY_FAULT_LOCK std::uint64_t writable_edges = 0;
+  COW_BY_FAULT_LOCK std::uint64_t mappings = 0;  // as counted; the kernel's count is never higher while merging works
+  COW_BY_FAULT_LOCK BlockPolicy blocks;
+  COW_BY_FAULT_LOCK PageSet written_twice;  // pages written in two intervals near each other
+  COW_BY_FAULT_LOCK PageSet recurring;  // and in a third
+  // Of those, the ones that the newest version has copies of and that stayed writable.
+  COW_BY_FAULT_LOCK PageSet staying;
+  COW_BY_FAULT_LOCK BookVector<Frame> copies;  // frames for the copies of the staying pages, while they are being made
+  COW_BY_FAULT_LOCK BookVector<WatchedPage> watched;  // the pages that stayed writable when the watch began
+  COW_BY_FAULT_LOCK unsigned intervals_watched = 0;
+  COW_BY_FAULT_LOCK FaultCounters faults, made_writable;
+  COW_BY_FAULT_LOCK std::uint64_t faults_already_done = 0;
+  COW_BY_FAULT_LOCK std::uint64_t copied_along = 0;  // pages that faults copied beside the one that was written
+  COW_BY_FAULT_LOCK DurationHistogram handler_time;
 
   // -- No lock covers these: readers of versions ask them -----------------------------------------------------------
 
@@ -214,10 +223,11 @@ class ArenaBooks {
   // -- The operation mutex covers these; never taken in the handler -----------------------------------------------
 
   std::mutex operation;
-  boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;  // oldest first
-  Slab<sizeof(Version)> version_memory;
-  std::uint64_t dropped_versions = 0;
-  std::shared_ptr<CutHook> hook;
+  // Oldest first.
+  COW_BY_OPERATION boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;
+  COW_BY_OPERATION Slab<sizeof(Version)> version_memory;
+  COW_BY_OPERATION std::uint64_t dropped_versions = 0;
+  COW_BY_OPERATION std::shared_ptr<CutHook> hook;
   std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
   std::atomic<std::uint64_t> transactions{0};  // open ones
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernel/fences.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -34,7 +35,7 @@ class PageTable {
     return std::atomic_ref(entries_[p.value]).load(std::memory_order_relaxed) == bits_of(entry);
   }
   /// After the log says where the old content is (release): a reader that sees the new entry finds the log's.
-  void set(Page p, Entry entry) noexcept {
+  void set(Page p, Entry entry) noexcept COW_FAULT_LOCKED {
     std::atomic_ref(entries_[p.value]).store(bits_of(entry), std::memory_order_release);
   }
 

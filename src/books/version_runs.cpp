@@ -49,7 +49,7 @@ void add_borrowed(const ArenaBooks& books, Page from, Page to, RunMerger& merger
   }
 }
 
-void add_own(const ArenaBooks& books, Pages run, RunMerger& merger) noexcept {
+void add_own(const ArenaBooks& books, Pages run, RunMerger& merger) noexcept COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end();) {
     const Page special = std::min({books.away.next(p), books.blank.next(p), run.end()});
     if (p < special) merger.add({p, special - p, books.home->frame_of(p)});

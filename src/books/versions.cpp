@@ -14,13 +14,14 @@ struct Found {
 };
 
 /// What the version knows of where it is in the logs, unless they have changed since.
-Swept swept_so_far(const Version& version) noexcept {
+Swept swept_so_far(const Version& version) noexcept COW_IN_OPERATION {
   if (version.swept.drops == version.books.dropped_versions) return version.swept;
   return {version.epoch, {}, version.books.dropped_versions};
 }
 
 /// Collects what was logged since the version was swept last, in the order of the logs.
-os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept {
+os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept
+    COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const Swept swept = swept_so_far(version);
   std::uint64_t order = 0;
@@ -80,6 +81,21 @@ void release_flattened(Version& version) noexcept {
   version.flattened = RunList{};
 }
 
+namespace {
+
+/// Takes the fault lock for each step: who writes waits for one at most.
+void trim_log_memory(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
+  const auto locked = [&](auto&& step) {
+    FaultLockHeld held(*books.fault_lock);
+    step();
+  };
+  bool overfull = false;
+  locked([&]() COW_HELD_UNCHECKED { overfull = books.log_memory.overfull(); });
+  if (overfull) books.log_memory.trim(locked);
+}
+
+}  // namespace
+
 void drop_version(Version& version) noexcept {
   ArenaBooks& books = version.books;
   Lending& lending = books.family.lending;
@@ -105,19 +121,12 @@ void drop_version(Version& version) noexcept {
     }
   };
   version.log.filter(older_lacks_it, give_up, emptied);
-  bool overfull = false;
   {
     FaultLockHeld held(*books.fault_lock);
     if (older != nullptr) older->log.take_over(version.log, emptied);
-    emptied.clear_and_dispose([&](LogChunk* chunk) { books.log_memory.give_back(chunk); });
-    overfull = books.log_memory.overfull();
+    emptied.clear_and_dispose([&](LogChunk* chunk) COW_HELD_UNCHECKED { books.log_memory.give_back(chunk); });
   }
-  if (overfull) {
-    books.log_memory.trim([&](auto&& step) {
-      FaultLockHeld held(*books.fault_lock);
-      step();
-    });
-  }
+  trim_log_memory(books);
   release_flattened(version);
   version.~Version();
   books.version_memory.give_back(&version);

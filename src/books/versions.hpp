@@ -15,17 +15,19 @@ struct LogEnd {
 };
 
 /// The fault lock is held. There is a version.
-inline LogEnd log_end(const ArenaBooks& books) noexcept { return {books.newest, books.newest->log.mark()}; }
+inline LogEnd log_end(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  return {books.newest, books.newest->log.mark()};
+}
 
 /// Brings version.kept up to date with the logs, for look-ups: the first log from the version on that has a page wins.
 /// Cost: what was logged since the last time.
-os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept;
+os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept COW_IN_OPERATION;
 /// The same, and makes it whole, for going through.
-os::Error sweep_logs(Version& version, const LogEnd& end) noexcept;
+os::Error sweep_logs(Version& version, const LogEnd& end) noexcept COW_IN_OPERATION;
 
 /// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that
 /// they stay.
-os::Error list_runs(const Version& version, RunList& runs) noexcept;
+os::Error list_runs(const Version& version, RunList& runs) noexcept COW_FAULT_LOCKED;
 
 /// Copies the shorter runs to a plane of the version's own, until at most `most` mappings show the content. The frames
 /// are on loan. Takes the fault lock for moments.
@@ -36,9 +38,9 @@ void release_flattened(Version& version) noexcept;
 
 /// Takes the version out of the chain and destroys it: what an older one needs goes there, the rest is freed. No
 /// allocation.
-void drop_version(Version& version) noexcept;
+void drop_version(Version& version) noexcept COW_IN_OPERATION;
 
-/// The arena is gone: frees its live frames that no version shows.
-void release_unshown_frames(ArenaBooks& books) noexcept;
+/// The arena is gone, and with it the faults: frees its live frames that no version shows.
+void release_unshown_frames(ArenaBooks& books) noexcept COW_HELD_UNCHECKED;
 
 }  // namespace cow

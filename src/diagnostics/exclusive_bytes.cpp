@@ -49,8 +49,8 @@ class WhatWouldGo {
     if (books_.borrower.shows(p, frame) && books_.family.file.loose_count(frame) == 1) ++frames_;
   }
 
-  /// Live frames of an arena that is gone stay for its versions alone.
-  void add_of_gone_arena() noexcept {
+  /// Live frames of an arena that is gone stay for its versions alone. No lock covers them: there are no faults.
+  void add_of_gone_arena() noexcept COW_HELD_UNCHECKED {
     if (!newest_) return;
     for (Page p = books_.own.next({0}); p != books_.own.end(); p = books_.own.next(p + 1)) {
       if (books_.table.get(p).birth > older_epoch() && !books_.blank.contains(p)) add_owned({p, 1, books_.frame_of(p)});

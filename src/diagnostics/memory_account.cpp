@@ -52,7 +52,9 @@ std::uint64_t used_in(const FrameFile& file, const FrameRun& run) noexcept {
   return used;
 }
 
-std::uint64_t written_pages(const ArenaBooks& books) noexcept { return books.own.count() - books.blank.count(); }
+std::uint64_t written_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  return books.own.count() - books.blank.count();
+}
 
 struct FamilyCount {
   const Family* family;
@@ -62,7 +64,7 @@ struct FamilyCount {
 std::uint64_t written_pages_of_all(const Family& family) noexcept {
   FamilyCount count{&family, 0};
   fault_registry::for_each_arena(
-      [](ArenaBooks& books, void* context) {
+      [](ArenaBooks& books, void* context) COW_FAULT_LOCKED {
         FamilyCount& of = *static_cast<FamilyCount*>(context);
         if (&books.family == of.family) of.pages += written_pages(books);
       },

@@ -69,7 +69,7 @@ class Survey {
   }
 
   /// The oldest version that shows a page of this birth. The operation mutex is held: the chain stands still.
-  std::uint64_t oldest_showing(Epoch birth) const noexcept {
+  std::uint64_t oldest_showing(Epoch birth) const noexcept COW_IN_OPERATION {
     std::uint64_t number = 1;
     for (const Version& version : books_.versions) {
       if (birth <= version.epoch) return number;
@@ -78,7 +78,7 @@ class Survey {
     return 0;
   }
 
-  os::Error list_written() noexcept {
+  os::Error list_written() noexcept COW_IN_OPERATION {
     for (Page at{0}; at < Page{books_.pages};) {
       FaultLockHeld held(*books_.fault_lock);
       const Pages run = books_.own.next_run(at);
@@ -96,7 +96,7 @@ class Survey {
   }
 
   /// Neighbours were mostly written in the same epoch, and there may be thousands of versions.
-  std::uint64_t oldest_showing_cached(Epoch birth) noexcept {
+  std::uint64_t oldest_showing_cached(Epoch birth) noexcept COW_IN_OPERATION {
     if (birth != cached_birth_) cached_birth_ = birth, cached_oldest_ = oldest_showing(birth);
     return cached_oldest_;
   }

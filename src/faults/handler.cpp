@@ -29,7 +29,7 @@ Verdict unresolvable(const FaultSlot& slot, const void* address, FaultAccess acc
 }
 
 /// The slot's lock is held and the address is in its range.
-Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept {
+Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept COW_FAULT_LOCKED {
   void* const address = info->si_addr;
   if (access == FaultAccess::read) {
     constexpr const char* changed =
@@ -58,7 +58,7 @@ bool holds_lock(const FaultSlot& slot, const void* ucontext) noexcept {
          slot.lock.held_by_this_thread(interrupted_stack(ucontext));
 }
 
-FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64_t began) noexcept {
+FaultCost enter_cost(ArenaBooks& books, std::uint64_t copied_before, std::uint64_t began) noexcept COW_FAULT_LOCKED {
   const std::uint64_t copied = books.made_writable.copied() - copied_before;
   if (copied > 1) books.copied_along += copied - 1;
   const std::uint64_t ns = TickClock::nanoseconds(began, TickClock::now());

@@ -78,7 +78,7 @@ os::Result<FaultSlot*> take() noexcept {
 }
 
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
-             const ArenaBooks* arena) noexcept {
+             const ArenaBooks* arena) noexcept COW_HELD_UNCHECKED {  // two locks of one kind
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
   const WriterLockGuard guard(membership);
   FaultLockHeld held(slot.lock);
@@ -93,7 +93,7 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
   published.insert(address, address + bytes, &slot);
 }
 
-void withdraw(FaultSlot& slot) noexcept {
+void withdraw(FaultSlot& slot) noexcept COW_HELD_UNCHECKED {
   const WriterLockHeld members(membership);
   FaultLockHeld held(slot.lock);
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),

@@ -23,6 +23,7 @@
 
 #include "arena/lifetime.hpp"
 #include "arena/mapped_view.hpp"
+#include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"
@@ -106,7 +107,7 @@ void hold_hooks(ForkCut& cut) noexcept {
   for (CutArena& arena : cut.arenas) {
     CutHook* hook = nullptr;
     {
-      const std::lock_guard guard(arena.books->operation);
+      const OperationHeld held(*arena.books);
       hook = arena.books->hook.get();
     }
     try {
@@ -142,7 +143,8 @@ bool copy_runs(ForkCut& cut, CutArena& arena, const RunList& runs) noexcept {
   return true;
 }
 
-void cut_arenas(ForkCut& cut) noexcept {
+/// The locks of all of them are held.
+void cut_arenas(ForkCut& cut) noexcept COW_HELD_UNCHECKED {
   for (CutArena& arena : cut.arenas) {
     if (cut.child == nullptr || cut.child->kept.make_room(1)) continue;
     const LentVersion lent = take_and_lend(*arena.books);
@@ -215,8 +217,9 @@ void prepare() noexcept {
   if (cut) make_cut(fork);
 }
 
-/// Other threads were let through where they would have waited for ever: the count may be off by theirs.
-void forget_mappings(ArenaBooks& books) noexcept {
+/// Other threads were let through where they would have waited for ever: the count may be off by theirs. In the child
+/// no lock covers it.
+void forget_mappings(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
   const std::uint64_t used = MappingBudget::used.load(std::memory_order_relaxed);
   MappingBudget::used.store(used - std::min(used, books.mappings), std::memory_order_relaxed);
   books.mappings = 0;

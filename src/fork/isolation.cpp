@@ -15,7 +15,9 @@ std::uint64_t length_worth_mapping(std::span<const Run> runs, std::uint64_t most
 
 }  // namespace
 
-os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
+// In the child no lock covers the books: it has one thread.
+os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept
+    COW_HELD_UNCHECKED {
   const FrameFile& file = books.family.file;
   if (const os::Error error = os::map_private_zero(books.base, books.bytes(books.pages))) return error;
   const std::uint64_t length = length_worth_mapping(runs, most_mappings);

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernel/os.hpp"
+#include "words/held.hpp"
 
 namespace cow {
 
@@ -77,11 +78,15 @@ class FaultLock {
   std::atomic<std::uintptr_t> owners_stack_{0};
 };
 
-/// Holds a fault lock with asynchronous signals blocked: how operations take it.
-class FaultLockGuard {
+/// The lock of a memory file: of the same kind, with a type of its own that tells what is held.
+class FileLock : public FaultLock {};
+
+/// Holds a lock with asynchronous signals blocked: how operations take it.
+class COW_HOLDER FaultLockGuard {
  public:
-  explicit FaultLockGuard(FaultLock& lock) noexcept : lock_(lock) { lock_.lock(); }
-  ~FaultLockGuard() { lock_.unlock(); }
+  explicit FaultLockGuard(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : lock_(lock) { lock_.lock(); }
+  explicit FaultLockGuard(FileLock& lock) noexcept COW_TAKES(held::file_lock) : lock_(lock) { lock_.lock(); }
+  ~FaultLockGuard() COW_LETS_GO { lock_.unlock(); }
   FaultLockGuard(const FaultLockGuard&) = delete;
   FaultLockGuard& operator=(const FaultLockGuard&) = delete;
 
@@ -90,11 +95,12 @@ class FaultLockGuard {
   FaultLock& lock_;
 };
 
-/// Holds a fault lock where asynchronous signals are blocked already: in the handler, or inside another guard.
-class FaultLockHeld {
+/// Holds a lock where asynchronous signals are blocked already: in the handler, or inside another guard.
+class COW_HOLDER FaultLockHeld {
  public:
-  explicit FaultLockHeld(FaultLock& lock) noexcept : lock_(lock) { lock_.lock(); }
-  ~FaultLockHeld() { lock_.unlock(); }
+  explicit FaultLockHeld(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : lock_(lock) { lock_.lock(); }
+  explicit FaultLockHeld(FileLock& lock) noexcept COW_TAKES(held::file_lock) : lock_(lock) { lock_.lock(); }
+  ~FaultLockHeld() COW_LETS_GO { lock_.unlock(); }
   FaultLockHeld(const FaultLockHeld&) = delete;
   FaultLockHeld& operator=(const FaultLockHeld&) = delete;
 

@@ -10,6 +10,7 @@
 
 #include "kernel/fault_lock.hpp"
 #include "kernel/os.hpp"
+#include "words/held.hpp"
 
 namespace cow::fork_gate {
 
@@ -58,10 +59,12 @@ void pass(Lock& lock) noexcept {
 namespace cow {
 
 /// Holds a fault lock to let writes through, where asynchronous signals are blocked already.
-class WriterLockHeld {
+class COW_HOLDER WriterLockHeld {
  public:
-  explicit WriterLockHeld(FaultLock& lock) noexcept : lock_(lock) { fork_gate::pass(lock_); }
-  ~WriterLockHeld() { lock_.unlock(); }
+  explicit WriterLockHeld(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : lock_(lock) {
+    fork_gate::pass(lock_);
+  }
+  ~WriterLockHeld() COW_LETS_GO { lock_.unlock(); }
   WriterLockHeld(const WriterLockHeld&) = delete;
   WriterLockHeld& operator=(const WriterLockHeld&) = delete;
 
@@ -70,9 +73,12 @@ class WriterLockHeld {
 };
 
 /// The same, and blocks them.
-class WriterLockGuard {
+class COW_HOLDER WriterLockGuard {
  public:
-  explicit WriterLockGuard(FaultLock& lock) noexcept : held_(lock) {}
+  explicit WriterLockGuard(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : held_(lock) {}
+  ~WriterLockGuard() COW_LETS_GO = default;
+  WriterLockGuard(const WriterLockGuard&) = delete;
+  WriterLockGuard& operator=(const WriterLockGuard&) = delete;
 
  private:
   os::AsyncSignalsBlocked blocked_;

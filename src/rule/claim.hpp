@@ -16,9 +16,9 @@ enum class Claim {
 };
 
 /// The fault lock is held.
-Claim claim_of(const ArenaBooks& books, Page p) noexcept;
+Claim claim_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 /// The run of pages from `first` on that share its claim.
-Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept;
+Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow

@@ -16,12 +16,12 @@ constexpr std::uint64_t short_run = 64;
 /// each other are one mapping.
 bool touch(Pages a, Pages b) noexcept { return a.first <= b.end() && b.first <= a.end(); }
 
-bool may_close(const ArenaBooks& books, Pages run, std::uint64_t longest, Pages wanted) noexcept {
+bool may_close(const ArenaBooks& books, Pages run, std::uint64_t longest, Pages wanted) noexcept COW_FAULT_LOCKED {
   return run.count <= longest && !touch(run, wanted) && !books.prepared.intersects(run) &&
          !books.staying.intersects(run);
 }
 
-bool close(ArenaBooks& books, Pages run) noexcept {
+bool close(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const Pages at_first{run.first, 0}, at_end{run.end(), 0};
   const Edges before = books.edges(at_first) + books.edges(at_end);
   if (books.barrier->protect(books, run)) return books.half_protected = true, false;
@@ -31,7 +31,7 @@ bool close(ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Goes on where it stopped the last time, once round. Whether any was closed.
-bool close_some(ArenaBooks& books, std::uint64_t longest, Pages wanted) noexcept {
+bool close_some(ArenaBooks& books, std::uint64_t longest, Pages wanted) noexcept COW_FAULT_LOCKED {
   const Page start = books.closed_up_to;
   std::uint64_t closed = 0;
   bool wrapped = false;

@@ -13,9 +13,9 @@ inline constexpr std::uint64_t few_mappings = 16;
 /// Where the process has few mappings left and writable pages split them: protects some runs of writable pages, in
 /// turn, which costs a fault each if they are written again. Not those that stay (ArenaBooks::prepared), nor those at
 /// and beside the pages that are `wanted` now. The fault lock is held.
-void close_some_if_few_are_left(ArenaBooks& books, Pages wanted) noexcept;
+void close_some_if_few_are_left(ArenaBooks& books, Pages wanted) noexcept COW_FAULT_LOCKED;
 
 /// The writable pages of a run are not closed before the next snapshot. The fault lock is held.
-void keep_open(ArenaBooks& books, Pages run) noexcept;
+void keep_open(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow

@@ -26,7 +26,7 @@ bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept {
 
 /// Whether each page of the window can be on the plane: it is, and may be written there, or its frame there is free. A
 /// page that somebody counts on stays where it is.
-bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
+bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
   for (Page p = window.first; p < window.end(); ++p) {
     if (on_plane(books, plane, p)) {
       if (claim_of(books, p) == Claim::move) return false;
@@ -39,7 +39,7 @@ bool plane_fits(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
   return true;
 }
 
-Plane* fitting_plane(ArenaBooks& books, Pages window) noexcept {
+Plane* fitting_plane(ArenaBooks& books, Pages window) noexcept COW_FAULT_LOCKED {
   if (plane_fits(books, *books.home, window)) return books.home;
   for (Plane* plane : books.planes) {
     if (plane_fits(books, *plane, window)) return plane;
@@ -47,14 +47,14 @@ Plane* fitting_plane(ArenaBooks& books, Pages window) noexcept {
   return nullptr;
 }
 
-os::Result<Plane*> plane_for(ArenaBooks& books, Pages window) noexcept {
+os::Result<Plane*> plane_for(ArenaBooks& books, Pages window) noexcept COW_FAULT_LOCKED {
   if (Plane* const plane = fitting_plane(books, window)) return {plane, {}};
   return plane_with_room(books, window);
 }
 
 /// Calls f(run) for each run of the window's pages that are (or are not) on the plane, until it fails.
 template <class F>
-os::Error for_each_run(ArenaBooks& books, const Plane& plane, Pages window, bool on, F&& f) noexcept {
+os::Error for_each_run(ArenaBooks& books, const Plane& plane, Pages window, bool on, F&& f) noexcept COW_FAULT_LOCKED {
   for (Page p = window.first; p < window.end();) {
     Page end = p;
     while (end < window.end() && on_plane(books, plane, end) == on) ++end;
@@ -68,7 +68,7 @@ os::Error for_each_run(ArenaBooks& books, const Plane& plane, Pages window, bool
   return {};
 }
 
-os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
+os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end();) {
     const Claim claim = claim_of(books, p);
     const Pages part = run_of_claim(books, p, run.end(), claim);
@@ -82,7 +82,7 @@ os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Copies what is elsewhere to the plane; takes it all back if that fails.
-os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noexcept {
+os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
   Page filled = window.first;
   const os::Error error = for_each_run(books, plane, window, false, [&](Pages run) {
     const os::Error failed = fill_frames(books, plane, run);
@@ -110,7 +110,7 @@ Pages crowded_window(ArenaBooks& books, Page p) noexcept {
 namespace {
 
 /// The plane shows the window from here on. A failure leaves the pages on the frames from before, all of them.
-os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept {
+os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
   const Moving moving(books);
   if (const os::Error error = books.barrier->show(books, window, plane.frame_of(window.first))) {
     (void)for_each_run(books, plane, window, false, [&](Pages run) {
@@ -118,7 +118,7 @@ os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept {
     });
     return error;
   }
-  (void)for_each_run(books, plane, window, false, [&](Pages run) {
+  (void)for_each_run(books, plane, window, false, [&](Pages run) COW_FAULT_LOCKED {
     return enter_moved(books, plane, run), os::Error{};
   });
   return {};
@@ -126,8 +126,10 @@ os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept {
 
 /// Other threads may be writing some of the pages: they must wait until the pages are where they stay. The kernel does
 /// not wait: what it may be writing to for somebody stays open, where it is on the plane already.
-os::Error protect_for_the_move(ArenaBooks& books, const Plane& plane, Pages window) noexcept {
-  const auto stays_open = [&](Page p) { return books.prepared.contains(p) && on_plane(books, plane, p); };
+os::Error protect_for_the_move(ArenaBooks& books, const Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
+  const auto stays_open = [&](Page p) COW_FAULT_LOCKED {
+    return books.prepared.contains(p) && on_plane(books, plane, p);
+  };
   os::Error error;
   for (Page p = window.first; p < window.end() && !error;) {
     Page end = p;
@@ -140,7 +142,7 @@ os::Error protect_for_the_move(ArenaBooks& books, const Plane& plane, Pages wind
 }
 
 /// What is protected stays so if this fails.
-os::Error bring_to_one_plane(ArenaBooks& books, Pages window) noexcept {
+os::Error bring_to_one_plane(ArenaBooks& books, Pages window) noexcept COW_FAULT_LOCKED {
   os::Result<Plane*> plane = plane_for(books, window);
   if (!plane) {  // the books of a new one are a mapping: protecting the window frees some
     if (const os::Error error = books.barrier->protect(books, window)) return error;
@@ -148,7 +150,7 @@ os::Error bring_to_one_plane(ArenaBooks& books, Pages window) noexcept {
   }
   if (!plane) return plane.error;
   if (const os::Error error = protect_for_the_move(books, *plane.value, window)) return error;
-  const auto keep = [&](Pages run) { return keep_in_place(books, run); };
+  const auto keep = [&](Pages run) COW_FAULT_LOCKED { return keep_in_place(books, run); };
   if (const os::Error error = for_each_run(books, *plane.value, window, true, keep)) return error;
   if (const os::Error error = fill_from_elsewhere(books, *plane.value, window)) return error;
   return show_window(books, *plane.value, window);
@@ -176,7 +178,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
 }
 
 void defragment(ArenaBooks& books, std::uint64_t most) noexcept {
-  const auto fragments = [&] { return books.mappings - books.writable_edges; };
+  const auto fragments = [&]() COW_FAULT_LOCKED { return books.mappings - books.writable_edges; };
   constexpr std::uint64_t first_size = 512, growth = 8;
   for (std::uint64_t size = first_size; fragments() > most; size *= growth) {
     for (Page p = books.away.next({0}); p != books.away.end();) {

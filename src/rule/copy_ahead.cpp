@@ -45,7 +45,7 @@ bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept {
 bool staying_pages_unchanged(const ArenaBooks& books) noexcept {
   std::uint64_t unchanged = 0;
   const UndoLog& log = books.newest->log;
-  log.for_each_between({}, log.mark(), [&](const LogEntry& entry) {
+  log.for_each_between({}, log.mark(), [&](const LogEntry& entry) COW_HELD_UNCHECKED {
     if (books.staying.contains(entry.page) && same_as_kept(books, entry.page, entry.frame)) ++unchanged;
   });
   return unchanged == books.staying.count();
@@ -117,7 +117,7 @@ void CopyAhead::protected_others() noexcept {
     books_.writable_edges = 0;
     return;
   }
-  for_each_run_less(books_.writable, books_.staying, [this](Pages run) {
+  for_each_run_less(books_.writable, books_.staying, [this](Pages run) COW_HELD_UNCHECKED {
     const Pages at_first{run.first, 0}, at_end{run.end(), 0};
     const Edges before = books_.edges(at_first) + books_.edges(at_end);
     books_.writable.erase(run);

@@ -17,7 +17,7 @@ bool nobody_else_writes(const ArenaBooks& books) noexcept;
 /// Whether a page that stayed writable still has the content that the newest version keeps of it.
 bool same_as_kept(const ArenaBooks& books, Page p, Frame kept) noexcept;
 /// Whether all of them have. The newest version is the one whose snapshot left them writable.
-bool staying_pages_unchanged(const ArenaBooks& books) noexcept;
+bool staying_pages_unchanged(const ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// The steps of one snapshot, in the order of its members.
 class CopyAhead {
@@ -30,17 +30,17 @@ class CopyAhead {
 
   /// Frames and log for the copies: taken now, since clones of the arena take frames from the same history. Failing
   /// changes nothing.
-  os::Error make_room() noexcept;
+  os::Error make_room() noexcept COW_FAULT_LOCKED;
   /// The pages that stay writable.
   const PageSet& pages() const noexcept { return books_.staying; }
   /// All other pages are protected now.
-  void protected_others() noexcept;
+  void protected_others() noexcept COW_FAULT_LOCKED;
   /// The new version is the newest: it gets its copies.
-  void copy() noexcept;
+  void copy() noexcept COW_FAULT_LOCKED;
 
  private:
-  void choose() noexcept;
-  void leave_those_that_stopped_changing() noexcept;
+  void choose() noexcept COW_FAULT_LOCKED;
+  void leave_those_that_stopped_changing() noexcept COW_FAULT_LOCKED;
 
   ArenaBooks& books_;
   const bool watch_begins_;

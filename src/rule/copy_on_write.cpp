@@ -17,9 +17,11 @@ namespace {
 /// A first touch costs no copy, so that neighbours come along: they may never be needed, but a fault costs more.
 constexpr std::uint64_t first_touch_block = 16;
 
-Pages clipped_to_claim(const ArenaBooks& books, Page p, Pages block, Claim claim) noexcept {
+Pages clipped_to_claim(const ArenaBooks& books, Page p, Pages block, Claim claim) noexcept COW_FAULT_LOCKED {
   Page first = p, end = p + 1;
-  const auto joins = [&](Page q) { return mutant(Mutant::block_crosses_claims) || claim_of(books, q) == claim; };
+  const auto joins = [&](Page q) COW_FAULT_LOCKED {
+    return mutant(Mutant::block_crosses_claims) || claim_of(books, q) == claim;
+  };
   while (first > block.first && joins(first - 1)) first = first - 1;
   while (end < block.end() && joins(end)) ++end;
   return {first, end - first};
@@ -35,7 +37,7 @@ Pages longer_block(Page p, Pages block, std::uint64_t pages) noexcept {
   return {{first}, std::min(count, pages - first)};
 }
 
-Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept {
+Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
   Pages block = books.blocks.block_for(p, books.pages);
   if (claim == Claim::first_touch) block = longer_block(p, block, books.pages);
   block = clipped_to_claim(books, p, block, claim);
@@ -53,7 +55,7 @@ void count(FaultCounters& counters, Claim claim, std::uint64_t n) noexcept {
   }
 }
 
-os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept {
+os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
   if (claim == Claim::none) return books.half_protected ? books.barrier->unprotect(books, run, true) : os::Error{};
   os::Error error;
   if (claim == Claim::move) {
@@ -68,7 +70,7 @@ os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept 
 
 /// Where the process has few mappings left: makes page p writable together with a window round it, for fewer of them.
 /// Where that failed on the way the page's claim may be another one.
-bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept {
+bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept COW_FAULT_LOCKED {
   if (MappingBudget::left() >= few_mappings) return false;
   const Pages window = crowded_window(books, p);
   if (window.count == 0) return false;
@@ -78,12 +80,12 @@ bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept {
 }
 
 /// Where nobody waits in a fault, a lack of memory can be told.
-os::Error give_memory_to_what_is_copied(ArenaBooks& books, Pages run, Claim claim) noexcept {
+os::Error give_memory_to_what_is_copied(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
   return claim == Claim::history || claim == Claim::move ? give_memory(books, run) : os::Error{};
 }
 
 /// A consolidation that failed may have left pages protected that count as writable, and were made so before it.
-os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept {
+os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (!books.half_protected) return {};
   for (Page p = run.first; p < run.end();) {
     const Pages open = books.writable.next_run(p);

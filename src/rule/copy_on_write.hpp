@@ -16,18 +16,19 @@ namespace cow {
 
 /// A caught write: makes page p writable, and with it as much of a block as the pattern of writes and the mapping
 /// budget suggest.
-os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept;
+os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 /// Makes a run of any pages writable; those that read as zero only if they are to be included.
 enum class Untouched { included, left };
-os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept;
+os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept
+    COW_FAULT_LOCKED;
 
 /// Makes page p the arena's own, for a write to its frame. It stays as protected as it is, unless it has to move: then
 /// it is writable.
-os::Error make_private(ArenaBooks& books, Page p) noexcept;
+os::Error make_private(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 /// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero.
 /// Cannot fail.
-void make_blank(ArenaBooks& books, Pages run) noexcept;
+void make_blank(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow

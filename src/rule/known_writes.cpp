@@ -14,7 +14,7 @@
 namespace cow {
 namespace {
 
-void map_home_alias(ArenaBooks& books) noexcept {
+void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
   const std::size_t bytes = books.bytes(books.pages);
@@ -31,7 +31,7 @@ void map_home_alias(ArenaBooks& books) noexcept {
 
 /// Calls f(page, offset in it, from, bytes) for the parts of a write by page, until one fails.
 template <class F>
-os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
+os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) COW_FAULT_LOCKED {
   const std::byte* from = static_cast<const std::byte*>(write.from);
   std::size_t at = static_cast<std::size_t>(static_cast<const std::byte*>(write.to) - books.base);
   for (const std::size_t end = at + write.bytes; at < end;) {
@@ -44,17 +44,17 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) {
   return {};
 }
 
-bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
+bool reached_by_alias(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
 
 /// Where the alias does not reach, the page has to be writable itself.
-os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept {
+os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
 }
 
 /// The store that follows must not meet a page without memory, which may be one that was opened beside others.
-os::Error make_ready(ArenaBooks& books, Page p) noexcept {
+os::Error make_ready(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const bool hollow = claim_of(books, p) == Claim::first_touch || books.hollow.contains(p);
   if (hollow) {
     if (const os::Error error = give_memory(books.family.file, books.frame_of(p), 1)) return error;
@@ -65,18 +65,19 @@ os::Error make_ready(ArenaBooks& books, Page p) noexcept {
 }
 
 /// Making a page ready may have meant to consolidate a window, in vain, and left others protected.
-os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept {
+os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
   if (!books.half_protected) return {};
   for (const Write& write : batch) {
-    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+    const auto once_more = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
       return make_private_or_writable(books, p);
-    });
-    if (error) return error;
+    };
+    if (const os::Error error = for_each_part(books, write, once_more)) return error;
   }
   return {};
 }
 
-void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept {
+void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept
+    COW_FAULT_LOCKED {
   std::byte* const page = books.address_of(p);
   std::memcpy((reached_by_alias(books, p) ? books.home_alias + (page - books.base) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
@@ -92,10 +93,10 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
 os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
   if (books.home_alias == nullptr) map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
-    const os::Error error = for_each_part(books, write, [&](Page p, std::size_t, const std::byte*, std::size_t) {
+    const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
       return make_ready(books, p);
-    });
-    if (error) return error;
+    };
+    if (const os::Error error = for_each_part(books, write, ready)) return error;
   }
   if (const os::Error error = keep_ready(books, batch)) return error;
   // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
@@ -107,9 +108,10 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std
       const void* const copy = std::exchange(staged, staged + write.bytes);
       if (!reads_its_arena(books, write)) at.from = copy;
     }
-    (void)for_each_part(books, at, [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) {
+    const auto store_part = [&](Page p, std::size_t offset, const std::byte* from, std::size_t bytes) COW_FAULT_LOCKED {
       return store(books, p, offset, from, bytes), os::Error{};
-    });
+    };
+    (void)for_each_part(books, at, store_part);
   }
   return {};
 }

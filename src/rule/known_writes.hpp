@@ -13,10 +13,11 @@ namespace cow {
 
 /// All of the batch or, with an error, nothing. The ranges lie in the arena. The fault lock is held. `staged`: the
 /// content of all parts, one behind the other, if it is not to be read where it is.
-os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept;
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept
+    COW_FAULT_LOCKED;
 
 /// When the arena goes.
-void unmap_home_alias(ArenaBooks& books) noexcept;
+void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Whether its source lies in the arena itself: nobody can take that away, and it has what the writes before it stored.
 bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept;

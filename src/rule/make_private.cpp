@@ -15,11 +15,11 @@ namespace {
 
 constexpr std::uint64_t batch = 64;  // pages whose frames are taken under one hold of the file's lock
 
-os::Error make_log_room(ArenaBooks& books, std::uint64_t entries) noexcept {
+os::Error make_log_room(ArenaBooks& books, std::uint64_t entries) noexcept COW_FAULT_LOCKED {
   return books.newest == nullptr ? os::Error{} : UndoLog::make_room(books.log_memory, entries);
 }
 
-void set_birth(ArenaBooks& books, Pages run) noexcept {
+void set_birth(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   for (Page p = run.first; p < run.end(); ++p) {
     PageTable::Entry entry = books.table.get(p);
     if (entry.birth == never_written) entry.plane = books.home->index;
@@ -28,7 +28,7 @@ void set_birth(ArenaBooks& books, Pages run) noexcept {
   }
 }
 
-void log_as_zero(ArenaBooks& books, Pages run) noexcept {
+void log_as_zero(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (books.newest == nullptr || mutant(Mutant::zero_page_not_logged)) return;
   for (Page p = run.first; p < run.end(); ++p) {
     const Epoch birth = books.table.get(p).birth;  // not never_written where the page was discarded
@@ -36,7 +36,7 @@ void log_as_zero(ArenaBooks& books, Pages run) noexcept {
   }
 }
 
-void touch_first(ArenaBooks& books, Pages run) noexcept {
+void touch_first(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   log_as_zero(books, run);
   books.own.insert(run);
   books.hollow.insert(run);
@@ -53,7 +53,7 @@ void touch_first(ArenaBooks& books, Pages run) noexcept {
 }
 
 /// Whether this write follows one a few intervals before, and that one another.
-void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept {
+void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept COW_FAULT_LOCKED {
   constexpr std::uint64_t few_intervals = 4;
   if (birth + few_intervals < books.epoch) {
     books.written_twice.erase({p, 1});
@@ -65,7 +65,7 @@ void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept {
 }
 
 /// Copies before-images to history and logs them. At most `batch` pages.
-os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept {
+os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   History& history = books.family.file.history();
   Frame frames[batch];
   {
@@ -120,7 +120,7 @@ void for_each_part_without_memory(const FrameFile& file, const Run& run, F&& f) 
 /// reads a page while its memory is taken away may make it one that can be written, protected though it was
 /// (userfaultfd: truncation drops the marker of a page that came back meanwhile). So they are protected after that, and
 /// what has memory again by then, from a reader or with a store, stays a page of the arena's own.
-void call_blank(ArenaBooks& books, const Run& run) noexcept {
+void call_blank(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCKED {
   const Pages pages{run.first, run.count};
   books.hollow.insert(pages);
   const Edges before = books.edges(pages);
@@ -131,7 +131,7 @@ void call_blank(ArenaBooks& books, const Run& run) noexcept {
   books.writable.erase(pages);
   books.count_mappings(before, books.edges(pages));
   FrameFile& file = books.family.file;
-  for_each_part_without_memory(file, run, [&](Pages part) {
+  for_each_part_without_memory(file, run, [&](Pages part) COW_HELD_UNCHECKED {
     books.blank.insert(part);
     FaultLockHeld held(file.lock());
     file.plane_of(run.frame).used.erase(part);
@@ -144,7 +144,7 @@ bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {
 }
 
 /// What a page showed before it moved: kept for the newest snapshot if that needs it, else given up.
-void hand_over(ArenaBooks& books, Page p, FrameRelease& freed) noexcept {
+void hand_over(ArenaBooks& books, Page p, FrameRelease& freed) noexcept COW_FAULT_LOCKED {
   const Epoch birth = books.birth_of(p);
   const bool empty = birth == never_written || books.blank.contains(p);
   const Frame frame = empty ? zero_frame : books.frame_of(p);

@@ -11,25 +11,25 @@ namespace cow {
 
 /// Parts 0, 1 and 3 of the rule for a run of one such claim: afterwards each page has the current epoch for its birth
 /// and is still read-only.
-os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept;
+os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED;
 
 /// Makes private pages writable where they are. `filled`: they have content.
-os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept;
+os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept COW_FAULT_LOCKED;
 
 /// The same for those of the pages that count as writable, where a failure left some of them protected.
-os::Error open_again(ArenaBooks& books, Pages pages) noexcept;
+os::Error open_again(ArenaBooks& books, Pages pages) noexcept COW_FAULT_LOCKED;
 
 /// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
-os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept;
+os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// A page without memory gets it from the kernel when it is touched, or the process a signal. Asked for like this it is
 /// an error. Costs nothing where a run is known to have its memory.
-os::Error give_memory(ArenaBooks& books, Pages pages) noexcept;
+os::Error give_memory(ArenaBooks& books, Pages pages) noexcept COW_FAULT_LOCKED;
 os::Error give_memory(const FrameFile& file, Frame first, std::uint64_t count) noexcept;
 
 /// Takes the content of writable pages away: they read as zero, cost nothing, and wait for a first touch. Where the
 /// kernel refuses they are written with zeros instead.
-void make_private_blank(ArenaBooks& books, Pages run) noexcept;
+void make_private_blank(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 // -- What rule/consolidate.cpp shares -----------------------------------------------------------------------------
 
@@ -38,9 +38,9 @@ os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
 void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
 /// Enters that the run is shown by a plane now, and hands the frames shown before to whoever needs them.
 /// After UndoLog::make_room().
-void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept;
+void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_FAULT_LOCKED;
 /// A plane on which all frames of the run are free: home where possible, else where its neighbours are, else any, else
 /// new.
-os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept;
+os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow

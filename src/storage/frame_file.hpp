@@ -39,7 +39,7 @@ class FrameFile {
   os::Error open(const char* name) noexcept;
 
   /// Covers everything below, and the lending of frames. Taken after any arena's fault lock, before nothing.
-  FaultLock& lock() noexcept { return lock_; }
+  FileLock& lock() noexcept { return lock_; }
 
   // -- With the lock held ---------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class FrameFile {
   static constexpr std::uint32_t most_planes = 1u << 18;
 
  private:
-  FaultLock lock_;
+  FileLock lock_;
   os::Descriptor fd_;
   std::size_t page_bytes_;
   std::uint64_t pages_;
