@@ -18,14 +18,14 @@ os::Result<bool> list_logged(ArenaBooks& books, Epoch from, Epoch to, BookVector
   auto at = books.versions.end();
   while (at != books.versions.begin() && (at == books.versions.end() || at->epoch > from)) --at;
   if (at == books.versions.end() || at->epoch > from) return {false, {}};
+  LogEnd end;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    end = log_end(books);
+  }
   os::Error error;
   for (; at != books.versions.end() && at->epoch < to && !error; ++at) {
-    LogEnd end{&*at, at->log.mark()};
-    if (&*at == books.newest) {
-      FaultLockHeld held(*books.fault_lock);
-      end = log_end(books);
-    }
-    at->log.for_each_between({}, end.mark, [&](const LogEntry& entry) {
+    at->log.for_each_between({}, &*at == end.newest ? end.mark : at->log.mark(), [&](const LogEntry& entry) {
       if (!error) error = pages.push_back(entry.page);
     });
   }

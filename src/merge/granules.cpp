@@ -18,10 +18,8 @@ struct Vector {
 };
 
 template <class V>
-[[gnu::always_inline]] inline V load(const std::byte* from) noexcept {
-  V value;
+[[gnu::always_inline]] inline void load(const std::byte* from, V& value) noexcept {
   std::memcpy(&value, from, sizeof value);
-  return value;
 }
 
 template <class V>
@@ -46,7 +44,8 @@ template <class Lane, std::size_t Bytes, bool TheirsWin>
   const Reading reading;
   Mask conflicts{};
   for (std::size_t at = 0; at < sides.bytes; at += Bytes) {
-    const V ours = load<V>(sides.ours + at), base = load<V>(sides.base + at), theirs = load<V>(sides.theirs + at);
+    V ours, base, theirs;
+    load(sides.ours + at, ours), load(sides.base + at, base), load(sides.theirs + at, theirs);
     const Mask by_us = ours != base, by_them = theirs != base;
     Mask conflict = by_us & by_them;
     if (!reading.equal_changes_conflict) conflict &= ours != theirs;
@@ -147,7 +146,9 @@ std::uint64_t count_different(const std::byte* a, const std::byte* b, std::size_
     V lanes{};
     const std::size_t end = std::min(bytes, begin + at_once);
     for (std::size_t at = begin; at < end; at += sizeof(V)) {
-      lanes -= reinterpret_cast<V>(load<V>(a + at) != load<V>(b + at));
+      V x, y;
+      load(a + at, x), load(b + at, y);
+      lanes -= reinterpret_cast<V>(x != y);
     }
     std::uint8_t counts[sizeof(V)];
     std::memcpy(counts, &lanes, sizeof counts);
