@@ -51,18 +51,11 @@ inline cow::Heap*& heap_in_use() noexcept {
   return heap;
 }
 
-inline void* resized(void* block, int bytes) noexcept {
-  try {
-    return heap_in_use()->reallocate(block, static_cast<std::size_t>(bytes));
-  } catch (const std::exception&) {
-    return nullptr;  // the block stays as it is, which is what SQLite expects
-  }
-}
-
 inline constexpr sqlite3_mem_methods heap_methods{
     .xMalloc = [](int bytes) { return heap_in_use()->try_allocate(static_cast<std::size_t>(bytes)); },
     .xFree = [](void* block) { heap_in_use()->deallocate(block); },
-    .xRealloc = resized,
+    .xRealloc =
+        [](void* block, int bytes) { return heap_in_use()->try_reallocate(block, static_cast<std::size_t>(bytes)); },
     .xSize = [](void* block) { return static_cast<int>(heap_in_use()->usable_size(block)); },
     .xRoundup = [](int bytes) { return static_cast<int>(cow::Heap::rounded_size(static_cast<std::size_t>(bytes))); },
     .xInit = [](void*) { return SQLITE_OK; },

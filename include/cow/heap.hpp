@@ -99,11 +99,18 @@ class COW_API Heap {
   [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t));
   /// The same with nullptr instead of an exception.
   [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept;
+  /// The same with all bytes zero, as calloc(). A large block whose memory was never used, or given back, is not
+  /// written for that, and takes memory only where it is used.
+  [[nodiscard]] void* allocate_zeroed(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t));
+  [[nodiscard]] void* try_allocate_zeroed(std::size_t bytes,
+                                          std::size_t alignment = alignof(std::max_align_t)) noexcept;
 
   /// The block with a new size, at the same place where possible. nullptr: as allocate(). Keeps the content up to the
   /// smaller size, and alignment up to alignof(std::max_align_t). Throws HeapFull and leaves the block alone,
   /// std::invalid_argument if it is not a live block.
   [[nodiscard]] void* reallocate(void* block, std::size_t bytes);
+  /// The same with nullptr instead of an exception, and the block left alone.
+  [[nodiscard]] void* try_reallocate(void* block, std::size_t bytes) noexcept;
 
   /// nullptr: nothing. A freed block of 8 KiB or more gives its memory back to the system when the heap has
   /// enough at hand; see HeapOptions and trim(). Does not clear the root; check() names one that was freed.

@@ -40,8 +40,8 @@ struct MergeRegion {
 };
 
 struct MergeOptions {
-  /// Bytes that are taken as one, counted from the arena's start: 1, 2, 4, 8, 16, 32 or 64. Large enough for the program's
-  /// smallest unit that must not be mixed of two sides: 8 keeps pointers and numbers whole.
+  /// Bytes that are taken as one, counted from the arena's start: 1, 2, 4, 8, 16, 32 or 64. Large enough for the
+  /// program's smallest unit that must not be mixed of two sides: 8 keeps pointers and numbers whole.
   std::size_t granule = 8;
   OnConflict on_conflict = OnConflict::refuse;
   std::vector<MergeRegion> regions;
@@ -59,8 +59,8 @@ struct MergeReport {
   std::vector<ByteRange> conflicts; ///< ascending; neighbouring granules are one entry; resolved ones too
 };
 
-/// Merges into `into` what `theirs` has changed since `base`, a version that both come from: one of `into` itself or of an
-/// arena that it was cloned from, however many clones ago, and the same for `theirs`. By granules: where theirs equals
+/// Merges into `into` what `theirs` has changed since `base`, a version that both come from: one of `into` itself or of
+/// an arena that it was cloned from, however many clones ago, and the same for `theirs`. By granules: where theirs equals
 /// base, ours stays; where ours equals base, theirs is taken; where both equal each other they stay; else it is a
 /// conflict. With OnConflict::refuse and any conflict outside of regions nothing changes, the report lists all of them,
 /// and its numbers are 0.

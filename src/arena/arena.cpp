@@ -251,8 +251,8 @@ void Arena::adopt(const Snapshot& snapshot) {
   Version& version = usable(Access::version(snapshot), "adopt");
   throw_if(books.barrier->check(books), "adopt");
   if (&version.books.family != &books.family) {
-    throw std::invalid_argument("cow: adopt of a version of another family: it must be a snapshot of this arena, of its "
-                                "clones, of what it was cloned from, or of theirs");
+    throw std::invalid_argument("cow: adopt of a version of another family: it must be a snapshot of this arena, of "
+                                "its clones, of what it was cloned from, or of theirs");
   }
   adopt_version(books, version);
 }

@@ -1,5 +1,5 @@
-// See arena/changed_between.hpp. The operation mutexes of two arenas are taken one after the other: what a version shows
-// does not change between.
+// See arena/changed_between.hpp. The operation mutexes of two arenas are taken one after the other: what a version
+// shows does not change between.
 #include "arena/changed_between.hpp"
 
 #include <algorithm>

@@ -8,8 +8,8 @@
 
 namespace cow {
 
-/// Sorted, disjoint runs: a superset of the pages that differ. Of one arena, or of an arena and a clone of it, or of two
-/// clones of one version: costs what was written between. Else what the two lists of runs hold. Both have handles; no
+/// Sorted, disjoint runs: a superset of the pages that differ. Of one arena, or of an arena and a clone of it, or of
+/// two clones of one version: costs what was written between. Else what the two lists of runs hold. Both have handles; no
 /// lock is held. Allocates by the books only.
 os::Error list_changed_between(Version& a, Version& b, BookVector<Pages>& changed) noexcept;
 

@@ -20,26 +20,54 @@ Heap::Heap(Arena& arena) : core_(&detail::HeapCore::of(arena.ref())) { core_->at
 
 Heap::Heap(Arena& arena, const HeapOptions& options) : Heap(arena) { core_->set_options(options); }
 
-void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
-  if (!std::has_single_bit(alignment)) {
-    throw std::invalid_argument("cow::Heap::allocate: an alignment is a power of two, not " +
-                                std::to_string(alignment));
+namespace {
+
+void require_power_of_two(std::size_t alignment) {
+  if (std::has_single_bit(alignment)) return;
+  throw std::invalid_argument("cow::Heap::allocate: an alignment is a power of two, not " + std::to_string(alignment));
+}
+
+template <class F>
+void* nullptr_for_exceptions(F&& f) noexcept {
+  try {
+    return f();
+  } catch (const std::exception&) {
+    return nullptr;
   }
+}
+
+}  // namespace
+
+void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
+  require_power_of_two(alignment);
   return core_->allocate_or_throw(bytes, alignment);
 }
 
 void* Heap::try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
-  try {
-    return std::has_single_bit(alignment) ? core_->allocate(bytes, alignment) : nullptr;
-  } catch (const std::exception&) {
-    return nullptr;
-  }
+  if (!std::has_single_bit(alignment)) return nullptr;
+  return nullptr_for_exceptions([&] { return core_->allocate(bytes, alignment); });
+}
+
+void* Heap::allocate_zeroed(std::size_t bytes, std::size_t alignment) {
+  require_power_of_two(alignment);
+  if (void* const block = core_->allocate_zeroed(bytes, alignment)) return block;
+  core_->throw_full(bytes, alignment);
+}
+
+void* Heap::try_allocate_zeroed(std::size_t bytes, std::size_t alignment) noexcept {
+  if (!std::has_single_bit(alignment)) return nullptr;
+  return nullptr_for_exceptions([&] { return core_->allocate_zeroed(bytes, alignment); });
 }
 
 void* Heap::reallocate(void* block, std::size_t bytes) {
   if (block == nullptr) return allocate(bytes);
   if (void* const resized = core_->reallocate(block, bytes)) return resized;
   core_->throw_full(bytes, alignof(std::max_align_t));
+}
+
+void* Heap::try_reallocate(void* block, std::size_t bytes) noexcept {
+  if (block == nullptr) return try_allocate(bytes);
+  return nullptr_for_exceptions([&] { return core_->reallocate(block, bytes); });
 }
 
 void Heap::deallocate(void* block) noexcept { core_->deallocate(block); }

@@ -81,10 +81,18 @@ void HeapCore::attach(const Arena& arena) {
   header.magic = heap_magic;
 }
 
-void* HeapCore::allocate(std::size_t bytes, std::size_t alignment) {
-  if (bytes > context_.capacity || alignment > context_.capacity) return nullptr;
-  if (void* const block = try_once(bytes, alignment)) return block;
-  return slabs_.release_empty_spans() ? try_once(bytes, alignment) : nullptr;
+void* HeapCore::allocate(std::size_t bytes, std::size_t alignment) { return allocate_block(bytes, alignment).at; }
+
+void* HeapCore::allocate_zeroed(std::size_t bytes, std::size_t alignment) {
+  const Block block = allocate_block(bytes, alignment);
+  if (block.at != nullptr && !block.zero) std::memset(block.at, 0, bytes);
+  return block.at;
+}
+
+HeapCore::Block HeapCore::allocate_block(std::size_t bytes, std::size_t alignment) {
+  if (bytes > context_.capacity || alignment > context_.capacity) return {};
+  if (const Block block = try_once(bytes, alignment); block.at != nullptr) return block;
+  return slabs_.release_empty_spans() ? try_once(bytes, alignment) : Block{};
 }
 
 void* HeapCore::allocate_or_throw(std::size_t bytes, std::size_t alignment) {
@@ -96,22 +104,23 @@ void HeapCore::throw_full(std::size_t bytes, std::size_t alignment) const {
   throw HeapFull(context_.arena.name(), context_.capacity, bytes, alignment);
 }
 
-void* HeapCore::try_once(std::size_t bytes, std::size_t alignment) {
+HeapCore::Block HeapCore::try_once(std::size_t bytes, std::size_t alignment) {
   if (bytes <= max_small_bytes && alignment <= unit_bytes) {
     const unsigned size_class =
         alignment <= block_step ? size_class_of(bytes) : aligned_size_class_of(bytes, alignment);
     if (size_class < size_class_count) {
-      if (void* const block = slabs_.allocate(home_shard(), size_class)) return block;
+      if (void* const block = slabs_.allocate(home_shard(), size_class)) return {block, false};
     }
   }
   return allocate_large(bytes, std::max(alignment, unit_bytes));
 }
 
-void* HeapCore::allocate_large(std::size_t bytes, std::size_t alignment) {
+HeapCore::Block HeapCore::allocate_large(std::size_t bytes, std::size_t alignment) {
   const PageGuard guard(context_.page_lock);
   context_.require_heap();
-  const std::size_t first = runs_.take_large(units_for(bytes), alignment);
-  return first != 0 ? context_.books.address_of(first) : nullptr;
+  const Runs::Large large = runs_.take_large(units_for(bytes), alignment);
+  if (large.first == 0) return {};
+  return {context_.books.address_of(large.first), large.clean && clean_reads_as_zero_};
 }
 
 void HeapCore::deallocate(void* block) noexcept {

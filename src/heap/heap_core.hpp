@@ -34,6 +34,7 @@ class HeapCore final : public CutHook, private RegistryEntry {
   void attach(const Arena& arena);
 
   void* allocate(std::size_t bytes, std::size_t alignment);  // nullptr: full
+  void* allocate_zeroed(std::size_t bytes, std::size_t alignment);  // nullptr: full
   void* allocate_or_throw(std::size_t bytes, std::size_t alignment);
   [[noreturn]] void throw_full(std::size_t bytes, std::size_t alignment) const;
   void* reallocate(void* block, std::size_t bytes);  // nullptr: full
@@ -54,8 +55,14 @@ class HeapCore final : public CutHook, private RegistryEntry {
   const std::byte* arena_begin() const noexcept { return context_.books.base; }
 
  private:
-  void* try_once(std::size_t bytes, std::size_t alignment);
-  void* allocate_large(std::size_t bytes, std::size_t alignment);
+  /// A block, and whether it is known to read as zero.
+  struct Block {
+    void* at = nullptr;
+    bool zero = false;
+  };
+  Block allocate_block(std::size_t bytes, std::size_t alignment);
+  Block try_once(std::size_t bytes, std::size_t alignment);
+  Block allocate_large(std::size_t bytes, std::size_t alignment);
   bool resize_large(Unit& head, std::size_t bytes);
   bool deallocate_large(Unit& head, const std::byte* block) noexcept;
 
@@ -75,6 +82,8 @@ class HeapCore final : public CutHook, private RegistryEntry {
   HeapContext context_;
   Runs runs_{context_};
   Slabs slabs_{context_, runs_};
+  /// Where pages are larger than units, the ends of what was given back keep what they held.
+  const bool clean_reads_as_zero_ = page_size() == unit_bytes;
   bool made_before_ = false;  // guarded by the page lock
 };
 

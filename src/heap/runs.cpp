@@ -42,32 +42,33 @@ void Runs::set_most_kept(std::size_t bytes) noexcept {
 
 Runs::Span Runs::take_span(std::size_t units) {
   if (const std::size_t first = take_writable(units)) return {first, 0};
-  const std::size_t first = take_anywhere(units, unit_bytes);
+  const std::size_t first = take_anywhere(units, unit_bytes).first;
   return {first, first != 0 && units == 1 ? units_to_prepare(first) : 0};
 }
 
-std::size_t Runs::take_large(std::size_t units, std::size_t alignment) {
-  std::size_t first = alignment == unit_bytes ? take_writable(units) : 0;
-  if (first == 0) first = take_anywhere(units, alignment);
-  if (first == 0) return 0;
-  unit(first).length = units;
-  unit(first).set_tag(UnitTag(UnitKind::large));
+Runs::Large Runs::take_large(std::size_t units, std::size_t alignment) {
+  Large taken{alignment == unit_bytes ? take_writable(units) : 0, false};
+  if (taken.first == 0) taken = take_anywhere(units, alignment);
+  if (taken.first == 0) return {};
+  unit(taken.first).length = units;
+  unit(taken.first).set_tag(UnitTag(UnitKind::large));
   state().large_units += units;
   ++state().large_blocks;
-  return first;
+  return taken;
+}
+
+std::size_t Runs::take_clean(std::size_t units, std::size_t alignment) {
+  const std::size_t first = take_from(state().clean, units, alignment);
+  return first != 0 ? first : take_from_frontier(units, alignment);
 }
 
 /// Memory that was never written or given back costs no copy, unlike memory that only a snapshot still needs.
-std::size_t Runs::take_anywhere(std::size_t units, std::size_t alignment) {
-  std::size_t first = take_from(state().clean, units, alignment);
-  if (first == 0) first = take_from_frontier(units, alignment);
-  if (first == 0) first = take_from(state().dirty, units, alignment);
-  if (first == 0 && state().dirty_units != 0) {
-    purge_all();  // dirty and clean runs lie side by side: all clean, they merge
-    first = take_from(state().clean, units, alignment);
-    if (first == 0) first = take_from_frontier(units, alignment);
-  }
-  return first;
+Runs::Large Runs::take_anywhere(std::size_t units, std::size_t alignment) {
+  if (const std::size_t first = take_clean(units, alignment)) return {first, true};
+  if (const std::size_t first = take_from(state().dirty, units, alignment)) return {first, false};
+  if (state().dirty_units == 0) return {};
+  purge_all();  // dirty and clean runs lie side by side: all clean, they merge
+  return {take_clean(units, alignment), true};
 }
 
 std::size_t Runs::take_writable(std::size_t units) {

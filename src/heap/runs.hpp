@@ -26,8 +26,12 @@ class Runs {
   };
   /// For small blocks. The caller sets the tags.
   Span take_span(std::size_t units);
+  struct Large {
+    std::size_t first = 0;  // 0: the arena is full
+    bool clean = false;     // never used, or given back
+  };
   /// `alignment`: in bytes, a multiple of a unit.
-  std::size_t take_large(std::size_t units, std::size_t alignment);
+  Large take_large(std::size_t units, std::size_t alignment);
 
   /// The tags of these units must be none.
   void give_back(std::size_t first, std::size_t units);
@@ -58,7 +62,8 @@ class Runs {
 
   std::size_t take_from(UnitTree& tree, std::size_t units, std::size_t alignment);
   std::size_t take_from_frontier(std::size_t units, std::size_t alignment);
-  std::size_t take_anywhere(std::size_t units, std::size_t alignment);
+  std::size_t take_clean(std::size_t units, std::size_t alignment);
+  Large take_anywhere(std::size_t units, std::size_t alignment);
   std::size_t take_writable(std::size_t units);
   std::size_t carve(Unit& run, std::size_t first, std::size_t units);
   std::size_t first_aligned(std::size_t first, std::size_t alignment) const noexcept;

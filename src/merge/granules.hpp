@@ -16,8 +16,8 @@ struct Sides {
 
 inline constexpr std::size_t largest_granule = 64;
 
-/// Writes to `out` what only one side has changed, and of a conflict ours, or theirs. `granule`: a power of two up to 64.
-/// True if there is any conflict.
+/// Writes to `out` what only one side has changed, and of a conflict ours, or theirs. `granule`: a power of two up to
+/// 64. True if there is any conflict.
 bool merge_granules(const Sides& sides, std::size_t granule, bool theirs_win, std::byte* out) noexcept;
 
 /// The first conflicting granule at or behind `from`, or `bytes`.

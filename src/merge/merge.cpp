@@ -98,12 +98,14 @@ MergeReport merge(Arena& into, const Snapshot& base, const Snapshot& theirs, con
   const os::Error error =
       plan_and_write(books, base_content, theirs_content, changed, plan, base_version, their_version);
   throw_if(error, [&] {
-    return "merge of " + counted(changed.theirs.size(), "run") + " of pages into an arena of " + in_bytes(into.capacity());
+    return "merge of " + counted(changed.theirs.size(), "run") + " of pages into an arena of " +
+           in_bytes(into.capacity());
   });
   if (plan.heaps_collide()) {
     throw std::logic_error(std::string("cow: merge into arena \"") + books.name +
-                           "\": both sides have changed the books of the heap in it, by allocating or freeing, and two "
-                           "versions of those cannot be put together; let one side allocate, or cover them by a region");
+                           "\": both sides have changed the books of the heap in it, by allocating or freeing, and "
+                           "two versions of those cannot be put together; let one side allocate, or cover them by a "
+                           "region");
   }
   return report_of(plan);
 }

@@ -1,6 +1,6 @@
-// What a merge is going to write, worked out page by page before anything is written. No lock is held, and other threads
-// do not write the arena meanwhile. Allocates by the books only: the heap in the arena may be what serves operator new,
-// and is locked meanwhile.
+// What a merge is going to write, worked out page by page before anything is written. No lock is held, and other
+// threads do not write the arena meanwhile. Allocates by the books only: the heap in the arena may be what serves
+// operator new, and is locked meanwhile.
 #pragma once
 
 #include <cstddef>

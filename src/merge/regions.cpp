@@ -110,9 +110,9 @@ void apply_rule(MergeRule rule, const Sides& sides, std::size_t begin, std::size
     case MergeRule::sum_i64: return apply<std::uint64_t>(sides, begin, end, out, sum<std::uint64_t>);
     case MergeRule::sum_f64: return apply<double>(sides, begin, end, out, sum<double>);
     case MergeRule::min_i64:
-      return apply<std::int64_t>(sides, begin, end, out, [](auto ours, auto, auto theirs) { return std::min(ours, theirs); });
+      return apply<std::int64_t>(sides, begin, end, out, [](auto o, auto, auto t) { return std::min(o, t); });
     case MergeRule::max_i64:
-      return apply<std::int64_t>(sides, begin, end, out, [](auto ours, auto, auto theirs) { return std::max(ours, theirs); });
+      return apply<std::int64_t>(sides, begin, end, out, [](auto o, auto, auto t) { return std::max(o, t); });
     case MergeRule::take_theirs: return void(std::memcpy(out + begin, sides.theirs + begin, end - begin));
     case MergeRule::keep_ours:
     case MergeRule::by_granule: return void(std::memcpy(out + begin, sides.ours + begin, end - begin));

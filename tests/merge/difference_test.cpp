@@ -1,5 +1,5 @@
-// Promise: changed_between names every page in which two versions of a family differ, and few others, whatever clones lie
-// between; for_each_difference tells the bytes.
+// Promise: changed_between names every page in which two versions of a family differ, and few others, whatever clones
+// lie between; for_each_difference tells the bytes.
 #include <cstdint>
 #include <random>
 #include <stdexcept>

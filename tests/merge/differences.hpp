@@ -50,7 +50,8 @@ inline testing::AssertionResult is_exact(const Snapshot& a, const Snapshot& b, s
   std::vector<FoundDifference> expected;
   for (std::size_t at = 0; at < from.size(); at += granule) {
     if (std::memcmp(from.data() + at, to.data() + at, granule) == 0) continue;
-    if (expected.empty() || expected.back().offset + expected.back().before.size() != at) expected.push_back({at, {}, {}});
+    const bool goes_on = !expected.empty() && expected.back().offset + expected.back().before.size() == at;
+    if (!goes_on) expected.push_back({at, {}, {}});
     expected.back().before.insert(expected.back().before.end(), &from[at], &from[at] + granule);
     expected.back().after.insert(expected.back().after.end(), &to[at], &to[at] + granule);
   }

@@ -144,8 +144,11 @@ TEST_P(Merge, sums_and_finds_extremes_in_regions_which_never_conflict) {
   put<std::int64_t>(both.arena, at + 32, -7), put<std::int64_t>(both.clone, at + 32, -9);
   put<std::int64_t>(both.clone, at + 40, 3);
   MergeOptions options;
-  options.regions = {{at, 4, MergeRule::sum_i32},      {at + 8, 8, MergeRule::sum_i64}, {at + 16, 8, MergeRule::sum_f64},
-                     {at + 24, 8, MergeRule::min_i64}, {at + 32, 8, MergeRule::max_i64}};
+  options.regions = {{at, 4, MergeRule::sum_i32},
+                     {at + 8, 8, MergeRule::sum_i64},
+                     {at + 16, 8, MergeRule::sum_f64},
+                     {at + 24, 8, MergeRule::min_i64},
+                     {at + 32, 8, MergeRule::max_i64}};
   double base = 0;
   both.base.read(at + 16, std::as_writable_bytes(std::span(&base, 1)));
   const MergeReport report = both.merge(options);
@@ -330,7 +333,8 @@ TEST_P(Merge, of_what_both_sides_did_to_a_heaps_books_is_refused_unless_a_region
   auto* const numbers = static_cast<std::uint64_t*>(heap.allocate(1000 * sizeof(std::uint64_t)));
   const Snapshot base = arena.snapshot();
   Arena clone = base.clone();
-  auto* const theirs = reinterpret_cast<std::uint64_t*>(clone.data() + (reinterpret_cast<std::byte*>(numbers) - arena.data()));
+  const std::ptrdiff_t offset = reinterpret_cast<std::byte*>(numbers) - arena.data();
+  auto* const theirs = reinterpret_cast<std::uint64_t*>(clone.data() + offset);
   numbers[1] = 1;
   theirs[2] = 2;
   (void)merge(arena, base, clone.snapshot());  // neither allocates
@@ -353,8 +357,7 @@ TEST_P(Merge, of_what_both_sides_did_to_a_heaps_books_is_refused_unless_a_region
   EXPECT_TRUE(refused);
   EXPECT_NE(std::string(refused.message()).find("heap"), std::string::npos) << refused.message();
   EXPECT_EQ(numbers[4], 0U);
-  const auto books = static_cast<std::size_t>(reinterpret_cast<std::byte*>(numbers) - arena.data());
-  (void)merge(arena, base, now, with_region(0, books, MergeRule::keep_ours));
+  (void)merge(arena, base, now, with_region(0, static_cast<std::size_t>(offset), MergeRule::keep_ours));
   EXPECT_EQ(numbers[3], 3U);
   EXPECT_EQ(numbers[4], 4U);
   EXPECT_TRUE(heap.check().ok());

@@ -1,5 +1,5 @@
-// Cases that others have published of systems that merge memory, as facts: Determinator's private workspaces (Aviram and
-// others, OSDI 2010), and the merge regions of Faabric's snapshots.
+// Cases that others have published of systems that merge memory, as facts: Determinator's private workspaces (Aviram
+// and others, OSDI 2010), and the merge regions of Faabric's snapshots.
 #include <cstdint>
 #include <cstring>
 #include <thread>
@@ -58,7 +58,8 @@ TEST_P(Determinator, two_assignments_at_once_swap) {
   at<int>(one, 0) = at<int>(one, 4);
   at<int>(other, 4) = at<int>(other, 0);
   for (Arena* const child : {&one, &other}) {
-    EXPECT_TRUE(merge(arena, fork, child->snapshot(), {.granule = 4, .on_conflict = {}, .regions = {}}).conflicts.empty());
+    const MergeReport join = merge(arena, fork, child->snapshot(), {.granule = 4, .on_conflict = {}, .regions = {}});
+    EXPECT_TRUE(join.conflicts.empty());
   }
   EXPECT_EQ(at<int>(arena, 0), 2);
   EXPECT_EQ(at<int>(arena, 4), 1);

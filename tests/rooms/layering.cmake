@@ -63,7 +63,7 @@ foreach(line IN LISTS lines)
 endforeach()
 
 file(GLOB_RECURSE sources RELATIVE ${SOURCE_DIR}/src ${SOURCE_DIR}/src/*.[ch]pp)
-file(GLOB_RECURSE headers RELATIVE ${SOURCE_DIR}/include ${SOURCE_DIR}/include/*.hpp)
+file(GLOB_RECURSE headers RELATIVE ${SOURCE_DIR}/include ${SOURCE_DIR}/include/*.hpp ${SOURCE_DIR}/include/*.h)
 list(LENGTH sources count)
 if(count EQUAL 0)
   message(SEND_ERROR "no sources under ${SOURCE_DIR}/src")

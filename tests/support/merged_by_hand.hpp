@@ -74,7 +74,9 @@ inline MergedByHand merged_by_hand(const MergeBytes& ours, const MergeBytes& bas
       ++at;
       continue;
     }
-    const auto number = [&]<class N>(N, auto both) { detail::merge_number<N>(merged.content, ours, base, theirs, at, both); };
+    const auto number = [&]<class N>(N, auto both) {
+      detail::merge_number<N>(merged.content, ours, base, theirs, at, both);
+    };
     const auto add = [](auto o, auto b, auto t) { return o + (t - b); };
     if (rule == MergeRule::sum_i32) number(std::uint32_t{}, add);
     if (rule == MergeRule::sum_i64) number(std::uint64_t{}, add);

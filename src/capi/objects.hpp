@@ -1,0 +1,121 @@
+// What lies behind each kind of handle, and how calls come by it.
+#pragma once
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "capi/errors.hpp"
+#include "capi/handles.hpp"
+#include "cow/arena.hpp"
+#include "cow/cow.h"
+#include "cow/heap.hpp"
+#include "cow/snapshot.hpp"
+#include "cow/view.hpp"
+
+namespace cow::capi {
+
+/// A heap is its arena's: it ends with that, whatever handles there are.
+struct OpenHeap {
+  Heap heap;
+  ArenaRef arena;
+  HandleNumber arena_handle;
+};
+
+template <class Handle>
+struct Behind;
+template <>
+struct Behind<cow_arena> {
+  using Object = Arena;
+  static constexpr Kind kind = Kind::arena;
+  static constexpr const char* name = "arena";
+};
+template <>
+struct Behind<cow_snapshot> {
+  using Object = Snapshot;
+  static constexpr Kind kind = Kind::snapshot;
+  static constexpr const char* name = "snapshot";
+};
+template <>
+struct Behind<cow_view> {
+  using Object = View;
+  static constexpr Kind kind = Kind::view;
+  static constexpr const char* name = "view";
+};
+template <>
+struct Behind<cow_heap> {
+  using Object = OpenHeap;
+  static constexpr Kind kind = Kind::heap;
+  static constexpr const char* name = "heap";
+};
+
+inline HandleNumber number_of(const void* handle) noexcept { return reinterpret_cast<HandleNumber>(handle); }
+
+/// The object, or null if the handle is not open.
+template <class Handle>
+auto* find(Handle* handle) noexcept {
+  using Of = Behind<std::remove_const_t<Handle>>;
+  return static_cast<typename Of::Object*>(find_object(number_of(handle), Of::kind));
+}
+template <>
+inline auto* find<cow_heap>(cow_heap* handle) noexcept {
+  auto* const heap = static_cast<OpenHeap*>(find_object(number_of(handle), Kind::heap));
+  return heap != nullptr && find_object(heap->arena_handle, Kind::arena) != nullptr ? heap : nullptr;
+}
+template <>
+inline auto* find<const cow_heap>(const cow_heap* handle) noexcept {
+  return find(const_cast<cow_heap*>(handle));
+}
+
+template <class Handle>
+std::string what_is_wrong_with(Handle* handle) {
+  using Of = Behind<std::remove_const_t<Handle>>;
+  const std::string name = Of::name;
+  if (handle == nullptr) return "the " + name + " is NULL";
+  if (find_object(number_of(handle), Of::kind) != nullptr) return "the heap's arena was closed";
+  return "the " + name + " was closed, or is no " + name;
+}
+
+/// The object; throws Refused if the handle is not open.
+template <class Handle>
+auto& use(Handle* handle) {
+  auto* const object = find(handle);
+  if (object == nullptr) throw Refused(what_is_wrong_with(handle), EINVAL);
+  return *object;
+}
+
+/// f(object), or `otherwise` with the thread's text set. For getters, which cannot fail but for the handle.
+template <class Handle, class Result, class F>
+Result get(const char* call, Handle* handle, Result otherwise, F&& f) noexcept {
+  if (const auto* const object = find(handle)) return f(*object);
+  guarded(call, [handle] { use(handle); });
+  return otherwise;
+}
+
+/// A handle on the object, which it then owns.
+template <class Handle>
+Handle* open(typename Behind<Handle>::Object&& object) {
+  auto owned = std::make_unique<typename Behind<Handle>::Object>(std::move(object));
+  const HandleNumber handle = add_object(owned.get(), Behind<Handle>::kind);
+  if (handle == 0) throw std::bad_alloc();
+  owned.release();
+  return reinterpret_cast<Handle*>(handle);  // never followed
+}
+
+/// *result = a handle on f(), or NULL.
+template <class Handle, class F>
+int opening(const char* call, Handle** result, F&& f) noexcept {
+  if (result == nullptr) return fail(call, EINVAL, "the place for the new handle is NULL");
+  *result = nullptr;
+  return guarded(call, [&] { *result = open<Handle>(f()); });
+}
+
+template <class Handle>
+void close(Handle* handle) noexcept {
+  using Of = Behind<Handle>;
+  delete static_cast<typename Of::Object*>(remove_object(number_of(handle), Of::kind));
+}
+
+}  // namespace cow::capi
