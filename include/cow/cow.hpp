@@ -12,6 +12,7 @@
 #include "cow/memory_resource.hpp"
 #include "cow/merge.hpp"
 #include "cow/page_map.hpp"
+#include "cow/save.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/stats.hpp"
 #include "cow/stats_format.hpp"

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "arena/operation.hpp"
+#include "arena/version_reader.hpp"
 #include "books/versions.hpp"
 #include "words/mutants.hpp"
 
@@ -32,22 +33,6 @@ os::Result<bool> list_logged(ArenaBooks& books, Epoch from, Epoch to, BookVector
   return {true, error};
 }
 
-/// The logs are swept under the fault lock, most of it before: what f() finds belongs together.
-template <class F>
-os::Error with_swept_logs(Version& version, F&& f) noexcept {
-  ArenaBooks& books = version.books;
-  const Operation operation(books);
-  LogEnd end;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    end = log_end(books);
-  }
-  if (const os::Error error = sweep_logs(version, end)) return error;
-  FaultLockHeld held(*books.fault_lock);
-  if (const os::Error error = sweep_logs(version, log_end(books))) return error;
-  return f();
-}
-
 os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>& pages) noexcept COW_FAULT_LOCKED {
   for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
     for (Page p = run.first; p < run.end(); ++p) {
@@ -73,16 +58,21 @@ os::Error list_kept_of_its_own(const Version& version, BookVector<Page>& pages) 
   return {};
 }
 
-/// What a clone's version has of the clone's own.
+/// What a clone's version has of the clone's own. The logs are swept under the fault lock, most of it before, so that
+/// what they say and the pages' births belong together.
 os::Error list_changed_since_start(Version& version, BookVector<Page>& pages) noexcept {
-  return with_swept_logs(version, [&]() COW_FAULT_LOCKED {
-    const os::Error error = list_own_until(version.books, version.epoch, pages);
-    return error ? error : list_kept_of_its_own(version, pages);
-  });
-}
-
-os::Error list_content(Version& version, RunList& runs) noexcept {
-  return with_swept_logs(version, [&]() COW_FAULT_LOCKED { return list_runs(version, runs); });
+  ArenaBooks& books = version.books;
+  const Operation operation(books);
+  LogEnd end;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    end = log_end(books);
+  }
+  if (const os::Error error = sweep_logs(version, end)) return error;
+  FaultLockHeld held(*books.fault_lock);
+  if (const os::Error error = sweep_logs(version, log_end(books))) return error;
+  const os::Error error = list_own_until(books, version.epoch, pages);
+  return error ? error : list_kept_of_its_own(version, pages);
 }
 
 /// The runs of pages for which two lists have different frames.

@@ -11,6 +11,7 @@
 
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "books/versions.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"
@@ -96,7 +97,7 @@ void leave_family(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
   }
   FaultLockHeld held(file.lock());
   books.family.lineage.remove(books.line);
-  if (!books.borrower.base.empty()) lending.remove(books.borrower);
+  if (books.borrower.listed) lending.remove(books.borrower);
   lending.give_back(books.loan);
   for (Plane* plane : books.planes) file.disown(*plane);
   if (books.home != nullptr) file.disown(*books.home);
@@ -175,6 +176,7 @@ void destroy_books(ArenaBooks* books) noexcept {
 }
 
 os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) noexcept {
+  if (scattered_in_saved_files(file, runs)) return map_saved_with_copies(file, base, runs);
   const std::size_t page = file.page_bytes();
   for (const Run& run : runs) {
     const os::Error error =
@@ -187,15 +189,27 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
 
 namespace {
 
+/// The files are the family's from here on.
+os::Error take_over_files(Family& family, SavedContent& content) noexcept {
+  for (SavedContent::File& file : content.files) {
+    if (const os::Error error = family.file.saved().add(file.fd, file.pages)) return error;
+    file.fd = {};
+  }
+  family.loaded_from.content = content.id;
+  return content.whole ? family.loaded_from.runs.copy(content.runs) : os::Error{};
+}
+
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
                                         const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
-                                        const ArenaOptions& options) noexcept {
+                                        const ArenaOptions& options, SavedContent* content) noexcept {
   const os::Result<Family*> family = book_new<Family>(pages);
   if (!family) return {nullptr, family.error};
-  if (const os::Error error = family.value->file.open(name)) {
+  os::Error opened = family.value->file.open(name);
+  if (!opened && content != nullptr) opened = take_over_files(*family.value, *content);
+  if (opened) {
     book_delete(family.value);
-    return {nullptr, error};
+    return {nullptr, opened};
   }
   os::Result<ArenaBooks*> books = create_books(*family.value, pages);
   if (books.value == nullptr) return book_delete(family.value), books;
@@ -204,6 +218,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   books.value->barrier_fd = barrier_fd;
   books.value->single_writer = options.single_writer;
   books.value->in_core_dumps = options.in_core_dumps;
+  if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;
@@ -215,7 +230,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
 
 }  // namespace
 
-ArenaBooks* create_arena(const ArenaOptions& options) {
+ArenaBooks* create_arena(const ArenaOptions& options, SavedContent* content) {
   const std::uint64_t pages = pages_for(options.capacity);
   check_address(options.address);
   check_reserve(options.reserve_history_bytes);
@@ -236,7 +251,7 @@ ArenaBooks* create_arena(const ArenaOptions& options) {
   os::Result<ArenaBooks*> books{nullptr, barrier_fd.error};
   if (books) {
     const os::AsyncSignalsBlocked blocked;
-    books = create_in_range(range.value, pages, name.c_str(), barrier, barrier_fd.value, options);
+    books = create_in_range(range.value, pages, name.c_str(), barrier, barrier_fd.value, options, content);
   }
   if (!books) os::unmap(range.value.at, range.value.bytes);
   throw_if(books.error, what);

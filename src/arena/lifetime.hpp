@@ -1,13 +1,29 @@
 // How arenas and versions come and go.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <span>
+
 #include "books/arena_books.hpp"
 #include "cow/arena.hpp"
 
 namespace cow {
 
+/// Content that an arena begins with, which stays in files. What is taken over of them is taken out of here.
+struct SavedContent {
+  struct File {
+    os::Descriptor fd;
+    std::uint64_t pages = 0;
+  };
+  std::span<File> files;  // by the number that SavedFiles::frame_of() has for each
+  RunList runs;
+  std::array<std::byte, 16> id{};
+  bool whole = false;     // the runs are all there is
+};
+
 /// A new arena of a family of its own.
-ArenaBooks* create_arena(const ArenaOptions& options);
+ArenaBooks* create_arena(const ArenaOptions& options, SavedContent* content = nullptr);
 
 /// A new arena that shows a version's content and borrows its frames.
 ArenaBooks* create_clone(Version& version);

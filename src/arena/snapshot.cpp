@@ -9,6 +9,7 @@
 #include "arena/lifetime.hpp"
 #include "arena/mapped_view.hpp"
 #include "arena/operation.hpp"
+#include "arena/version_reader.hpp"
 #include "books/versions.hpp"
 #include "cow/arena.hpp"
 #include "kernel/copy_page.hpp"
@@ -18,35 +19,6 @@ namespace cow {
 namespace {
 
 constexpr std::size_t bounce_bytes = 4096;  // the smallest page there is
-
-/// Where a version's content of a page is. A live page holds it only for as long as its entry stays what it was.
-struct Source {
-  Frame frame;
-  bool live = false;
-  PageTable::Entry entry;
-};
-
-os::Result<Source> find_logged(Version& version, Page p) noexcept {
-  if (const auto kept = version.kept.find(p)) return {{*kept, false, {}}, {}};
-  const os::AsyncSignalsBlocked blocked;
-  const OperationHeld operation(version.books);
-  LogEnd end;
-  {
-    FaultLockHeld held(*version.books.fault_lock);
-    end = log_end(version.books);
-  }
-  if (const os::Error error = sweep_for_look_ups(version, end)) return {{}, error};
-  return {{version.kept.find(p).value_or(zero_frame), false, {}}, {}};
-}
-
-os::Result<Source> find_source(Version& version, Page p) noexcept {
-  const ArenaBooks& books = version.books;
-  const PageTable::Entry entry = books.table.get(p);
-  // What is borrowed never changes.
-  if (entry.birth == never_written) return {{books.borrower.base.find(p), false, entry}, {}};
-  if (entry.birth <= version.epoch) return {{{entry.plane * books.pages + p.value}, true, entry}, {}};
-  return find_logged(version, p);
-}
 
 /// More at once is asked of the kernel: reading a page without memory would take some for it, and whoever reads much
 /// may come by many that were opened beside others but never stored to.

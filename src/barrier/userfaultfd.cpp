@@ -20,9 +20,33 @@ constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 /// page that changes) than a system call of its own (1.1 us).
 constexpr std::uint64_t gap_worth_walking = 8;
 
+/// Pages that show a saved file: their mappings stay read-only, and cannot be watched; a store is a SIGSEGV, and moves
+/// them to frames of the arena's own.
+bool shows_saved_file(const ArenaBooks& books, Page p) {
+  return !books.family.file.saved().empty() && books.table.get(p).birth == never_written &&
+         SavedFiles::owns(books.borrower.base.find(p));
+}
+
+/// The first page at or behind `from` and before `end` that shows a saved file; else `end`.
+Page next_of_saved_file(const ArenaBooks& books, Page from, Page end) {
+  if (books.family.file.saved().empty()) return end;
+  const RunList& base = books.borrower.base;
+  for (const Run* run = base.from(from); run != base.end() && run->first < end; ++run) {
+    if (!SavedFiles::owns(run->frame)) continue;
+    for (Page p = std::max(run->first, from); p < std::min(run->end(), end); ++p) {
+      if (books.table.get(p).birth == never_written) return p;
+    }
+  }
+  return end;
+}
+
 Pages extent_of(const ArenaBooks& books, Page p) {
-  const Page first{p.value / extent_pages * extent_pages};
-  return {first, std::min(extent_pages, books.pages - first.value)};
+  Page first{p.value / extent_pages * extent_pages};
+  const Page end = first + std::min(extent_pages, books.pages - first.value);
+  if (books.family.file.saved().empty()) return {first, end - first};
+  Page open = p;
+  while (open > first && !shows_saved_file(books, open - 1)) open = open - 1;
+  return {open, next_of_saved_file(books, p, end) - open};
 }
 
 os::Error watch(ArenaBooks& books, Pages run) {
@@ -38,6 +62,7 @@ os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   const os::Error error = ask();
   if (error.code != ENOENT) return error;
   if (run.count == 1) {
+    if (shows_saved_file(books, run.first)) return {};
     if (mutant(Mutant::unwatched_page_is_protected)) return {};
     const os::Error unwatched = watch(books, extent_of(books, run.first));
     return unwatched ? unwatched : ask();
@@ -87,8 +112,20 @@ os::Result<os::Descriptor> open() {
   return file;
 }
 
+/// All of the range but what saved files are mapped to.
 os::Error attach(ArenaBooks& books) {
-  return watch(books, {{0}, books.pages});
+  if (books.family.file.saved().empty()) return watch(books, {{0}, books.pages});
+  const Page end{books.pages};
+  const RunList& base = books.borrower.base;
+  Page from{0};
+  for (const Run& run : base) {
+    if (!SavedFiles::owns(run.frame)) continue;
+    if (from < run.first) {
+      if (const os::Error error = watch(books, {from, run.first - from})) return error;
+    }
+    from = run.end();
+  }
+  return from < end ? watch(books, {from, end - from}) : os::Error{};
 }
 
 void leave(ArenaBooks& books) { os::close_file(books.barrier_fd); }
@@ -144,8 +181,9 @@ Pages short_gap(ArenaBooks& books) COW_FAULT_LOCKED {
     const bool from_the_start = next == Page{0};
     bool any = false;
     for (Pages gap = gap_behind(books, next); gap.count != 0; gap = gap_behind(books, next)) {
-      any = true;
       next = gap.end();
+      if (next_of_saved_file(books, gap.first, gap.end()) != gap.end()) continue;
+      any = true;
       if (gap.count <= longest) return gap;
     }
     next = {0};

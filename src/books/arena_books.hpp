@@ -3,6 +3,7 @@
 // on pages here.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
@@ -34,10 +35,19 @@ namespace cow {
 struct WriteBarrier;
 struct FaultSlot;
 
+/// The saved content that a family began with, and where each of its pages is; nothing for most.
+struct LoadedFrom {
+  std::array<std::byte, 16> content{};  // which content it is, across processes
+  RunList runs;                         // empty where not all of it is read from the files
+};
+
 /// What an arena shares with its clones, their clones and the snapshots of all of them.
 struct Family {
   explicit Family(std::uint64_t pages) noexcept : file(pages), lending(file) {}
 
+  const std::uint64_t serial = next_serial.fetch_add(1, std::memory_order_relaxed);  // of all that the process had
+  static inline std::atomic<std::uint64_t> next_serial{1};
+  LoadedFrom loaded_from;  // never changed once others know of the family
   FrameFile file;
   Lending lending;
   Lineage lineage;                            // of the arenas whose books there are

@@ -59,6 +59,7 @@ void Lending::stop_lending(Lender& lender) noexcept {
 
 void Lending::add(Borrower& borrower) noexcept {
   borrowers_.push_back(borrower);
+  borrower.listed = true;
   for (const Run& run : borrower.base) {
     if (!any_loose(run)) continue;
     for (std::uint64_t i = 0; i < run.count; ++i) {

@@ -25,6 +25,7 @@ using SetHook = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boos
 struct Borrower : ListHook {
   RunList base;
   PageSet ended;
+  bool listed = false;  // not where the base lies in saved files, which nobody owns
 
   bool shows(Page p, Frame frame) const noexcept { return base.find(p) == frame && !ended.contains(p); }
 };
@@ -64,7 +65,10 @@ class Lending {
   /// Its base is complete, and each frame in it is kept by someone else until now.
   void add(Borrower& borrower) noexcept;
   /// After end_borrowing() of all its pages.
-  void remove(Borrower& borrower) noexcept { borrowers_.erase(borrowers_.iterator_to(borrower)); }
+  void remove(Borrower& borrower) noexcept {
+    borrowers_.erase(borrowers_.iterator_to(borrower));
+    borrower.listed = false;
+  }
   bool anyone_borrows() const noexcept { return !borrowers_.empty(); }
   /// How many clones show this frame as page p.
   std::uint32_t borrowers_of(Page p, Frame frame) const noexcept;

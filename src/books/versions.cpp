@@ -56,6 +56,51 @@ os::Error add_to(KeptPages& kept, const BookVector<Found>& found) noexcept {
   return joining.empty() ? os::Error{} : kept.add(joining);
 }
 
+Version* older_than(Version& version) noexcept COW_IN_OPERATION {
+  const auto place = version.books.versions.iterator_to(version);
+  return place == version.books.versions.begin() ? nullptr : &*std::prev(place);
+}
+
+/// Takes the entries out of a log that `goes` for and that the next older version lacks no page of, and gives up what they
+/// keep.
+template <class Goes>
+void give_up_entries(ArenaBooks& books, UndoLog& log, const Version* older, Goes&& goes, FrameRelease& freed,
+                     UndoLog::Chunks& emptied) noexcept {
+  Lending& lending = books.family.lending;
+  const auto stays = [&](const LogEntry& entry) {
+    if (!goes(entry)) return true;
+    if (older == nullptr || mutant(Mutant::drop_frees_all)) return false;
+    return entry.birth <= older->epoch || mutant(Mutant::drop_keeps_all);
+  };
+  const auto give_up = [&](const LogEntry& entry) {
+    if (entry.owned) {
+      lending.release({entry.page, 1, entry.frame}, freed);
+    } else if (entry.birth == borrowed_birth) {
+      lending.end_borrowing(books.borrower, {entry.page, 1}, freed);
+    }
+  };
+  log.filter(stays, give_up, emptied);
+}
+
+/// Takes the fault lock for each step: who writes waits for one at most.
+void trim_log_memory(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
+  const auto locked = [&](auto&& step) {
+    FaultLockHeld held(*books.fault_lock);
+    step();
+  };
+  bool overfull = false;
+  locked([&]() COW_HELD_UNCHECKED { overfull = books.log_memory.overfull(); });
+  if (overfull) books.log_memory.trim(locked);
+}
+
+void give_back_chunks(ArenaBooks& books, UndoLog::Chunks& emptied) noexcept {
+  {
+    FaultLockHeld held(*books.fault_lock);
+    emptied.clear_and_dispose([&](LogChunk* chunk) COW_HELD_UNCHECKED { books.log_memory.give_back(chunk); });
+  }
+  trim_log_memory(books);
+}
+
 }  // namespace
 
 os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept {
@@ -81,26 +126,10 @@ void release_flattened(Version& version) noexcept {
   version.flattened = RunList{};
 }
 
-namespace {
-
-/// Takes the fault lock for each step: who writes waits for one at most.
-void trim_log_memory(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
-  const auto locked = [&](auto&& step) {
-    FaultLockHeld held(*books.fault_lock);
-    step();
-  };
-  bool overfull = false;
-  locked([&]() COW_HELD_UNCHECKED { overfull = books.log_memory.overfull(); });
-  if (overfull) books.log_memory.trim(locked);
-}
-
-}  // namespace
-
 void drop_version(Version& version) noexcept {
   ArenaBooks& books = version.books;
-  Lending& lending = books.family.lending;
   const auto place = books.versions.iterator_to(version);
-  Version* const older = place == books.versions.begin() ? nullptr : &*std::prev(place);
+  Version* const older = older_than(version);
   {
     FaultLockHeld held(*books.fault_lock);
     books.versions.erase(place);
@@ -109,29 +138,39 @@ void drop_version(Version& version) noexcept {
   ++books.dropped_versions;
   FrameRelease freed(books.family.file);
   UndoLog::Chunks emptied;
-  const auto older_lacks_it = [&](const LogEntry& entry) {
-    if (older == nullptr || mutant(Mutant::drop_frees_all)) return false;
-    return entry.birth <= older->epoch || mutant(Mutant::drop_keeps_all);
-  };
-  const auto give_up = [&](const LogEntry& entry) {
-    if (entry.owned) {
-      lending.release({entry.page, 1, entry.frame}, freed);
-    } else if (entry.birth == borrowed_birth) {
-      lending.end_borrowing(books.borrower, {entry.page, 1}, freed);
-    }
-  };
-  version.log.filter(older_lacks_it, give_up, emptied);
+  give_up_entries(books, version.log, older, [](const LogEntry&) { return true; }, freed, emptied);
   {
     FaultLockHeld held(*books.fault_lock);
     if (older != nullptr) older->log.take_over(version.log, emptied);
-    emptied.clear_and_dispose([&](LogChunk* chunk) COW_HELD_UNCHECKED { books.log_memory.give_back(chunk); });
   }
-  trim_log_memory(books);
+  give_back_chunks(books, emptied);
   release_flattened(version);
   version.~Version();
   books.version_memory.give_back(&version);
   if (books.version_memory.overfull()) books.version_memory.trim([](auto&& step) { step(); });
   if (!books.mapped()) release_unshown_frames(books);
+}
+
+void let_go_of_kept(Version& version, const PageSet& done) noexcept {
+  ArenaBooks& books = version.books;
+  UndoLog log;
+  UndoLog::Chunks emptied;
+  {
+    FaultLockHeld held(*books.fault_lock);  // writers go on logging to an empty one
+    log.take_over(version.log, emptied);
+  }
+  ++books.dropped_versions;  // what other versions know of where they are in the logs holds no more
+  {
+    FrameRelease freed(books.family.file);
+    give_up_entries(
+        books, log, older_than(version), [&](const LogEntry& entry) { return done.contains(entry.page); }, freed,
+        emptied);
+  }
+  {
+    FaultLockHeld held(*books.fault_lock);
+    version.log.take_over(log, emptied);
+  }
+  give_back_chunks(books, emptied);
 }
 
 void release_unshown_frames(ArenaBooks& books) noexcept {

@@ -40,6 +40,10 @@ void release_flattened(Version& version) noexcept;
 /// allocation.
 void drop_version(Version& version) noexcept COW_IN_OPERATION;
 
+/// Gives up what the version's own log keeps of pages in `done`, but for what an older version needs: for who holds the
+/// only handle, and will not ask for them again. No allocation.
+void let_go_of_kept(Version& version, const PageSet& done) noexcept COW_IN_OPERATION;
+
 /// The arena is gone, and with it the faults: frees its live frames that no version shows.
 void release_unshown_frames(ArenaBooks& books) noexcept COW_HELD_UNCHECKED;
 

@@ -45,6 +45,7 @@ class WhatWouldGo {
 
   /// A frame whose owner gave it up goes with the last of its borrowers.
   void add_borrowed(Page p, Frame frame) noexcept {
+    if (SavedFiles::owns(frame)) return;
     FaultLockHeld held(books_.family.file.lock());
     if (books_.borrower.shows(p, frame) && books_.family.file.loose_count(frame) == 1) ++frames_;
   }

@@ -10,6 +10,7 @@
 #include "kernel/fault_lock.hpp"
 #include "kernel/page_set.hpp"
 #include "storage/history.hpp"
+#include "storage/saved_files.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -49,7 +50,10 @@ class FrameFile {
   void remove_if_unused(Plane& plane) noexcept;
 
   Plane& plane(std::uint32_t index) const noexcept { return *planes_[index]; }
-  Plane* find_plane(Frame frame) const noexcept { return planes_[frame.value / pages_]; }
+  /// None where its plane is gone, and for saved files, whose frames nobody uses up.
+  Plane* find_plane(Frame frame) const noexcept {
+    return SavedFiles::owns(frame) ? nullptr : planes_[frame.value / pages_];
+  }
   Plane& plane_of(Frame frame) const noexcept { return *find_plane(frame); }
   Page page_of(Frame frame) const noexcept { return {frame.value % pages_}; }
   History& history() noexcept { return history_; }
@@ -64,17 +68,24 @@ class FrameFile {
 
   // -- Without the lock -----------------------------------------------------------------------------------------
 
-  const os::Descriptor& fd(Frame frame) const noexcept { return History::owns(frame) ? history_.fd() : fd_; }
+  const os::Descriptor& fd(Frame frame) const noexcept {
+    if (SavedFiles::owns(frame)) return saved_.fd(frame);
+    return History::owns(frame) ? history_.fd() : fd_;
+  }
   std::uint64_t offset(Frame frame) const noexcept {
+    if (SavedFiles::owns(frame)) return SavedFiles::page_of(frame) * page_bytes_;
     return History::owns(frame) ? history_.offset(frame) : frame.value * page_bytes_;
   }
+  SavedFiles& saved() noexcept { return saved_; }
+  const SavedFiles& saved() const noexcept { return saved_; }
   /// Memory behind the file, as the kernel counts it.
   std::uint64_t allocated_bytes() const noexcept {
     return os::allocated_bytes(fd_) + os::allocated_bytes(history_.fd());
   }
   /// EBADF where the program has closed the file's descriptors.
   os::Error check() const noexcept {
-    return os::still_ours(fd_) && os::still_ours(history_.fd()) ? os::Error{} : os::Error{EBADF};
+    return os::still_ours(fd_) && os::still_ours(history_.fd()) && saved_.all_still_ours() ? os::Error{}
+                                                                                          : os::Error{EBADF};
   }
   std::size_t page_bytes() const noexcept { return page_bytes_; }
   std::uint64_t pages() const noexcept { return pages_; }
@@ -98,6 +109,7 @@ class FrameFile {
   BookVector<std::uint32_t> free_indices_;
   std::uint64_t loose_ = 0;
   History history_;
+  SavedFiles saved_;
 };
 
 /// Gives frames back that nobody shows any more: history's at once, planes' in runs, punched before they are free.

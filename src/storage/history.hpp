@@ -48,7 +48,8 @@ class History {
 
   /// Frame numbers of history start here; planes' are below.
   static constexpr Frame first_frame{std::uint64_t{1} << 62};
-  static bool owns(Frame frame) noexcept { return frame != zero_frame && frame >= first_frame; }
+  static constexpr Frame end_frame{std::uint64_t{1} << 63};  // those of saved files are above
+  static bool owns(Frame frame) noexcept { return frame >= first_frame && frame < end_frame; }
 
  private:
   struct Segment {

@@ -1,0 +1,200 @@
+// Files with names. See kernel/disk.hpp.
+#include "kernel/disk.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+
+#include "kernel/ask.hpp"
+#include "kernel/memory_sanitizer.hpp"
+
+namespace cow::os {
+namespace {
+
+constexpr int first_number = 3;  // below it are the standard streams, which anybody writes to
+
+/// A number of our own for a descriptor just opened: never that of a standard stream which the program has closed.
+Result<Descriptor> ours(long number) noexcept {
+  if (number == -1) return {{}, {errno}};
+  if (number < first_number) {
+    const long higher = ask(SYS_fcntl, number, F_DUPFD_CLOEXEC, first_number);
+    const Error error = failed_if(higher == -1);
+    (void)::syscall(SYS_close, number);
+    if (error) return {{}, error};
+    number = higher;
+  }
+  struct stat status {};
+  if (::syscall(SYS_fstat, number, &status) == -1) return {{}, {errno}};
+  return {{static_cast<int>(number), status.st_dev, status.st_ino, 0}, {}};
+}
+
+template <class Open>
+long again_if_interrupted(Open&& open) noexcept {
+  for (;;) {
+    const long result = open();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+/// Keeps two signals from the thread that are sent besides an error: EFBIG comes with SIGXFSZ, EPIPE with SIGPIPE.
+class WithoutSignals {
+ public:
+  WithoutSignals() noexcept { before_ = change(SIG_BLOCK, mask); }
+  ~WithoutSignals() { (void)change(SIG_SETMASK, before_); }
+  WithoutSignals(const WithoutSignals&) = delete;
+  WithoutSignals& operator=(const WithoutSignals&) = delete;
+
+  /// After the error: the signal is pending, for this thread.
+  static void take_back(int error) noexcept {
+    if (error != EFBIG && error != EPIPE) return;
+    const std::uint64_t one = std::uint64_t{1} << ((error == EFBIG ? SIGXFSZ : SIGPIPE) - 1);
+    constexpr timespec at_once{};
+    (void)::syscall(SYS_rt_sigtimedwait, &one, nullptr, &at_once, sizeof one);
+  }
+
+ private:
+  static constexpr std::uint64_t mask = std::uint64_t{1} << (SIGXFSZ - 1) | std::uint64_t{1} << (SIGPIPE - 1);
+  static std::uint64_t change(int how, std::uint64_t to) noexcept {
+    std::uint64_t old = 0;
+    (void)::syscall(SYS_rt_sigprocmask, how, &to, &old, sizeof to);
+    return old;
+  }
+  std::uint64_t before_ = 0;
+};
+
+/// Calls write(from, bytes) until all is written.
+template <class Write>
+Error write_all(const void* from, std::size_t bytes, Write&& write) noexcept {
+  const WithoutSignals quiet;
+  while (bytes != 0) {
+    const long done = write(from, bytes);
+    if (done == -1 && errno == EINTR) continue;
+    if (done <= 0) {
+      const int error = done == 0 ? ENOSPC : errno;
+      WithoutSignals::take_back(error);
+      return {error};
+    }
+    from = static_cast<const std::byte*>(from) + done;
+    bytes -= static_cast<std::size_t>(done);
+  }
+  return {};
+}
+
+Result<FileKind> kind_from(long failed, const struct stat& status) noexcept {
+  if (failed == -1) return {{}, {errno}};
+  return {{S_ISREG(status.st_mode), static_cast<std::uint64_t>(status.st_size)}, {}};
+}
+
+}  // namespace
+
+Result<Descriptor> open_to_read(const char* path) noexcept {
+  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0); }));
+}
+
+Result<Descriptor> create_to_write(const char* path) noexcept {
+  constexpr int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, flags, 0666); }));
+}
+
+Result<Descriptor> open_again_to_read(int number) noexcept {
+  char path[64];
+  (void)std::snprintf(path, sizeof path, "/proc/self/fd/%d", number);
+  const Result<Descriptor> again = open_to_read(path);
+  if (again) return again;
+  return ours(ask(SYS_fcntl, number, F_DUPFD_CLOEXEC, first_number));
+}
+
+Result<Descriptor> duplicate(const Descriptor& file) noexcept {
+  if (!still_ours(file)) return {{}, {EBADF}};
+  return ours(ask(SYS_fcntl, file.number, F_DUPFD_CLOEXEC, first_number));
+}
+
+Result<Descriptor> open_directory(const char* path) noexcept {
+  constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, flags, 0); }));
+}
+
+Result<FileKind> kind_of(const Descriptor& file) noexcept {
+  if (!still_ours(file)) return {{}, {EBADF}};
+  return kind_of(file.number);
+}
+
+Result<FileKind> kind_of(int number) noexcept {
+  struct stat status {};
+  return kind_from(ask(SYS_fstat, number, &status), status);
+}
+
+Error write_on(int number, const void* from, std::size_t bytes) noexcept {
+  return write_all(from, bytes, [number](const void* at, std::size_t n) { return ask(SYS_write, number, at, n); });
+}
+
+Error write_to_disk(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  return write_all(from, bytes, [&](const void* at, std::size_t n) {
+    const long done = ask(SYS_pwrite64, file.number, at, n, offset);
+    if (done > 0) offset += static_cast<std::uint64_t>(done);
+    return done;
+  });
+}
+
+Result<std::size_t> read_some(int number, void* into, std::size_t bytes) noexcept {
+  const long done = again_if_interrupted([&] { return ask(SYS_read, number, into, bytes); });
+  if (done == -1) return {0, {errno}};
+  memory_sanitizer::has_content(into, static_cast<std::size_t>(done));
+  return {static_cast<std::size_t>(done), {}};
+}
+
+Result<std::size_t> read_up_to(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return {0, {EBADF}};
+  std::size_t all = 0;
+  while (all < bytes) {
+    std::byte* const at = static_cast<std::byte*>(into) + all;
+    const long done =
+        again_if_interrupted([&] { return ask(SYS_pread64, file.number, at, bytes - all, offset + all); });
+    if (done == -1) return {all, {errno}};
+    if (done == 0) break;
+    memory_sanitizer::has_content(at, static_cast<std::size_t>(done));
+    all += static_cast<std::size_t>(done);
+  }
+  return {all, {}};
+}
+
+Error set_length(const Descriptor& file, std::uint64_t bytes) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  const WithoutSignals quiet;
+  const Error error = failed_if(ask(SYS_ftruncate, file.number, bytes) == -1);
+  if (error) WithoutSignals::take_back(error.code);
+  return error;
+}
+
+Error sync_content(const Descriptor& file) noexcept {
+  if (!still_ours(file)) return {EBADF};
+  return failed_if(ask(SYS_fdatasync, file.number) == -1);
+}
+
+Error sync_names(const Descriptor& directory) noexcept {
+  if (!still_ours(directory)) return {EBADF};
+  const Error error = failed_if(ask(SYS_fsync, directory.number) == -1);
+  return error.code == EINVAL ? Error{} : error;  // a file system that has nothing to write there
+}
+
+Error rename_over(const char* from, const char* to) noexcept {
+  return failed_if(ask(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0) == -1);
+}
+
+void remove_file(const char* path) noexcept { (void)::syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+
+Error random_bytes(void* into, std::size_t bytes) noexcept {
+  const long done = again_if_interrupted([&] { return ask(SYS_getrandom, into, bytes, 0); });
+  if (done == -1) return {errno};
+  memory_sanitizer::has_content(into, bytes);
+  return done == static_cast<long>(bytes) ? Error{} : Error{EIO};
+}
+
+}  // namespace cow::os

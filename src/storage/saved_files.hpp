@@ -1,0 +1,61 @@
+// Saved files that an arena was loaded from and reads where its pages were not written yet: frames that nobody writes and
+// nobody frees. Added before anybody else knows of the family, and never changed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/book_memory.hpp"
+#include "kernel/os.hpp"
+#include "storage/history.hpp"
+#include "words/units.hpp"
+
+namespace cow {
+
+class SavedFiles {
+ public:
+  SavedFiles() noexcept = default;
+  SavedFiles(const SavedFiles&) = delete;
+  SavedFiles& operator=(const SavedFiles&) = delete;
+  ~SavedFiles() {
+    for (const File& file : files_) os::close_file(file.fd);
+  }
+
+  /// Frame numbers of saved files start here: which file, and which page of it.
+  static constexpr Frame first_frame = History::end_frame;
+  static bool owns(Frame frame) noexcept { return frame >= first_frame && frame != zero_frame; }
+  static constexpr Frame frame_of(std::size_t file, std::uint64_t page) noexcept {
+    return first_frame + (std::uint64_t{file} << page_bits) + page;
+  }
+  static constexpr std::size_t most_files = std::size_t{1} << 14;
+
+  /// Takes the descriptor over when it succeeds.
+  os::Error add(const os::Descriptor& fd, std::uint64_t pages) noexcept { return files_.push_back({fd, pages}); }
+  bool empty() const noexcept { return files_.empty(); }
+
+  const os::Descriptor& fd(Frame frame) const noexcept {
+    return files_[(frame - first_frame) >> page_bits].fd;
+  }
+  /// Whole pages of the file that the frame is in.
+  std::uint64_t pages(Frame frame) const noexcept { return files_[(frame - first_frame) >> page_bits].pages; }
+  static std::uint64_t page_of(Frame frame) noexcept {
+    return (frame - first_frame) & ((std::uint64_t{1} << page_bits) - 1);
+  }
+  bool all_still_ours() const noexcept {
+    for (const File& file : files_) {
+      if (!os::still_ours(file.fd)) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int page_bits = 48;
+  struct File {
+    os::Descriptor fd;
+    std::uint64_t pages;
+  };
+
+  BookVector<File> files_;
+};
+
+}  // namespace cow
