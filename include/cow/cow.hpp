@@ -12,6 +12,8 @@
 #include "cow/memory_resource.hpp"
 #include "cow/merge.hpp"
 #include "cow/page_map.hpp"
+#include "cow/refuse_writes.hpp"
+#include "cow/same_place.hpp"
 #include "cow/save.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/stats.hpp"

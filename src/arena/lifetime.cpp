@@ -42,12 +42,6 @@ std::uint64_t pages_for(std::size_t capacity) {
   return pages;
 }
 
-std::string in_hex(const void* address) {
-  char text[32];
-  (void)std::snprintf(text, sizeof text, "%p", address);
-  return text;
-}
-
 void check_address(const void* address) {
   if (reinterpret_cast<std::uintptr_t>(address) % os::page_size() != 0) {
     throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " +
