@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define COW_VERSION_MAJOR 0
-#define COW_VERSION_MINOR 1
+#define COW_VERSION_MINOR 2
 #define COW_VERSION_PATCH 0
 
 #define COW_C_API __attribute__((visibility("default")))
@@ -224,7 +224,9 @@ COW_C_API int cow_print_backtraces_of_bad_accesses(int on) COW_C_NOEXCEPT;
 }
 #endif
 
+#include "cow/cow_files.h"
 #include "cow/cow_heap.h"
 #include "cow/cow_report.h"
+#include "cow/cow_versions.h"
 
 #endif /* COW_COW_H */

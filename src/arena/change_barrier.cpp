@@ -209,7 +209,8 @@ bool other_is_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 
 void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (books.asked != Barrier::kernel && books.asked != Barrier::automatic) return;
-  const bool automatic = books.asked == Barrier::automatic, unwelcome = signals_wanted.load(std::memory_order_relaxed);
+  const bool automatic = books.asked == Barrier::automatic;
+  const bool unwelcome = signals_wanted.load(std::memory_order_relaxed) || books.slot->refusals != nullptr;
   if (books.barrier->collects) {
     if (unwelcome) return (void)change_to_signals(books, why_profile);
     if (automatic && other_is_better(books)) {

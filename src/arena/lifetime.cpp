@@ -43,12 +43,6 @@ std::uint64_t pages_for(std::size_t capacity) {
   return pages;
 }
 
-std::string in_hex(const void* address) {
-  char text[32];
-  (void)std::snprintf(text, sizeof text, "%p", address);
-  return text;
-}
-
 void check_address(const void* address) {
   if (reinterpret_cast<std::uintptr_t>(address) % os::page_size() != 0) {
     throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " +
@@ -75,6 +69,8 @@ os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexce
     const os::Result<Plane*> home = family.file.add_plane();
     books->home = home.value;
     error = home.error;
+    books->line.arena = family.next_version.fetch_add(1, std::memory_order_relaxed);
+    family.lineage.add(books->line);
   }
   if (!error) {
     const os::Result<FaultSlot*> slot = fault_registry::take();
@@ -95,6 +91,7 @@ void leave_family(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
     lending.end_borrowing(books.borrower, {{0}, books.pages}, freed);
   }
   FaultLockHeld held(file.lock());
+  books.family.lineage.remove(books.line);
   if (books.borrower.listed) lending.remove(books.borrower);
   lending.give_back(books.loan);
   for (Plane* plane : books.planes) file.disown(*plane);
@@ -272,6 +269,7 @@ ArenaBooks* create_clone(Version& version) {
     clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);
     FaultLockHeld held(family.file.lock());
+    if (!error) error = family.lineage.descend(clone->line, of.line, version.epoch);
     if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
   }
   os::Result<AddressRange> range;
@@ -282,23 +280,31 @@ ArenaBooks* create_clone(Version& version) {
   return clone;
 }
 
-void destroy_arena(ArenaBooks* books) noexcept {
-  if (books == nullptr || !of_this_process(*books)) return;
+namespace {
+
+void destroy(ArenaBooks& books) noexcept {
   const os::AsyncSignalsBlocked blocked;
   bool last = false;
   std::shared_ptr<CutHook> hook;  // destroyed outside the locks
-  withdraw(*books);
+  withdraw(books);
   {
-    const Operation operation(*books);
-    const bool mapped = books->mapped();
-    close_arena(*books);
-    if (mapped) os::unmap(books->reservation, books->reserved_bytes);
-    leave_to_versions(*books);
-    hook = std::move(books->hook);
-    last = books->versions.empty();
-    if (!last) release_unshown_frames(*books);
+    const Operation operation(books);
+    const bool mapped = books.mapped();
+    close_arena(books);
+    if (mapped) os::unmap(books.reservation, books.reserved_bytes);
+    leave_to_versions(books);
+    hook = std::move(books.hook);
+    last = books.versions.empty();
+    if (!last) release_unshown_frames(books);
   }
-  if (last) destroy_books(books);
+  if (last) destroy_books(&books);
+}
+
+}  // namespace
+
+void destroy_arena(ArenaBooks* books) noexcept {
+  if (books == nullptr || !of_this_process(*books)) return;
+  on_ordinary_stack([&] { destroy(*books); });
 }
 
 }  // namespace cow

@@ -117,14 +117,16 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
 
 }  // namespace
 
-Version* take_version(ArenaBooks& books) {
-  os::Result<Version*> version;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    const bool quiet = nobody_else_writes(books);
-    version = take_version_locked(books, quiet);
-    if (version && quiet) change_if_better(books);
-  }
+os::Result<Version*> take_version_or_error(ArenaBooks& books, PagesLeftOpen left) noexcept {
+  FaultLockHeld held(*books.fault_lock);
+  const bool quiet = left == PagesLeftOpen::recurring && nobody_else_writes(books);
+  const os::Result<Version*> version = take_version_locked(books, quiet);
+  if (version && quiet) change_if_better(books);
+  return version;
+}
+
+Version* take_version(ArenaBooks& books, PagesLeftOpen left) {
+  const os::Result<Version*> version = take_version_or_error(books, left);
   if (version.error.code == EBUSY) {
     throw std::logic_error("cow: snapshot: another thread wrote meanwhile, though quiet cuts were promised");
   }
@@ -140,26 +142,34 @@ LentVersion take_and_lend(ArenaBooks& books) noexcept {
   return {version.value, lent ? lent.value.loan : nullptr};
 }
 
-void release_version(Version* version) noexcept {
-  if (version == nullptr) return;
-  ArenaBooks& books = version->books;
-  if (!of_this_process(books)) return;
-  std::uint64_t handles = version->handles.load(std::memory_order_relaxed);
-  while (handles > 1) {
-    if (version->handles.compare_exchange_weak(handles, handles - 1, std::memory_order_acq_rel)) return;
-  }
+namespace {
+
+/// What may be the last handle.
+void release_last(Version& version) noexcept {
+  ArenaBooks& books = version.books;
   const os::AsyncSignalsBlocked blocked;
   FrameFile* file = nullptr;
   bool last = false;
   {
     const Operation operation(books);
-    if (version->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
-    drop_version(*version);
+    if (version.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
+    drop_version(version);
     last = !books.mapped() && books.versions.empty();
     file = &books.family.file;
     if (!last) file->trim();
   }
   if (last) destroy_books(&books);
+}
+
+}  // namespace
+
+void release_version(Version* version) noexcept {
+  if (version == nullptr || !of_this_process(version->books)) return;
+  std::uint64_t handles = version->handles.load(std::memory_order_relaxed);
+  while (handles > 1) {
+    if (version->handles.compare_exchange_weak(handles, handles - 1, std::memory_order_acq_rel)) return;
+  }
+  on_ordinary_stack([&] { release_last(*version); });
 }
 
 std::uint64_t fair_share_of_mappings() noexcept {

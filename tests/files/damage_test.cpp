@@ -1,0 +1,142 @@
+// Promise: what is wrong with a file is refused, with what and where, at any length and for a bit flipped anywhere; and
+// nothing crashes.
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "files/format.hpp"
+#include "files/saved.hpp"
+#include "support/throws.hpp"
+
+namespace cow::test {
+namespace {
+
+constexpr std::size_t pages = 12;
+
+/// Why a call was refused as a file's fault; "" where it was not refused.
+std::string refusal(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+class Damaged : public testing::Test {
+ protected:
+  Damaged() {
+    before.paint_run(1, 4, 3);
+    before.paint(7, 5);
+    const Snapshot first = before.arena().snapshot();
+    save(first, whole, unsynced());
+    before.paint(2, 6);
+    before.paint(7, 0);
+    second = before.arena().snapshot();
+    save(second, layer, layer_on(first, whole));
+  }
+
+  static std::string loading(const std::filesystem::path& path, bool lazy) {
+    LoadOptions options;
+    options.lazy = lazy;
+    return refusal([&] { (void)load(path, options); });
+  }
+
+  Folder folder{memory_folder()};
+  Painted before = painted(pages);
+  Snapshot second;
+  const std::filesystem::path whole = folder / "whole", layer = folder / "layer", bad = folder / "bad";
+};
+
+TEST_F(Damaged, at_any_length_it_is_refused) {
+  const std::string bytes = bytes_of(whole);
+  for (std::size_t length = 0; length < bytes.size(); length += length + 700 > bytes.size() ? 1 : 97) {
+    put_bytes(bad, bytes.substr(0, length));
+    const std::string why = refusal([&] { (void)inspect(bad); });
+    ASSERT_NE(why, "") << length << " of " << bytes.size();
+    ASSERT_NE(why.find("bad"), std::string::npos) << why;
+    if (length % 50 == 0) {
+      ASSERT_NE(loading(bad, true), "") << length;
+    }
+  }
+  put_bytes(bad, bytes + "x");
+  EXPECT_NE(refusal([&] { (void)inspect(bad); }), "");
+}
+
+TEST_F(Damaged, a_flipped_bit_anywhere_is_found) {
+  for (const auto& path : {whole, layer}) {
+    const std::string bytes = bytes_of(path);
+    for (std::size_t at = 0; at < bytes.size(); at += at < 200 || at + 600 > bytes.size() ? 1 : 71) {
+      std::string flipped = bytes;
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 8));
+      put_bytes(bad, flipped);
+      ASSERT_NE(refusal([&] { verify(bad); }), "") << "byte " << at << " of " << path;
+    }
+  }
+  verify(whole);
+  verify(layer);
+}
+
+TEST_F(Damaged, eagerly_a_flipped_bit_of_content_is_found) {
+  const std::string bytes = bytes_of(whole);
+  std::size_t found = 0;
+  for (std::size_t at = 4096; at < bytes.size(); at += 509) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(flipped[at] ^ 16);
+    put_bytes(bad, flipped);
+    ASSERT_NE(loading(bad, false), "") << at;
+    ++found;
+  }
+  EXPECT_GT(found, 20U);
+}
+
+TEST_F(Damaged, says_which_page_and_where) {
+  std::string bytes = bytes_of(whole);
+  const std::size_t at = bytes.find(std::string(1, '\3'), 4096);
+  bytes[at] = 'x';
+  put_bytes(bad, bytes);
+  const std::string why = refusal([&] { verify(bad); });
+  EXPECT_NE(why.find("page 1 of the arena"), std::string::npos) << why;
+  EXPECT_NE(why.find("at byte " + std::to_string(at)), std::string::npos) << why;
+}
+
+/// A head of other content, with the right checksum.
+std::string with_head(std::string bytes, std::size_t at, std::uint32_t value) {
+  std::memcpy(bytes.data() + at, &value, sizeof value);
+  const std::uint64_t sum = files::checksum(std::as_bytes(std::span(bytes).first(4088)));
+  std::memcpy(bytes.data() + 4088, &sum, sizeof sum);
+  return bytes;
+}
+
+TEST_F(Damaged, what_it_does_not_know_is_named) {
+  const std::string bytes = bytes_of(whole);
+  put_bytes(bad, "what is this" + bytes);
+  EXPECT_NE(refusal([&] { (void)inspect(bad); }).find("no saved file"), std::string::npos);
+  put_bytes(bad, with_head(bytes, 8, 2));
+  EXPECT_NE(refusal([&] { (void)inspect(bad); }).find("version 2"), std::string::npos);
+  put_bytes(bad, with_head(bytes, 12, 4));
+  EXPECT_NE(refusal([&] { (void)inspect(bad); }).find("features"), std::string::npos);
+  put_bytes(bad, with_head(bytes, 88, 99));
+  EXPECT_NE(loading(bad, true).find("heap is of version 99"), std::string::npos);
+  EXPECT_TRUE(throws_exactly<std::system_error>([&] { (void)load(folder / "nowhere", {}); }));
+  EXPECT_NE(refusal([&] { (void)load(folder.path(), {}); }), "");
+}
+
+TEST_F(Damaged, layers_in_the_wrong_order_are_refused) {
+  before.paint(3, 9);
+  save(before.arena().snapshot(), folder / "next", layer_on(second, layer));
+  EXPECT_TRUE(shows(load(whole, with_layers({layer, folder / "next"})), before.picture()));
+  const auto why = [&](const std::filesystem::path& file, std::vector<std::filesystem::path> layers) {
+    return refusal([&] { (void)load(file, with_layers(std::move(layers))); });
+  };
+  EXPECT_NE(why(whole, {folder / "next"}).find("another file than"), std::string::npos);
+  EXPECT_NE(why(whole, {folder / "next", layer}), "");
+  EXPECT_NE(why(whole, {layer, layer}), "");
+  EXPECT_NE(why(whole, {whole}).find("no layer"), std::string::npos);
+  EXPECT_NE(why(layer, {}).find("it is a layer"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cow::test

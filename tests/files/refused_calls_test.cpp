@@ -1,0 +1,186 @@
+// Promise: a save that fails, at whichever kernel call, throws, leaves nothing behind, the old file as it was and the arena
+// right; one that is killed leaves the old file or the new one.
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdint>
+#include <random>
+#include <system_error>
+#include <thread>
+
+#include "files/saved.hpp"
+#include "kernel/os.hpp"
+#include "support/child.hpp"
+#include "support/limits.hpp"
+
+namespace cow::test {
+namespace {
+
+constexpr std::size_t pages = 200;
+
+class FailedSave : public testing::Test {
+ protected:
+  FailedSave() {
+    arena.paint_run(2, 150, 3);
+    first = arena.arena().snapshot();
+    save(first, folder / "a", unsynced());
+    arena.paint_run(10, 30, 4);
+    second = arena.arena().snapshot();
+    old = bytes_of(folder / "a");
+  }
+
+  /// Whether the call failed because of the nth kernel call of it, and left all as it was.
+  template <class Call>
+  bool fails_at(std::int64_t nth, Call&& call, bool last_sync_may_fail) {
+    bool failed = false;
+    os::fail_after(nth);
+    try {
+      call();
+    } catch (const std::system_error&) {
+      failed = true;
+    }
+    os::fail_after(0);
+    if (failed && !(last_sync_may_fail && bytes_of(folder / "a") != old)) {
+      EXPECT_EQ(bytes_of(folder / "a"), old) << "call " << nth;
+    }
+    EXPECT_EQ(folder.names(), std::vector<std::string>{"a"}) << "call " << nth;
+    return failed;
+  }
+
+  void expect_right() {
+    verify(folder / "a");
+    EXPECT_TRUE(arena.is_right());
+    EXPECT_TRUE(shows(second, arena.picture()));
+  }
+
+  Folder folder;
+  Painted arena = painted(pages);
+  Snapshot first, second;
+  std::string old;
+};
+
+TEST_F(FailedSave, at_any_kernel_call_leaves_nothing_behind) {
+  SaveOptions options;  // synced
+  std::int64_t nth = 1;
+  for (; nth < 2000; ++nth) {
+    if (!fails_at(nth, [&] { save(second, folder / "a", options); }, true)) break;
+    put_bytes(folder / "a", old);
+    expect_right();
+  }
+  EXPECT_GT(nth, 15);
+  EXPECT_TRUE(shows(load(folder / "a", {}), arena.picture()));
+}
+
+TEST_F(FailedSave, that_lets_go_at_any_kernel_call_leaves_the_arena_right) {
+  std::int64_t nth = 1;
+  for (; nth < 2000; ++nth) {
+    Snapshot last = arena.arena().snapshot();
+    arena.paint_run(nth % 100, 3, static_cast<std::uint64_t>(nth));
+    const Picture now = arena.picture();
+    const bool failed = fails_at(nth, [&] { save(std::move(last), folder / "a", unsynced()); }, false);
+    EXPECT_FALSE(last);
+    EXPECT_TRUE(shows(arena.arena(), now));
+    if (!failed) break;
+  }
+  EXPECT_GT(nth, 5);
+  EXPECT_TRUE(shows(arena.arena().snapshot(), arena.picture()));
+}
+
+TEST_F(FailedSave, of_a_squash_at_any_kernel_call_leaves_nothing_behind) {
+  Folder layers;
+  save(second, layers / "b", layer_on(first, folder / "a"));
+  std::int64_t nth = 1;
+  for (; nth < 2000; ++nth) {
+    if (!fails_at(nth, [&] { squash({folder / "a", layers / "b"}, folder / "a", unsynced()); }, false)) break;
+  }
+  EXPECT_GT(nth, 10);
+  EXPECT_TRUE(shows(load(folder / "a", {}), arena.picture()));
+}
+
+TEST_F(FailedSave, a_load_that_fails_at_any_kernel_call_can_be_tried_again) {
+  for (const bool lazy : {true, false}) {
+    std::int64_t nth = 1;
+    for (; nth < 2000; ++nth) {
+      os::fail_after(nth);
+      bool failed = false;
+      try {
+        const Arena loaded = load(folder / "a", with_layers({}, lazy));
+      } catch (const std::system_error&) {
+        failed = true;
+      }
+      os::fail_after(0);
+      if (!failed) break;
+    }
+    EXPECT_GT(nth, 15);
+    Picture as_saved(pages, 0);
+    std::fill_n(as_saved.begin() + 2, 150, 3);
+    EXPECT_TRUE(shows(load(folder / "a", with_layers({}, lazy)), as_saved));
+  }
+}
+
+TEST_F(FailedSave, where_files_may_not_be_that_long) {
+  {
+    const LoweredLimit limit(RLIMIT_FSIZE, 100000);
+    EXPECT_THROW(save(second, folder / "a", {}), std::system_error);
+  }
+  EXPECT_EQ(bytes_of(folder / "a"), old);
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"a"});
+}
+
+TEST_F(FailedSave, where_the_folder_is_not_there_or_the_path_is_none) {
+  EXPECT_THROW(save(second, folder / "nowhere" / "a", {}), std::system_error);
+  EXPECT_THROW(save(second, folder.path(), {}), std::system_error);
+  EXPECT_THROW(save(second, "", {}), std::system_error);
+  EXPECT_THROW(save(second, 987, {}), std::system_error);
+  EXPECT_THROW(save(Snapshot(), folder / "b", {}), std::logic_error);
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"a"});
+}
+
+TEST_F(FailedSave, of_a_disk_that_is_full) {
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  try {
+    save(second, full, {});
+    ADD_FAILURE() << "had room";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::no_space_on_device);
+  }
+  ::close(full);
+}
+
+// The pages all bear the number of the save, so that a mixture shows.
+COW_CHILD_BODY(save_for_ever) {
+  Arena arena({.capacity = 64 * page_size()});
+  SaveOptions options;
+  options.sync = false;
+  for (std::uint64_t round = 1;; ++round) {
+    fill_run(arena, 0, 64, round);
+    save(arena.snapshot(), argument + "/a", options);
+  }
+}
+
+TEST(KilledSave, leaves_the_old_file_or_the_new_one) {
+  const Folder folder;
+  std::mt19937_64 random(20261125);
+  std::uint64_t last = 0, parts = 0;
+  for (int round = 0; round < 25; ++round) {
+    const Child child = start_child("save_for_ever", folder.path().string());
+    std::this_thread::sleep_for(std::chrono::microseconds(30000 + random() % 60000));
+    ::kill(child.pid, SIGKILL);
+    EXPECT_TRUE(wait_for(child).died_by(SIGKILL));
+    for (const std::string& name : folder.names()) {
+      if (name == "a") continue;
+      EXPECT_TRUE(name.starts_with(".a.") && name.ends_with(".cow-part")) << name;
+      std::filesystem::remove(folder / name);
+      ++parts;
+    }
+    if (!std::filesystem::exists(folder / "a")) continue;
+    verify(folder / "a");
+    const Arena loaded = load(folder / "a", {});
+    last = mark_of(loaded, 0);
+    EXPECT_TRUE(shows(loaded, Picture(64, last)));
+  }
+  EXPECT_GT(last, 0U);
+}
+
+}  // namespace
+}  // namespace cow::test
