@@ -83,6 +83,21 @@ os::Error watch(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   return {};
 }
 
+/// Reads what has an entry but is not in memory: afterwards it is there, as a front or as the file's page.
+os::Error bring_back(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  constexpr int most_rounds = 8;  // the kernel may be swapping out meanwhile
+  for (int round = 0; round < most_rounds; ++round) {
+    bool any = false;
+    const os::Error error = for_each_found(books, os::scan_absent, run, [&](Pages found) COW_FAULT_LOCKED {
+      any = true;
+      for (Page p = found.first; p < found.end(); ++p) (void)*static_cast<volatile std::byte*>(books.address_of(p));
+      return os::Error{};
+    });
+    if (error || !any) return error;
+  }
+  return {EAGAIN};
+}
+
 }  // namespace
 
 os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCKED {
@@ -113,6 +128,7 @@ os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
   for (Pages run = unwatched.next_run({0}); run.count != 0; run = unwatched.next_run(run.end())) {
+    if (const os::Error error = bring_back(books, run)) return error;
     const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) {
       books.fronts.uncollected.insert(found);
       books.fronts.present.insert(found);
@@ -151,6 +167,9 @@ os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_
     const bool watched = !unwatched.contains(p);
     const Page limit = watched ? std::min(end, unwatched.next(p)) : unwatched.next_absent(p, end);
     const Scan scan = watched ? os::scan_written : os::scan_private;
+    if (!watched) {
+      if (const os::Error error = bring_back(books, {p, limit - p})) return error;
+    }
     if (const os::Error error = for_each_found(books, scan, {p, limit - p}, add)) return error;
     p = limit;
   }
@@ -208,7 +227,14 @@ os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noe
 }
 
 os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+  if (const os::Error error = bring_back(books, run)) return error;
   return for_each_found(books, os::scan_private, run, [&](Pages found) { return runs.push_back(found); });
+}
+
+std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  std::uint64_t count = 0;
+  (void)for_each_found(books, os::scan_private, run, [&](Pages found) { return count += found.count, os::Error{}; });
+  return count;
 }
 
 bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {

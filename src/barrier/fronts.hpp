@@ -28,8 +28,11 @@ void make_disjoint(BookVector<Pages>& runs) noexcept;
 /// The runs of fresh pages that have memory in the file: they were stored to, or only read.
 os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 
-/// Which pages of a run have a front.
+/// Which pages of a run have a front; those that were swapped out are read back.
 os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
+
+/// How many pages of a run have a front in memory.
+std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 bool reads_as_zero(const ArenaBooks& books, Page p) noexcept;
 

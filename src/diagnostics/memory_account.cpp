@@ -74,13 +74,11 @@ std::uint64_t written_pages_of_all(const Family& family) noexcept {
 }
 
 std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  BookVector<Pages> found;
+  std::uint64_t count = 0;
   const PageSet& taken = books.fronts.taken;
   for (Pages run = taken.next_run({0}); run.count != 0; run = taken.next_run(run.end())) {
-    if (fronts::list_fronts(books, run, found)) return books.fronts.present.count();
+    count += fronts::count_fronts(books, run);
   }
-  std::uint64_t count = 0;
-  for (const Pages& run : found) count += run.count;
   return count;
 }
 

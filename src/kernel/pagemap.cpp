@@ -74,8 +74,17 @@ Result<Scanned> scan_private(const Descriptor& pagemap, std::uintptr_t begin, st
   ScanRequest request{};
   request.start = begin;
   request.end = end;
-  request.category_inverted = request.category_mask = is_file;
-  request.category_anyof_mask = is_present | is_swapped;
+  request.category_inverted = is_file;
+  request.category_mask = is_file | is_present;
+  return scan(pagemap, request, found, most);
+}
+
+Result<Scanned> scan_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
+                            std::size_t most) noexcept {
+  ScanRequest request{};
+  request.start = begin;
+  request.end = end;
+  request.category_mask = is_swapped;
   return scan(pagemap, request, found, most);
 }
 

@@ -34,9 +34,13 @@ Result<Scanned> scan_and_protect(const Descriptor& pagemap, std::uintptr_t begin
 /// The same, and changes nothing.
 Result<Scanned> scan_written(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
                              std::size_t most) noexcept;
-/// Which pages of a range of private file mappings are no longer the file's.
+/// Which pages of a range of private file mappings are no longer the file's, and in memory.
 Result<Scanned> scan_private(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
                              std::size_t most) noexcept;
+/// Which pages have an entry but are not in memory: private ones that were swapped out, and protected ones that are not
+/// the mapping's yet. Reading a byte tells them apart.
+Result<Scanned> scan_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
+                            std::size_t most) noexcept;
 
 /// Takes the private pages away, so that those of the file show again.
 Error drop_private(void* at, std::size_t bytes) noexcept;

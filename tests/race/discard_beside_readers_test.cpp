@@ -62,7 +62,9 @@ TEST_P(DiscardBesideReaders, every_store_that_follows_is_noticed) {
   std::size_t rounds = 0;
   for (const Until time(3 * race_time); time; ++rounds) {
     discard_all_that_was_written(arena, rounds + 2);
-    if (arena.barrier() != Barrier::kernel) ASSERT_TRUE(all_are_protected(arena)) << "in round " << rounds;
+    if (arena.barrier() != Barrier::kernel) {
+      ASSERT_TRUE(all_are_protected(arena)) << "in round " << rounds;
+    }
     ASSERT_TRUE(store_is_noticed(arena, rounds % pages)) << "in round " << rounds;
   }
   EXPECT_GT(rounds, 0U);
