@@ -175,6 +175,15 @@ class COW_API Arena {
   /// Throws std::invalid_argument for a snapshot of another arena. Cost: a copy of each page written since.
   void rollback(const Snapshot& snapshot);
 
+  /// The content becomes that of any version of the family, at this arena's addresses: of a clone, of a clone's clone,
+  /// of what it was cloned from, or of the arena itself. So what a clone did is kept: adopt(clone.snapshot()). Heaps
+  /// come along with all that is in them. Raw pointers into the clone do not: they go on leading there. Use offsets
+  /// from data(), or cow::offset_ptr, which hold in both. All snapshots stay valid, and rolling back to one from before
+  /// works. Other threads must not write this arena meanwhile; the version's own arena may be written. Throws
+  /// std::invalid_argument for a version of another family. Cost: a snapshot, a comparison of each page that may
+  /// differ, and a copy of each that does.
+  void adopt(const Snapshot& version);
+
   /// Writes like memcpy(to, from, n), for code that knows what it writes: no fault, and nothing that the next snapshot
   /// would have to protect again, since the pages stay as protected as they are (but those that a view or a clone
   /// shows: they move, and are writable then). Cost: half a microsecond; as much again for the first write to a page

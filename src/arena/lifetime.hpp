@@ -40,6 +40,8 @@ enum class PagesLeftOpen { recurring, none };
 /// Protects what can be written and begins a new epoch; or counts one handle more on the newest version, if nothing was
 /// written since. The operation mutex is held.
 Version* take_version(ArenaBooks& books, PagesLeftOpen left = PagesLeftOpen::recurring) COW_IN_OPERATION;
+os::Result<Version*> take_version_or_error(ArenaBooks& books,
+                                           PagesLeftOpen left = PagesLeftOpen::recurring) noexcept COW_IN_OPERATION;
 
 /// One handle less; with the last one the version goes, and with the last version the books of an arena that is gone.
 void release_version(Version* version) noexcept;
