@@ -32,11 +32,6 @@ static_assert(COW_BARRIER_USERFAULTFD == static_cast<int>(cow::Barrier::userfaul
 static_assert(COW_BARRIER_AUTOMATIC == static_cast<int>(cow::Barrier::automatic));
 constexpr int last_barrier = COW_BARRIER_AUTOMATIC;
 
-cow::Barrier barrier_of(int barrier) {
-  require(barrier >= 0 && barrier <= last_barrier, "this library knows no such barrier");
-  return static_cast<cow::Barrier>(barrier);
-}
-
 cow::ArenaOptions options_of(const cow_arena_options* given) {
   const cow_arena_options options = read_options(given, default_options);
   if (options.reserved != 0) throw Refused("the options' reserved member is not 0", E2BIG);
@@ -73,6 +68,11 @@ class HookOfProgram final : public cow::CutHook {
 };
 
 }  // namespace
+
+cow::Barrier cow::capi::barrier_of(int barrier) {
+  require(barrier >= 0 && barrier <= last_barrier, "this library knows no such barrier");
+  return static_cast<cow::Barrier>(barrier);
+}
 
 void cow_arena_options_init(cow_arena_options* options) noexcept {
   if (options != nullptr) *options = default_options;
