@@ -184,15 +184,7 @@ int cow_arena_discard(cow_arena* arena, void* p, std::size_t n) noexcept {
 
 int cow_arena_changed_since(const cow_arena* arena, const cow_snapshot* snapshot, cow_page_range** ranges,
                             std::size_t* count) noexcept {
-  if (ranges == nullptr || count == nullptr) return fail(__func__, EINVAL, "the place for the list is NULL");
-  *ranges = nullptr;
-  *count = 0;
-  return guarded(__func__, [&] {
-    const std::vector<cow::PageRange> changed = use(arena).changed_since(use(snapshot));
-    *ranges = list_for_caller<cow_page_range>(changed.size());
-    *count = changed.size();
-    for (std::size_t i = 0; i < changed.size(); ++i) (*ranges)[i] = {changed[i].first, changed[i].count};
-  });
+  return listing(__func__, ranges, count, [&] { return use(arena).changed_since(use(snapshot)); });
 }
 
 int cow_arena_set_cut_hook(cow_arena* arena, const cow_cut_hook* hook) noexcept {

@@ -13,6 +13,7 @@
 #include "cow/cow.h"
 #include "cow/heap.hpp"
 #include "cow/snapshot.hpp"
+#include "cow/transaction.hpp"
 #include "cow/view.hpp"
 
 namespace cow::capi {
@@ -49,6 +50,13 @@ struct Behind<cow_heap> {
   using Object = OpenHeap;
   static constexpr Kind kind = Kind::heap;
   static constexpr const char* name = "heap";
+};
+
+template <>
+struct Behind<cow_transaction> {
+  using Object = std::unique_ptr<Transaction>;  // which cannot be moved itself
+  static constexpr Kind kind = Kind::transaction;
+  static constexpr const char* name = "transaction";
 };
 
 inline HandleNumber number_of(const void* handle) noexcept { return reinterpret_cast<HandleNumber>(handle); }
