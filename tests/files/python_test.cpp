@@ -16,7 +16,9 @@ struct Said {
 };
 
 Said python(const std::string& arguments) {
-  FILE* const pipe = ::popen(("python3 -B " + arguments + " 2>&1").c_str(), "r");
+  // Debian's, where numpy is Debian's too; python3 may be another one.
+  const std::string debians = ::access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
+  FILE* const pipe = ::popen((debians + " -B " + arguments + " 2>&1").c_str(), "r");
   std::string text;
   std::array<char, 4096> some;
   for (std::size_t got; (got = std::fread(some.data(), 1, some.size(), pipe)) != 0;) text.append(some.data(), got);
