@@ -72,6 +72,7 @@ const std::vector<Entry>& entries() {
       cycle<CowKnownWrites>(1),
       cycle<CowClones<Barrier::mprotect>>(1),
       cycle<CowClones<Barrier::automatic>>(1),
+      cycle<CowKnownClones>(1),
       cycle<CowViews<Barrier::mprotect>>(1),
       cycle<CowViews<Barrier::automatic>>(1),
       rollback<RestoreByCopy>(2),

@@ -22,6 +22,7 @@ inline constexpr std::string_view cow_auto = "cow, automatic";
 inline constexpr std::string_view known_writes = "cow, by write()";
 inline constexpr std::string_view clones = "cow clones, mprotect";
 inline constexpr std::string_view clones_auto = "cow clones, automatic";
+inline constexpr std::string_view known_clones = "cow clones, by write()";
 inline constexpr std::string_view views = "cow views, mprotect";
 inline constexpr std::string_view views_auto = "cow views, automatic";
 inline constexpr std::string_view restore_copy = "memcpy of the pages";

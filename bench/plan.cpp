@@ -18,8 +18,8 @@ using Names = std::vector<std::string_view>;
 const Names one_snapshot = {name::fork,     name::fork_huge,   name::eager, name::private_mapping,
                             name::textbook, name::userfaultfd, name::cow,   name::cow_auto,
                             name::known_writes};
+const Names each_way = {name::fork, name::fork_huge, name::cow, name::cow_auto, name::known_writes};
 const Names bars_only = {name::fork, name::cow, name::cow_auto, name::known_writes};
-const Names bars_and_huge = {name::fork, name::fork_huge, name::cow, name::cow_auto, name::known_writes};
 const Names parallel = {name::fork, name::userfaultfd, name::cow, name::cow_auto};
 const Names both_barriers = {name::cow, name::cow_auto};
 const Names rollbacks = {name::restore_copy, name::restore_private, name::restore_fork, name::cow, name::cow_auto};
@@ -92,19 +92,21 @@ std::vector<Setting> each(Setting (*make)(unsigned), std::initializer_list<unsig
 
 /// All that the bars of the figures need, and no more.
 void plan_figures(Planner& plan) {
-  for (const Pattern pattern : {Pattern::sequential, Pattern::zipf, Pattern::uniform}) {
-    plan.cycle(bars_only, gib, 10'000, pattern);
-  }
+  for (const Pattern pattern : {Pattern::sequential, Pattern::zipf}) plan.cycle(bars_only, gib, 10'000, pattern);
+  plan.cycle(each_way, gib, 10'000, Pattern::uniform);
   plan.cycle(bars_only, gib, 1'000, Pattern::zipf);
-  plan.cycle(bars_and_huge, gib, 1'000, Pattern::uniform);
-  plan.cycle(bars_and_huge, gib, 100, Pattern::uniform);
+  plan.cycle(each_way, gib, 1'000, Pattern::uniform);
+  plan.cycle(each_way, gib, 100, Pattern::uniform);
   plan.cycle(bars_only, gib, 0, Pattern::uniform);
   plan.cycle(bars_only, 8 * gib, 100, Pattern::uniform);
+  for (const std::size_t writes : sizes({10, 30, 300, 3'000, 30'000})) {
+    plan.cycle(each_way, gib, writes, Pattern::uniform);  // the rest of the curve
+  }
 }
 
 void plan_costs(Planner& plan) {
-  const Setting clones[] = {settings::clone(0), settings::clone(100)};
-  plan.compare("clones, 1 GiB", {name::clones, name::clones_auto}, clones, 2);
+  const Setting clones[] = {settings::clone(0), settings::clone(100), settings::clone(1'000)};
+  plan.compare("clones, 1 GiB", {name::fork, name::clones, name::clones_auto, name::known_clones}, clones, 2);
   plan.compare("views, 1 GiB", {name::views, name::views_auto}, clones, 2);
   plan.compare("rollback loop, 44 runs of 4 pages", rollbacks, settings::rollback_loop(), short_cycles);
   plan.compare("rollback, 1 GiB, 1,000 uniform", both_barriers, settings::rollback(1'000));

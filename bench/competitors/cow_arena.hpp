@@ -83,9 +83,29 @@ class CowClones {
   std::uint64_t old_word(Page page) const { return load_word(clones_.back().data(), page); }
   std::string note() const { return barrier_note(arena_); }
 
+ protected:
+  cow::Arena& arena() noexcept { return arena_; }
+
  private:
   cow::Arena arena_;
   std::deque<cow::Arena> clones_;
+};
+
+/// Clones whose original is written by Arena::write().
+class CowKnownClones : public CowClones<cow::Barrier::mprotect> {
+ public:
+  static constexpr std::string_view label = "cow clones, by write()";
+
+  using CowClones::CowClones;
+
+  void write(std::span<const Page> pages, std::uint64_t value) {
+    batch_.clear();
+    for (const Page page : pages) batch_.push_back({data() + word_offset(page), &value, sizeof value});
+    arena().write(batch_);
+  }
+
+ private:
+  std::vector<cow::Write> batch_;
 };
 
 /// The "snapshot" is one with a view open on it.

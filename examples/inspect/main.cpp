@@ -77,6 +77,16 @@ void write_file(const std::filesystem::path& path, const std::string& content) {
   if (!(file << content) || !file.flush()) throw std::runtime_error("cannot write " + path.string());
 }
 
+/// What cannot be written at the end is told at the start; what is there already stays.
+void check_folder(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) throw std::runtime_error("there is no folder " + folder.string());
+  for (const char* const name : {"page_map.svg", "flame.svg", "folded.txt"}) {
+    if (!std::ofstream(folder / name, std::ios::app)) {
+      throw std::runtime_error("cannot write " + (folder / name).string());
+    }
+  }
+}
+
 void write_pictures(const Scenario& scenario, const std::filesystem::path& folder) {
   write_file(folder / "page_map.svg", to_svg(map_pages(scenario.world)));
   write_file(folder / "flame.svg", to_svg(scenario.profile, cow::FaultWeight::nanoseconds));
@@ -87,6 +97,8 @@ int run(std::span<const char* const> arguments) {
   if (arguments.size() > 1) examples::refuse("a second folder", arguments[1]);
   const std::string folder = arguments.empty() ? "" : arguments[0];
   if (folder.starts_with('-')) examples::refuse("no such option", folder);
+  if (!arguments.empty() && folder.empty()) examples::refuse("a folder without a name", folder);
+  if (!folder.empty()) check_folder(folder);
   const Scenario scenario;
   show(scenario);
   if (!folder.empty()) write_pictures(scenario, folder);

@@ -30,7 +30,7 @@ A bank's accounts lie in an ordered index in an arena. One thread moves money an
 accounts without pause; another takes snapshots, and audits a view of each.
 
   --seconds N     how long to run (default: 3); the first quarter without snapshots
-  --accounts N    how many accounts there are at most (default: 5000)
+  --accounts N    how many accounts there are at most, 10 to 1000000 (default: 5000)
   --no-gate       let snapshots fall within updates (transfers only), to see what the gate is for
   --help          print this
 
@@ -48,7 +48,7 @@ Options parse_options(std::span<const char* const> given) {
   for (examples::Arguments arguments(given); !arguments.empty();) {
     const std::string_view argument = arguments.next();
     if (argument == "--seconds") options.seconds = arguments.number_after(argument, 1, 86'400);
-    else if (argument == "--accounts") options.accounts = arguments.number_after(argument, 10, 100'000'000);
+    else if (argument == "--accounts") options.accounts = arguments.number_after(argument, 10, 1'000'000);
     else if (argument == "--no-gate") options.gate = GateUse::left_open;
     else examples::refuse("no such option", argument);
   }
@@ -124,6 +124,8 @@ int run_bank(std::span<const char* const> arguments) {
   arena_options.name = "bank";
   arena_options.capacity = Bank::bytes_for(options.accounts);
   cow::Arena arena(arena_options);
+  std::printf("Setting up a bank for %zu accounts\n", options.accounts);
+  std::fflush(stdout);
   Bank& bank = Bank::found(arena, options.accounts, 1);
   Run run(arena, bank, options.gate);
 

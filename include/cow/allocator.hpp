@@ -68,6 +68,14 @@ class Allocator {
     using other = Allocator<U>;
   };
 
+  /// There is none: this is for the message. An allocator belongs to a heap.
+  template <class Made = T>
+  Allocator() noexcept {
+    static_assert(!std::is_same_v<Made, T>,
+                  "a container with cow::Allocator is made here without its heap. Give it one: heap.create<Map>(heap) "
+                  "or Map map(heap). An element of another container gets its heap handed down where that one's "
+                  "allocator is boost::container::scoped_allocator_adaptor<cow::Allocator<Element>>");
+  }
   Allocator(const Heap& heap) noexcept  // implicit: a container is constructed from a heap
       : arena_begin_(const_cast<void*>(detail::heap_arena_begin(*heap.core_))) {}
   template <class U>

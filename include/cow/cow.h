@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define COW_VERSION_MAJOR 0
-#define COW_VERSION_MINOR 1
+#define COW_VERSION_MINOR 2
 #define COW_VERSION_PATCH 0
 
 #define COW_C_API __attribute__((visibility("default")))

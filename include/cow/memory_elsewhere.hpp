@@ -2,8 +2,10 @@
 // clone, which take its handle along and not what that leads to.
 #pragma once
 
+#include <any>
 #include <array>
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -11,25 +13,36 @@
 #include <utility>
 #include <variant>
 
+namespace boost::container {
+template <class T>
+class new_allocator;
+}
+
 namespace cow {
 
 /// The way out for a program that knows better, such as one whose operator new takes from the arena:
-///   template <> inline constexpr bool may_keep_memory_elsewhere<std::string> = true;
+///   `template <> inline constexpr bool cow::may_keep_memory_elsewhere<std::string> = true;`
+/// or whose std::shared_ptr are all made by std::allocate_shared with a cow::MemoryResource:
+///   `template <class T> inline constexpr bool cow::may_keep_memory_elsewhere<std::shared_ptr<T>> = true;`
 template <class T>
 inline constexpr bool may_keep_memory_elsewhere = false;
 
 namespace detail {
 
+/// What takes from operator new: the default of the standard's containers, and of Boost.Container's.
 template <class A>
-inline constexpr bool is_std_allocator = false;
+inline constexpr bool takes_from_new = false;
 template <class T>
-inline constexpr bool is_std_allocator<std::allocator<T>> = true;
+inline constexpr bool takes_from_new<std::allocator<T>> = true;
+template <class T>
+inline constexpr bool takes_from_new<boost::container::new_allocator<T>> = true;
 
 template <class T, class... Within>
 constexpr bool allocates_elsewhere() noexcept;
 
-/// As far as the type tells: containers with std::allocator, what holds such as elements or members of the standard's
-/// own aggregates, and std::unique_ptr with the default deleter. Members of a program's own classes cannot be seen.
+/// As far as the type tells: containers with their default allocator, what holds such as elements or members of the
+/// standard's own aggregates, std::unique_ptr with the default deleter, std::shared_ptr, std::function and std::any.
+/// Members of a program's own classes cannot be seen.
 /// `Within`: the containers that it is looked for in, since a container may hold its own kind.
 template <class T, class... Within>
 inline constexpr bool keeps_memory_elsewhere = allocates_elsewhere<std::remove_cv_t<T>, Within...>();
@@ -51,6 +64,14 @@ template <class... T, class... Within>
 inline constexpr bool has_such_a_part<std::variant<T...>, Within...> = (keeps_memory_elsewhere<T, Within...> || ...);
 template <class T, class... Within>
 inline constexpr bool has_such_a_part<std::unique_ptr<T, std::default_delete<T>>, Within...> = true;
+template <class T, class... Within>
+inline constexpr bool has_such_a_part<std::shared_ptr<T>, Within...> = true;
+template <class T, class... Within>
+inline constexpr bool has_such_a_part<std::weak_ptr<T>, Within...> = true;
+template <class Signature, class... Within>
+inline constexpr bool has_such_a_part<std::function<Signature>, Within...> = true;
+template <class... Within>
+inline constexpr bool has_such_a_part<std::any, Within...> = true;
 
 /// std::stack, std::queue and std::priority_queue.
 template <class T>
@@ -63,7 +84,7 @@ constexpr bool allocates_elsewhere() noexcept {
   if constexpr (may_keep_memory_elsewhere<T> || (std::same_as<T, Within> || ...)) {
     return false;
   } else if constexpr (requires { typename T::allocator_type; }) {
-    if constexpr (is_std_allocator<typename T::allocator_type>) {
+    if constexpr (takes_from_new<typename T::allocator_type>) {
       return true;
     } else if constexpr (requires { typename T::value_type; }) {
       return keeps_memory_elsewhere<typename T::value_type, T, Within...>;
@@ -81,7 +102,7 @@ constexpr bool allocates_elsewhere() noexcept {
 }  // namespace cow
 
 #define COW_MEMORY_ELSEWHERE_MESSAGE                                                                                \
-  "this type is known to keep its memory outside of the arena (std::allocator, or operator new): a rollback would " \
+  "this type is known to keep memory outside of the arena (std::allocator, or operator new): a rollback would "     \
   "leave it garbage and clones would share it. Use std::pmr containers, such as std::pmr::string, with "            \
   "cow::MemoryResource, or Boost.Container's with cow::Allocator; a program that knows better specialises "         \
   "cow::may_keep_memory_elsewhere for the type"

@@ -63,9 +63,10 @@ inline constexpr bool is_cow_allocator<A> = is_cow_allocator<typename A::outer_a
 }  // namespace cow
 
 #define COW_SHARED_PTR_MESSAGE                                                                                      \
-  "std::shared_ptr keeps raw pointers, so clones would share the original's object and count: with cow::Allocator " \
-  "use boost::interprocess::shared_ptr or intrusive_ptr; where addresses stay, std::allocate_shared with "          \
-  "std::pmr::polymorphic_allocator and cow::MemoryResource works too"
+  "std::shared_ptr keeps raw pointers, and so does the state that std::promise and std::packaged_task share: clones " \
+  "would share the original's object and count. With cow::Allocator use boost::interprocess::shared_ptr or "          \
+  "intrusive_ptr, and a promise outside of the arena; where addresses stay, std::allocate_shared and std::promise "   \
+  "with std::pmr::polymorphic_allocator and cow::MemoryResource work too"
 
 #ifdef __GLIBCXX__
 // These never ask for an allocator of a node, so they are refused by name.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 #include "cow/export.hpp"
 
@@ -27,7 +28,8 @@ namespace cow {
 /// at most, however many are asked for. (A std::shared_mutex gives no such promise: with glibc's, updates without pause
 /// keep a snapshot out for seconds.) The lock is the phase-fair ticket lock of Brandenburg and Anderson, "Spin-based
 /// reader-writer synchronization for multiprocessor real-time systems" (2010), whose readers are our updates; waiting
-/// threads try for some 50 us, which is longer than most snapshots take, and sleep then.
+/// threads try for some 50 us, which is longer than most snapshots take, the later part of them giving way to others,
+/// since whom they wait for may need their processor, and sleep then.
 ///
 /// Cost: between_updates() a load of a word that hardly ever changes; an Updating or a Quiet two atomic additions each.
 /// All of it may be used by any number of threads. A thread that holds one of either kind must not wait for another of
@@ -108,11 +110,13 @@ class UpdateGate {
   /// First awake, since a snapshot takes less time than putting a thread to sleep and waking it.
   template <class Condition>
   static void wait_until(const std::atomic<std::uint32_t>& word, Condition condition) noexcept {
-    const auto awake_until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+    const auto began = std::chrono::steady_clock::now();
     for (;;) {
       const std::uint32_t now = word.load(std::memory_order_seq_cst);
       if (condition(now)) return;
-      if (std::chrono::steady_clock::now() >= awake_until) word.wait(now, std::memory_order_acquire);
+      const auto waited = std::chrono::steady_clock::now() - began;
+      if (waited >= std::chrono::microseconds(50)) word.wait(now, std::memory_order_acquire);
+      else if (waited >= std::chrono::microseconds(5)) std::this_thread::yield();
     }
   }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "cow/export.hpp"
+#include "cow/same_place.hpp"
 
 namespace cow {
 
@@ -33,6 +34,11 @@ class COW_API View {
   /// Bytes mapped: the capacity of the arena; 0 when empty or moved from.
   std::size_t size() const noexcept;
   bool contains(const void* p) const noexcept;
+  /// The place in this view that `pointer` is in `original`, an arena or a view of the same family. As Arena::at().
+  template <detail::Mapping Original, class T>
+  const T* at(const Original& original, const T* pointer) const {
+    return detail::same_place(original, detail::range_of(*this), pointer);
+  }
   explicit operator bool() const noexcept { return data() != nullptr; }
 
  private:

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "arena/adopt.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
 #include "arena/rollback.hpp"
@@ -219,10 +220,8 @@ Arena Arena::clone() {
   return now.clone();
 }
 
-void Arena::rollback(const Snapshot& snapshot) {
-  ArenaBooks& books = usable(books_, "rollback");
+void roll_back_or_throw(ArenaBooks& books, Version& version) {
   throw_if(books.barrier->check(books), "rollback");
-  Version& version = usable(Access::version(snapshot), "rollback");
   const bool own = &version.books == &books;
   if (!own && !is_base_of(version, books)) {
     throw std::invalid_argument("cow: rollback to a snapshot of another arena");
@@ -235,6 +234,27 @@ void Arena::rollback(const Snapshot& snapshot) {
   throw_if(pages.error, [&] {
     return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
   });
+}
+
+void Arena::rollback(const Snapshot& snapshot) {
+  ArenaBooks& books = usable(books_, "rollback");
+  Version& version = usable(Access::version(snapshot), "rollback");
+  if (books.transactions.load(std::memory_order_relaxed) != 0) {
+    throw std::logic_error(std::string("cow: rollback inside a transaction on arena \"") + books.name +
+                           "\"; Transaction::roll_back() ends the innermost one, and brings its begin back");
+  }
+  roll_back_or_throw(books, version);
+}
+
+void Arena::adopt(const Snapshot& snapshot) {
+  ArenaBooks& books = usable(books_, "adopt");
+  Version& version = usable(Access::version(snapshot), "adopt");
+  throw_if(books.barrier->check(books), "adopt");
+  if (&version.books.family != &books.family) {
+    throw std::invalid_argument("cow: adopt of a version of another family: it must be a snapshot of this arena, of "
+                                "its clones, of what it was cloned from, or of theirs");
+  }
+  adopt_version(books, version);
 }
 
 void Arena::write(void* to, const void* from, std::size_t n) {

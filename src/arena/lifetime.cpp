@@ -42,12 +42,6 @@ std::uint64_t pages_for(std::size_t capacity) {
   return pages;
 }
 
-std::string in_hex(const void* address) {
-  char text[32];
-  (void)std::snprintf(text, sizeof text, "%p", address);
-  return text;
-}
-
 void check_address(const void* address) {
   if (reinterpret_cast<std::uintptr_t>(address) % os::page_size() != 0) {
     throw std::invalid_argument("cow: the address of an arena must be a multiple of the page size, " +
@@ -74,6 +68,8 @@ os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexce
     const os::Result<Plane*> home = family.file.add_plane();
     books->home = home.value;
     error = home.error;
+    books->line.arena = family.next_version.fetch_add(1, std::memory_order_relaxed);
+    family.lineage.add(books->line);
   }
   if (!error) {
     const os::Result<FaultSlot*> slot = fault_registry::take();
@@ -94,6 +90,7 @@ void leave_family(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
     lending.end_borrowing(books.borrower, {{0}, books.pages}, freed);
   }
   FaultLockHeld held(file.lock());
+  books.family.lineage.remove(books.line);
   if (books.borrower.listed) lending.remove(books.borrower);
   lending.give_back(books.loan);
   for (Plane* plane : books.planes) file.disown(*plane);
@@ -283,6 +280,7 @@ ArenaBooks* create_clone(Version& version) {
     clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);
     FaultLockHeld held(family.file.lock());
+    if (!error) error = family.lineage.descend(clone->line, of.line, version.epoch);
     if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
   }
   os::Result<AddressRange> range;

@@ -34,9 +34,14 @@ void destroy_arena(ArenaBooks* books) noexcept;
 /// The books of an arena that is gone go too, with their last version.
 void destroy_books(ArenaBooks* books) noexcept;
 
+/// Whether pages that are written again and again may stay open while a version is taken, where nobody else writes.
+enum class PagesLeftOpen { recurring, none };
+
 /// Protects what can be written and begins a new epoch; or counts one handle more on the newest version, if nothing was
 /// written since. The operation mutex is held.
-Version* take_version(ArenaBooks& books) COW_IN_OPERATION;
+Version* take_version(ArenaBooks& books, PagesLeftOpen left = PagesLeftOpen::recurring) COW_IN_OPERATION;
+os::Result<Version*> take_version_or_error(ArenaBooks& books,
+                                           PagesLeftOpen left = PagesLeftOpen::recurring) noexcept COW_IN_OPERATION;
 
 /// One handle less; with the last one the version goes, and with the last version the books of an arena that is gone.
 void release_version(Version* version) noexcept;

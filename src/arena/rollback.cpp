@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arena/lifetime.hpp"
+#include "arena/mapped_frames.hpp"
 #include "arena/operation.hpp"
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
@@ -18,57 +19,6 @@ namespace cow {
 namespace {
 
 constexpr std::uint64_t pages_at_once = 512;
-
-/// Frames of planes and saved files, mapped for reading: each that a list of runs needs, as a whole: one mapping.
-/// Frames of history are mapped anyway.
-class MappedFrames {
- public:
-  explicit MappedFrames(FrameFile& file) noexcept : file_(file) {}
-  ~MappedFrames() {
-    for (const Mapped& mapped : mapped_) os::unmap(mapped.at, bytes(mapped));
-  }
-  MappedFrames(const MappedFrames&) = delete;
-  MappedFrames& operator=(const MappedFrames&) = delete;
-
-  os::Error add(Frame frame) noexcept {
-    if (frame == zero_frame || History::owns(frame) || find(frame) != nullptr) return {};
-    const bool saved = SavedFiles::owns(frame);
-    const std::uint64_t place = saved ? SavedFiles::page_of(frame) : frame.value % file_.pages();
-    Mapped whole{frame - place, saved ? file_.saved().pages(frame) : file_.pages(), nullptr};
-    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes(whole));
-    if (!range) return range.error;
-    whole.at = static_cast<std::byte*>(range.value);
-    os::Error error =
-        os::map_file(whole.at, bytes(whole), os::Access::read, file_.fd(whole.first), file_.offset(whole.first));
-    if (!error) error = mapped_.push_back(whole);
-    if (error) os::unmap(whole.at, bytes(whole));
-    return error;
-  }
-
-  const std::byte* address(Frame frame) const noexcept {
-    if (History::owns(frame)) return file_.history().address(frame);
-    const Mapped* mapped = find(frame);
-    return mapped->at + (frame - mapped->first) * file_.page_bytes();
-  }
-
- private:
-  struct Mapped {
-    Frame first;
-    std::uint64_t count;
-    std::byte* at;
-  };
-
-  std::size_t bytes(const Mapped& mapped) const noexcept { return mapped.count * file_.page_bytes(); }
-  const Mapped* find(Frame frame) const noexcept {
-    for (const Mapped& mapped : mapped_) {
-      if (frame >= mapped.first && frame < mapped.first + mapped.count) return &mapped;
-    }
-    return nullptr;
-  }
-
-  FrameFile& file_;
-  BookVector<Mapped> mapped_;
-};
 
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {

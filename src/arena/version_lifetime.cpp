@@ -91,12 +91,13 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
 
 }  // namespace
 
-Version* take_version(ArenaBooks& books) {
-  os::Result<Version*> version;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    version = take_version_locked(books, nobody_else_writes(books));
-  }
+os::Result<Version*> take_version_or_error(ArenaBooks& books, PagesLeftOpen left) noexcept {
+  FaultLockHeld held(*books.fault_lock);
+  return take_version_locked(books, left == PagesLeftOpen::recurring && nobody_else_writes(books));
+}
+
+Version* take_version(ArenaBooks& books, PagesLeftOpen left) {
+  const os::Result<Version*> version = take_version_or_error(books, left);
   throw_if(version.error, [&] { return "snapshot of an arena of " + in_bytes(books.bytes(books.pages)); });
   return version.value;
 }

@@ -15,6 +15,7 @@
 #include "books/block_policy.hpp"
 #include "books/kept_pages.hpp"
 #include "books/lending.hpp"
+#include "books/lineage.hpp"
 #include "books/live_readers.hpp"
 #include "books/page_table.hpp"
 #include "books/run_list.hpp"
@@ -49,8 +50,9 @@ struct Family {
   LoadedFrom loaded_from;  // never changed once others know of the family
   FrameFile file;
   Lending lending;
+  Lineage lineage;                            // of the arenas whose books there are
   std::atomic<std::uint64_t> members{1};      // books; the last one takes the family along
-  std::atomic<std::uint64_t> next_version{1}; // names versions for good
+  std::atomic<std::uint64_t> next_version{1}; // names versions and arenas for good
 };
 
 /// What the handler counts, under the fault lock; stats() adds the levels.
@@ -226,6 +228,7 @@ class ArenaBooks {
   Borrower borrower;
   Loan* loan = nullptr;
   Lender lender;
+  Line line;
 
   // -- The operation mutex covers these; never taken in the handler -----------------------------------------------
 
@@ -236,6 +239,7 @@ class ArenaBooks {
   COW_BY_OPERATION std::uint64_t dropped_versions = 0;
   COW_BY_OPERATION std::shared_ptr<CutHook> hook;
   std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
+  std::atomic<std::uint64_t> transactions{0};  // open ones
 };
 
 /// While it lives, pages move to other frames: readers of their memory must not believe the entries.

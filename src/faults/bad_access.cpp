@@ -63,10 +63,13 @@ bool report_stray(FaultSlot* beside, const siginfo_t* info, FaultAccess access) 
     return report_in_guard(*beside, info->si_addr, access);
   }
   GoneRange range;
-  const bool unmapped = info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
-  if (!unmapped || !gone_ranges::find(info->si_addr, range)) return false;
+  if (!is_unmapped(info) || !gone_ranges::find(info->si_addr, range)) return false;
   report_gone(range, info->si_addr, access);
   return true;
+}
+
+bool is_unmapped(const siginfo_t* info) noexcept {
+  return info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR;
 }
 
 const char* reason_from_outside(const siginfo_t* info, const char* protection) noexcept {

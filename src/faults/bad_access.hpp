@@ -23,5 +23,9 @@ bool report_stray(FaultSlot* beside, const siginfo_t* info, FaultAccess access) 
 const char* reason_from_outside(const siginfo_t* info, const char* protection) noexcept;
 /// Why a page could not be made writable.
 const char* reason_of(os::Error error) noexcept;
+/// Whether the kernel knows no mapping there. Arenas are mapped whole, so that somebody else has taken it away; but not
+/// every kernel says so of what is only protected: to be asked when all else has failed.
+bool is_unmapped(const siginfo_t* info) noexcept;
+constexpr const char* unmapped = "the page is not mapped: something outside the library has unmapped it";
 
 }  // namespace cow::bad_access

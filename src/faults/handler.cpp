@@ -28,6 +28,21 @@ Verdict unresolvable(const FaultSlot& slot, const void* address, FaultAccess acc
   return Verdict::unresolvable;
 }
 
+/// Why this thread must not store to the arena, or null.
+const char* refusal_of(const FaultSlot& slot) noexcept {
+  if (slot.refusals == nullptr) return nullptr;
+  constexpr const char* by_this_thread =
+      "a RefuseWrites says that this thread works on a clone: use the same place there, clone.at(arena, pointer)";
+  constexpr const char* by_all =
+      "a RefuseWrites says that nobody stores here: use the same place in a clone, clone.at(arena, pointer)";
+  const std::uint32_t here = os::thread_id();
+  for (const detail::WriteRefusal* refusal = slot.refusals; refusal != nullptr; refusal = refusal->next) {
+    if (refusal->thread == here) return by_this_thread;
+    if (refusal->thread == detail::WriteRefusal::every_thread) return by_all;
+  }
+  return nullptr;
+}
+
 /// The slot's lock is held and the address is in its range.
 Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept COW_FAULT_LOCKED {
   void* const address = info->si_addr;
@@ -39,10 +54,12 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   if (slot.books == nullptr) {
     return unresolvable(slot, address, access, "a view is read-only; clone the snapshot to write");
   }
+  if (const char* const refusal = refusal_of(slot)) return unresolvable(slot, address, access, refusal);
   ArenaBooks& books = *slot.books;
   const Page page = books.page_of(address);
   const bool writable_before = claim_of(books, page) == Claim::none;
   if (const os::Error error = make_writable_for_fault(books, page)) {
+    if (bad_access::is_unmapped(info)) return unresolvable(slot, address, access, bad_access::unmapped);
     return unresolvable(slot, address, access, bad_access::reason_of(error), error.code);
   }
   if (writable_before && !os::can_write(address)) {
@@ -106,7 +123,8 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
     if (slot == nullptr) return stray(info, access, ucontext);
     if (slot->generation != os::process_generation()) return Verdict::not_ours;
     if (holds_lock(*slot, ucontext)) {
-      return unresolvable(*slot, address, access, "the library itself was at work on this arena");
+      constexpr const char* at_work = "the library itself was at work on this arena";
+      return unresolvable(*slot, address, access, bad_access::is_unmapped(info) ? bad_access::unmapped : at_work);
     }
   } while (!resolve_under_lock(*slot, info, access, cost, verdict));
   if (verdict != Verdict::resolved) return verdict;

@@ -107,6 +107,7 @@ void withdraw(FaultSlot& slot) noexcept COW_HELD_UNCHECKED {
   slot.begin.store(0, std::memory_order_relaxed);
   slot.books = nullptr;
   slot.view = nullptr;
+  slot.refusals = nullptr;
 }
 
 void give_back(FaultSlot& slot) noexcept {

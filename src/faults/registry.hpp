@@ -11,6 +11,25 @@
 
 namespace cow {
 
+struct FaultSlot;
+
+namespace detail {
+
+/// Who must not store to an arena, while a cow::RefuseWrites says so. The slot's lock covers the list.
+struct WriteRefusal {
+  static constexpr std::uint32_t every_thread = 0;
+
+  WriteRefusal(FaultSlot& of, std::uint32_t by, std::uint64_t process) noexcept
+      : slot(of), thread(by), generation(process) {}
+
+  FaultSlot& slot;
+  const std::uint32_t thread;      // os::thread_id()
+  const std::uint64_t generation;  // the process that it was made in
+  WriteRefusal* next = nullptr;
+};
+
+}  // namespace detail
+
 /// One range. Invariant: begin, end, books and view change only under the lock; a reader checks them again under it.
 struct FaultSlot {
   FaultLock lock;
@@ -22,6 +41,7 @@ struct FaultSlot {
   bool kept = false;                             // while a fork() child begins: it goes on using the range
   std::size_t guard_bytes = 0;                   // inaccessible, on each side; 0 where others may be next to the range
   char name[sizeof ArenaBooks::name] = {};       // the arena's, also of a view
+  detail::WriteRefusal* refusals = nullptr;      // those in force
   FaultSlot* next_free = nullptr;
 
   bool contains(std::uintptr_t address) const noexcept {

@@ -19,6 +19,12 @@ inline std::string readable_bytes(std::uint64_t bytes) {
   return text;
 }
 
+inline std::string in_hex(const void* address) {
+  char text[32];
+  (void)std::snprintf(text, sizeof text, "%p", address);
+  return text;
+}
+
 /// "1 page", "2 pages".
 inline std::string counted(std::uint64_t n, const char* noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");

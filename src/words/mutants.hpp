@@ -24,6 +24,14 @@ enum class Mutant {
   failed_move_keeps_frames,        // a move that failed does not give its frames back
   failed_discard_keeps_content,    // a discard whose punch is refused leaves what was there
   unwatched_page_is_protected,     // a page that the kernel does not watch counts as protected
+  merge_equal_changes_conflict,    // a granule that both sides changed to the same counts as a conflict
+  merge_prefers_theirs,            // what both have changed is theirs, though ours is to stay
+  merge_sum_forgets_base,          // a sum takes the base in twice
+  merge_first_region_wins,         // where regions overlap
+  merge_takes_pages_of_both,       // a page that both sides changed is taken whole
+  merge_writes_what_it_can,        // conflicts that are refused keep only themselves from being merged
+  adopt_keeps_what_ours_wrote,     // only what the other side wrote is adopted
+  difference_forgets_ours,         // between two clones only what one of them wrote is named
   count_
 };
 
@@ -39,7 +47,10 @@ inline const char* mutant_name(std::size_t i) noexcept {
       "none", "lent_page_stays_home", "borrowed_page_counts_as_sole", "birth_not_advanced", "zero_page_not_logged",
       "drop_frees_all", "drop_keeps_all", "last_log_wins", "loan_ends_with_arena", "release_ignores_borrowers",
       "block_crosses_claims", "unwritten_shared_version", "failed_sweep_knows_of_drops", "failed_window_is_forgotten",
-      "failed_move_keeps_frames", "failed_discard_keeps_content", "unwatched_page_is_protected"};
+      "failed_move_keeps_frames", "failed_discard_keeps_content", "unwatched_page_is_protected",
+      "merge_equal_changes_conflict", "merge_prefers_theirs", "merge_sum_forgets_base", "merge_first_region_wins",
+      "merge_takes_pages_of_both", "merge_writes_what_it_can", "adopt_keeps_what_ours_wrote",
+      "difference_forgets_ours"};
   static_assert(sizeof names / sizeof names[0] == mutant_count);
   return names[i];
 }

@@ -161,6 +161,15 @@ COW_CHILD_BODY(write_to_a_page_that_others_unmapped) {
   return went_on;
 }
 
+// Nothing is copied here, only opened.
+COW_CHILD_BODY(write_to_a_page_without_a_snapshot_that_others_unmapped) {
+  Arena arena = victim(argument);
+  (void)arena.snapshot();  // protects, and goes
+  ::munmap(page_at(arena, 3), page_size());
+  write_to(page_at(arena, 3));
+  return went_on;
+}
+
 COW_CHILD_BODY(write_beside_an_arena_at_a_fixed_address) {
   ::signal(SIGSEGV, SIG_DFL);
   ForeignPage neighbour;
@@ -210,7 +219,8 @@ constexpr Case cases[] = {
     {"write_to_a_page_that_others_protect", "cow: write at "},
     {"read_from_a_page_that_others_hide", "cow: read at "},
     {"read_from_a_view_that_others_hide", " in a view of arena \"victim\", page 5: the page is not readable"},
-    {"write_to_a_page_that_others_unmapped", " in arena \"victim\", page 3: "},
+    {"write_to_a_page_that_others_unmapped", " in arena \"victim\", page 3: the page is not mapped: something outside"},
+    {"write_to_a_page_without_a_snapshot_that_others_unmapped", ", page 3: the page is not mapped: something outside"},
     {"write_beside_an_arena_at_a_fixed_address", ""},
 };
 INSTANTIATE_TEST_SUITE_P(Faults, BadAccess,

@@ -142,7 +142,7 @@ TEST_P(Clones, copy_only_what_they_write) {
   Painted painted(make_arena(256));
   painted.paint_run(0, 256, 1);
   Arena clone = painted.arena().clone();
-  for (const std::size_t page : {3, 70, 130, 200}) put_mark(clone, page, 2);
+  for (const std::size_t page : {3U, 70U, 130U, 200U}) put_mark(clone, page, 2);
   const ArenaStats stats = clone.stats();
   EXPECT_GE(stats.bytes_copied, 4 * page_size());
   EXPECT_LE(stats.bytes_copied, 4 * 32 * page_size());  // a block is at most 32 pages with content

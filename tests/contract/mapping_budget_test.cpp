@@ -168,7 +168,7 @@ TEST_P(MappingBudgetTest, leaves_prepared_pages_open_while_those_around_them_bec
     const LoweredBudget lowered(4);
     prepared = true;
     let_it_read();
-    for (const std::size_t far : {500, 700, 900}) put_mark(arena, far, 3);
+    for (const std::size_t far : {500U, 700U, 900U}) put_mark(arena, far, 3);
     let_it_read();
     prepared = false;
     let_it_read();
@@ -185,7 +185,7 @@ TEST_P(MappingBudgetTest, lets_a_store_over_the_end_of_a_page_through_when_it_is
   fill_run(arena, 0, 100, 1);
   const Snapshot snapshot = arena.snapshot();
   const LoweredBudget lowered(0);
-  for (const std::size_t page : {40, 20, 60}) {
+  for (const std::size_t page : {40U, 20U, 60U}) {
     std::byte* const target = page_at(arena, page) - 4;
     const std::uint64_t value = 0x1111111111111111 * page;
     std::memcpy(target, &value, sizeof value);  // one instruction

@@ -49,10 +49,10 @@ TEST_P(NamesAndNumbers, the_mappings_counted_are_those_of_the_kernel) {
   EXPECT_EQ(arena.stats().mappings, mappings_of(arena.data(), arena.capacity()).size());
   const Snapshot snapshot = arena.snapshot();
   EXPECT_EQ(arena.stats().mappings, mappings_of(arena.data(), arena.capacity()).size());
-  for (const std::size_t page : {3, 50, 51, 120, 255}) put_mark(arena, page, 2);
+  for (const std::size_t page : {3U, 50U, 51U, 120U, 255U}) put_mark(arena, page, 2);
   EXPECT_EQ(arena.stats().mappings, mappings_of(arena.data(), arena.capacity()).size());
   Arena clone = arena.clone();
-  for (const std::size_t page : {0, 50, 52, 200}) {
+  for (const std::size_t page : {0U, 50U, 52U, 200U}) {
     put_mark(arena, page, 3);
     put_mark(clone, page + 1, 4);
   }

@@ -58,7 +58,7 @@ TEST_P(PrepareWrite, covers_every_page_that_the_range_touches) {
   const Snapshot snapshot = arena.snapshot();
   arena.prepare_write(page_at(arena, 2) - 1, page_size() + 2);  // the last byte of page 1 to the first of page 3
   const std::uint64_t before = arena.stats().faults();
-  for (const std::size_t page : {1, 2, 3}) fill(arena, page, 2);
+  for (const std::size_t page : {1U, 2U, 3U}) fill(arena, page, 2);
   EXPECT_EQ(arena.stats().faults(), before);
   EXPECT_TRUE(shows(snapshot, Picture(8, 1)));
   EXPECT_TRUE(shows(arena, {1, 2, 2, 2, 1, 1, 1, 1}));

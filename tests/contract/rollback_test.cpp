@@ -42,7 +42,7 @@ TEST_P(Rollback, goes_to_older_and_to_newer_snapshots_in_any_sequence) {
     painted.paint_run(step, 4, step + 1);
     taken.emplace_back(painted.arena().snapshot(), painted.picture());
   }
-  for (const std::size_t target : {5, 0, 3, 3, 1, 5, 2, 4, 0, 0, 5}) {
+  for (const std::size_t target : {5U, 0U, 3U, 3U, 1U, 5U, 2U, 4U, 0U, 0U, 5U}) {
     painted.arena().rollback(taken[target].first);
     ASSERT_TRUE(shows(painted.arena(), taken[target].second)) << "at " << target;
     for (const auto& [snapshot, picture] : taken) ASSERT_TRUE(shows(snapshot, picture)) << "after " << target;

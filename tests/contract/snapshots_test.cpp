@@ -106,7 +106,7 @@ TEST_P(Snapshots, hand_their_before_images_down_to_older_ones_that_need_them) {
   const Snapshot first = painted.arena().snapshot();
   painted.paint(0, 2);
   Snapshot second = painted.arena().snapshot();
-  for (const std::size_t page : {0, 2, 4, 6}) painted.paint(page, 3);  // scattered: no page comes along in a block
+  for (const std::size_t page : {0U, 2U, 4U, 6U}) painted.paint(page, 3);  // scattered: no page comes along in a block
   second = Snapshot();
   EXPECT_TRUE(shows(first, first_picture));
   EXPECT_EQ(painted.arena().stats().history_frames_used, 4U);  // page 0 of the second one went with it

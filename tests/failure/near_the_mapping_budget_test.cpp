@@ -104,7 +104,7 @@ class NearTheMappingBudget : public BarrierTest {
   }
 
   void fail_each_call(const std::function<void(Scattered&)>& operation) {
-    for (const std::uint64_t left : {10, 30}) {
+    for (const std::uint64_t left : {10U, 30U}) {
       for (const bool one_has_moved : {false, true}) fail_each_call(left, one_has_moved, operation);
     }
   }

@@ -72,7 +72,7 @@ COW_CHILD_BODY(part_locked) {
   fill_run(arena, 0, 64, 1);
   if (::mlock(page_at(arena, 8), 8 * page_size()) != 0) return cannot;
   const View view = arena.snapshot().view();
-  for (const std::size_t page : {7, 8, 11, 15, 16}) {
+  for (const std::size_t page : {7U, 8U, 11U, 15U, 16U}) {
     fill(arena, page, 2);
     CHECK_IN_CHILD(mapping_at(page_at(arena, page)).locked() == (page >= 8 && page < 16));
     CHECK_IN_CHILD(mark_of(view, page) == 1);

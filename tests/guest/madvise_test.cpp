@@ -54,8 +54,8 @@ class OwnAdvice : public BarrierTest {
   /// Whether stores are still caught.
   testing::AssertionResult protection_holds() {
     const Snapshot now = arena_->snapshot();
-    for (const std::size_t page : {0, 12, 600, 1023}) put_mark(*arena_, page, 99);
-    for (const std::size_t page : {0, 12, 600, 1023}) {
+    for (const std::size_t page : {0U, 12U, 600U, 1023U}) put_mark(*arena_, page, 99);
+    for (const std::size_t page : {0U, 12U, 600U, 1023U}) {
       if (mark_of(now, page) == 99) return testing::AssertionFailure() << "a store to page " << page << " was not seen";
     }
     arena_->rollback(now);

@@ -38,13 +38,13 @@ TEST_P(MappingAttributes, core_dumps_leave_out_all_of_an_arena_made_so) {
   options.in_core_dumps = false;
   Arena arena(options);
   move_page(arena, 9);
-  for (const std::size_t page : {0, 9, 63}) {
+  for (const std::size_t page : {0U, 9U, 63U}) {
     EXPECT_TRUE(mapping_at(page_at(arena, page)).left_out_of_core_dumps()) << "page " << page;
   }
   Arena clone = arena.clone();
   fill(clone, 20, 3);
   const View view = arena.snapshot().view();
-  for (const std::size_t page : {0, 9, 20}) {
+  for (const std::size_t page : {0U, 9U, 20U}) {
     EXPECT_TRUE(mapping_at(page_at(clone, page)).left_out_of_core_dumps()) << "page " << page << " of a clone";
     EXPECT_TRUE(mapping_at(page_at(view, page)).left_out_of_core_dumps()) << "page " << page << " of a view";
   }

@@ -173,14 +173,45 @@ INSTANTIATE_TEST_SUITE_P(
                         "(void)std::shared_ptr<int>(new int, std::default_delete<int>(), cow::Allocator<int>(heap));",
                         shared_instead},
                     Use{"promise", "#include <future>",
-                        "std::promise<int> p(std::allocator_arg, cow::Allocator<int>(heap));", shared_instead}),
+                        "std::promise<int> p(std::allocator_arg, cow::Allocator<int>(heap));", shared_instead},
+                    Use{"promise_by_its_name", "#include <future>",
+                        "std::promise<int> p(std::allocator_arg, cow::Allocator<int>(heap));",
+                        "the state that std::promise and"}),
     [](const auto& u) { return std::string(u.param.name); });
 
-#define STANDARD_INCLUDES                                                                                        \
-  "#include <array>\n#include <deque>\n#include <map>\n#include <memory>\n#include <memory_resource>\n#include " \
-  "<optional>\n"                                                                                                 \
-  "#include <queue>\n#include <string>\n#include <tuple>\n#include <variant>\n#include <vector>\n"               \
-  "#include <boost/container/vector.hpp>\n"
+/// A container that is made without its heap: one message, in words.
+#define NESTED                                                                                                  \
+  "#include <boost/container/map.hpp>\n#include <boost/container/scoped_allocator.hpp>\n"                       \
+  "#include <boost/container/vector.hpp>\n#include <boost/unordered_map.hpp>\n"                                 \
+  "namespace bc = boost::container;\nusing Inner = bc::vector<int, cow::Allocator<int>>;\n"                     \
+  "using Pair = std::pair<const int, Inner>;\n"                                                                 \
+  "template <class A> using MapBy = bc::map<int, Inner, std::less<int>, A>;\n"                                  \
+  "using Adapted = bc::scoped_allocator_adaptor<cow::Allocator<Pair>>;\n"
+constexpr const char* adaptor_instead = "boost::container::scoped_allocator_adaptor<cow::Allocator<Element>>";
+INSTANTIATE_TEST_SUITE_P(
+    WithoutTheirHeap, Body,
+    testing::Values(
+        Use{"elements_of_a_vector", NESTED,
+            "bc::vector<Inner, cow::Allocator<Inner>> v{cow::Allocator<int>(heap)}; v.emplace_back();",
+            adaptor_instead},
+        Use{"elements_by_resize", NESTED,
+            "bc::vector<Inner, cow::Allocator<Inner>> v{cow::Allocator<int>(heap)}; v.resize(3);", adaptor_instead},
+        Use{"values_of_a_map", NESTED, "(*heap.create<MapBy<cow::Allocator<Pair>>>(heap))[1].push_back(1);",
+            adaptor_instead},
+        Use{"values_of_an_unordered_map", NESTED,
+            "using Map = boost::unordered_map<int, Inner, boost::hash<int>, std::equal_to<int>, "
+            "cow::Allocator<Pair>>; (*heap.create<Map>(heap))[1].push_back(1);",
+            adaptor_instead},
+        Use{"one_alone", NESTED, "(void)heap.create<Inner>();", "heap.create<Map>(heap)"},
+        Use{"not_values_of_an_adapted_map", NESTED, "(*heap.create<MapBy<Adapted>>(heap))[1].push_back(1);", nullptr},
+        Use{"not_values_that_are_given_theirs", NESTED,
+            "heap.create<MapBy<cow::Allocator<Pair>>>(heap)->emplace(1, Inner(heap));", nullptr}),
+    [](const auto& u) { return std::string(u.param.name); });
+
+#define STANDARD_INCLUDES                                                                                       \
+  "#include <any>\n#include <functional>\n#include <array>\n#include <deque>\n#include <map>\n"                 \
+  "#include <memory>\n#include <memory_resource>\n#include <optional>\n#include <queue>\n#include <string>\n"   \
+  "#include <tuple>\n#include <variant>\n#include <vector>\n#include <boost/container/vector.hpp>\n"
 #define CREATES(type) STANDARD_INCLUDES, "(void)heap.create<" type ">();"
 INSTANTIATE_TEST_SUITE_P(
     MemoryElsewhere, Body,
@@ -196,6 +227,15 @@ INSTANTIATE_TEST_SUITE_P(
         Use{"variant_with_a_string", CREATES("std::variant<int, std::string>"), pmr_instead},
         Use{"queue", CREATES("std::queue<int>"), pmr_instead},
         Use{"unique_ptr", CREATES("std::unique_ptr<int>"), pmr_instead},
+        Use{"shared_ptr", CREATES("std::shared_ptr<int>"), pmr_instead},
+        Use{"weak_ptr", CREATES("std::pair<int, std::weak_ptr<int>>"), pmr_instead},
+        Use{"function", CREATES("std::pmr::vector<std::function<void(int)>>"), pmr_instead},
+        Use{"any", CREATES("std::any"), pmr_instead},
+        Use{"boost_vector", CREATES("boost::container::vector<int>"), pmr_instead},
+        Use{"boost_string", STANDARD_INCLUDES "#include <boost/container/string.hpp>\n",
+            "(void)heap.create<boost::container::string>();", pmr_instead},
+        Use{"boost_map_to_boost_vectors", STANDARD_INCLUDES "#include <boost/container/map.hpp>\n",
+            "(void)heap.create<boost::container::map<int, int>>();", pmr_instead},
         Use{"elements_of_an_allocator", STANDARD_INCLUDES,
             "boost::container::vector<std::string, cow::Allocator<std::string>> v{cow::Allocator<int>(heap)};"
             " v.emplace_back();",
@@ -209,6 +249,10 @@ INSTANTIATE_TEST_SUITE_P(
             "cow::Allocator<std::pair<const int, Tree>>> {\n"
             "  explicit Tree(const cow::Heap& heap) : map(key_compare(), allocator_type(heap)) {}\n};",
             "(void)heap.create<Tree>(heap);", nullptr},
+        Use{"no_shared_ptr_that_the_program_vouches_for",
+            STANDARD_INCLUDES
+            "template <class T> inline constexpr bool cow::may_keep_memory_elsewhere<std::shared_ptr<T>> = true;",
+            "(void)heap.create<std::shared_ptr<int>>();", nullptr},
         Use{"no_string_that_the_program_vouches_for",
             STANDARD_INCLUDES "template <> inline constexpr bool cow::may_keep_memory_elsewhere<std::string> = true;",
             "(void)heap.create<std::pmr::vector<std::string>>();", nullptr}),

@@ -80,7 +80,7 @@ TEST(Model, holds_where_the_machine_gives_huge_pages_for_all_shared_memory) {
 std::vector<Setting> settings() {
   std::vector<Setting> all;
   for (const Barrier barrier : test::every_barrier())
-    for (const std::uint64_t budget : {0, 10, 60})
+    for (const std::uint64_t budget : {0U, 10U, 60U})
       for (const bool refusals : {false, true}) all.push_back({barrier, budget, refusals, false});
   for (const Barrier barrier : test::every_barrier()) all.push_back({barrier, 60, true, true});
   return all;

@@ -64,7 +64,7 @@ void everything_given_has_content(cow::Barrier barrier) {
   const cow::View view = first.view();
   CHECK(has_content(arena.data(), pages) && has_content(clone.data(), pages) && has_content(view.data(), pages));
   fill(clone, 3, 3);
-  for (const std::size_t page : {3, 20, 40}) {  // in history, live, never written
+  for (const std::size_t page : {3U, 20U, 40U}) {  // in history, live, never written
     const Uninitialized out;
     first.read(page * cow::page_size(), {out.data(), cow::page_size()});
     CHECK(has_content(out.data()));

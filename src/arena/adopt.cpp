@@ -1,0 +1,69 @@
+// See arena/adopt.hpp. The pages that may differ are compared; those that do are written as one batch, which can fail
+// only before its first store.
+#include "arena/adopt.hpp"
+
+#include <cstring>
+#include <string>
+
+#include "arena/changed_between.hpp"
+#include "arena/current_version.hpp"
+#include "arena/operation.hpp"
+#include "arena/version_content.hpp"
+#include "kernel/fork_gate.hpp"
+#include "kernel/memory_sanitizer.hpp"
+#include "rule/known_writes.hpp"
+
+namespace cow {
+namespace {
+
+bool same(const void* a, const void* b, std::size_t bytes) noexcept {
+  const memory_sanitizer::ChecksOff off;
+  return std::memcmp(a, b, bytes) == 0;
+}
+
+os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<Write>& writes) noexcept {
+  if (const os::Error error = content.add(run)) return error;
+  for (Page p = run.first; p < run.end(); ++p) {
+    const std::byte* const from = content.at(p);
+    if (same(books.address_of(p), from, books.bytes(1))) continue;
+    if (const os::Error error = writes.push_back({books.address_of(p), from, books.bytes(1)})) return error;
+  }
+  return {};
+}
+
+/// Allocates nothing but by the books: the heap in the arena may be what serves operator new, and is locked meanwhile.
+os::Error take_over(ArenaBooks& books, Version& version, std::uint64_t& pages) noexcept {
+  VersionContent content(version);
+  BookVector<Pages> changed;
+  BookVector<Write> writes;
+  {
+    const CurrentVersion now(books);
+    if (now.error()) return now.error();
+    if (const os::Error error = list_changed_between(now.version(), version, changed)) return error;
+  }
+  if (changed.empty()) return {};
+  if (const os::Error error = content.open(books)) return error;
+  for (const Pages& run : changed) {
+    pages += run.count;
+    if (const os::Error error = list_writes(books, content, run, writes)) return error;
+  }
+  if (writes.empty()) return {};
+  const WriterLockGuard guard(*books.fault_lock);
+  return write_known(books, writes.span(), nullptr);
+}
+
+}  // namespace
+
+void adopt_version(ArenaBooks& books, Version& version) {
+  std::uint64_t pages = 0;
+  os::Error error;
+  {
+    const Cut cut(books);
+    error = take_over(books, version, pages);
+  }
+  throw_if(error, [&] {
+    return "adopting " + counted(pages, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
+  });
+}
+
+}  // namespace cow

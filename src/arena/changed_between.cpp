@@ -1,0 +1,175 @@
+// See arena/changed_between.hpp. The operation mutexes of two arenas are taken one after the other: what a version
+// shows does not change between.
+#include "arena/changed_between.hpp"
+
+#include <algorithm>
+
+#include "arena/operation.hpp"
+#include "arena/version_reader.hpp"
+#include "books/versions.hpp"
+#include "words/mutants.hpp"
+
+namespace cow {
+namespace {
+
+/// What was logged from the version on that an arena had at an epoch, or the one before it, up to another epoch. False:
+/// that version is gone, and there is none before it.
+os::Result<bool> list_logged(ArenaBooks& books, Epoch from, Epoch to, BookVector<Page>& pages) noexcept {
+  const Operation operation(books);
+  auto at = books.versions.end();
+  while (at != books.versions.begin() && (at == books.versions.end() || at->epoch > from)) --at;
+  if (at == books.versions.end() || at->epoch > from) return {false, {}};
+  LogEnd end;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    end = log_end(books);
+  }
+  os::Error error;
+  for (; at != books.versions.end() && at->epoch < to && !error; ++at) {
+    at->log.for_each_between({}, &*at == end.newest ? end.mark : at->log.mark(), [&](const LogEntry& entry) {
+      if (!error) error = pages.push_back(entry.page);
+    });
+  }
+  return {true, error};
+}
+
+os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>& pages) noexcept COW_FAULT_LOCKED {
+  for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (books.table.get(p).birth > epoch) continue;  // what it was before is among the kept pages
+      if (const os::Error error = pages.push_back(p)) return error;
+    }
+  }
+  return {};
+}
+
+/// Of the pages kept for a version, those that do not show what its arena started with.
+os::Error list_kept_of_its_own(const Version& version, BookVector<Page>& pages) noexcept {
+  const ArenaBooks& books = version.books;
+  for (const KeptPage& kept : version.kept) {
+    bool as_at_the_start = false;
+    {
+      FaultLockHeld held(books.family.file.lock());
+      as_at_the_start = books.borrower.shows(kept.page, kept.frame);
+    }
+    if (as_at_the_start) continue;
+    if (const os::Error error = pages.push_back(kept.page)) return error;
+  }
+  return {};
+}
+
+/// What a clone's version has of the clone's own. The logs are swept under the fault lock, most of it before, so that
+/// what they say and the pages' births belong together.
+os::Error list_changed_since_start(Version& version, BookVector<Page>& pages) noexcept {
+  ArenaBooks& books = version.books;
+  const Operation operation(books);
+  LogEnd end;
+  {
+    FaultLockHeld held(*books.fault_lock);
+    end = log_end(books);
+  }
+  if (const os::Error error = sweep_logs(version, end)) return error;
+  FaultLockHeld held(*books.fault_lock);
+  if (const os::Error error = sweep_logs(version, log_end(books))) return error;
+  const os::Error error = list_own_until(books, version.epoch, pages);
+  return error ? error : list_kept_of_its_own(version, pages);
+}
+
+/// The runs of pages for which two lists have different frames.
+class RunComparison {
+ public:
+  RunComparison(const RunList& a, const RunList& b, BookVector<Pages>& changed) noexcept
+      : a_{a.begin(), a.end()}, b_{b.begin(), b.end()}, changed_(changed) {}
+
+  os::Error run(std::uint64_t pages) noexcept {
+    for (Page p{0}; p.value < pages;) {
+      a_.pass(p), b_.pass(p);
+      const Page end = std::min({a_.next_edge(p), b_.next_edge(p), Page{pages}});
+      if (a_.frame_at(p) != b_.frame_at(p)) {
+        if (const os::Error error = add({p, end - p})) return error;
+      }
+      p = end;
+    }
+    return {};
+  }
+
+ private:
+  struct Side {
+    const Run* at;
+    const Run* end;
+
+    void pass(Page p) noexcept {
+      while (at != end && at->end() <= p) ++at;
+    }
+    bool covers(Page p) const noexcept { return at != end && at->first <= p; }
+    Frame frame_at(Page p) const noexcept { return covers(p) ? at->frame_of(p) : zero_frame; }
+    Page next_edge(Page p) const noexcept {
+      if (at == end) return {~std::uint64_t{0}};
+      return covers(p) ? at->end() : at->first;
+    }
+  };
+
+  os::Error add(Pages run) noexcept {
+    if (changed_.empty() || changed_.back().end() != run.first) return changed_.push_back(run);
+    changed_.back().count += run.count;
+    return {};
+  }
+
+  Side a_, b_;
+  BookVector<Pages>& changed_;
+};
+
+os::Error compare_content(Version& a, Version& b, BookVector<Pages>& changed) noexcept {
+  RunList content_of_a, content_of_b;
+  os::Error error = list_content(a, content_of_a);
+  if (!error) error = list_content(b, content_of_b);
+  return error ? error : RunComparison(content_of_a, content_of_b, changed).run(a.books.pages);
+}
+
+os::Error as_runs(BookVector<Page>& pages, BookVector<Pages>& changed) noexcept {
+  std::sort(pages.begin(), pages.end());
+  for (const Page p : pages) {
+    os::Error error;
+    if (changed.empty() || changed.back().end() < p) {
+      error = changed.push_back({p, 1});
+    } else if (changed.back().end() == p) {
+      ++changed.back().count;
+    }
+    if (error) return error;
+  }
+  return {};
+}
+
+/// Through the logs, if they tell.
+os::Result<bool> list_written(Version& a, Version& b, BookVector<Page>& pages) noexcept {
+  if (&a.books == &b.books) {
+    return list_logged(a.books, std::min(a.epoch, b.epoch), std::max(a.epoch, b.epoch), pages);
+  }
+  const Line::Ancestor of_a = a.books.line.parent, of_b = b.books.line.parent;
+  const bool siblings = of_a.arena != 0 && of_a.arena == of_b.arena && of_a.epoch == of_b.epoch;
+  if (siblings) {
+    const os::Error error = list_changed_since_start(a, pages);
+    if (mutant(Mutant::difference_forgets_ours)) return {true, error};
+    return {true, error ? error : list_changed_since_start(b, pages)};
+  }
+  if (of_a.arena == b.books.line.arena) return list_written(b, a, pages);
+  if (of_b.arena != a.books.line.arena) return {false, {}};
+  const Epoch base = of_b.epoch;
+  if (base != a.epoch) {
+    const os::Result<bool> logged = list_logged(a.books, std::min(a.epoch, base), std::max(a.epoch, base), pages);
+    if (!logged || !logged.value) return logged;
+  }
+  return {true, list_changed_since_start(b, pages)};
+}
+
+}  // namespace
+
+os::Error list_changed_between(Version& a, Version& b, BookVector<Pages>& changed) noexcept {
+  if (&a == &b) return {};
+  BookVector<Page> pages;
+  const os::Result<bool> written = list_written(a, b, pages);
+  if (!written) return written.error;
+  return written.value ? as_runs(pages, changed) : compare_content(a, b, changed);
+}
+
+}  // namespace cow

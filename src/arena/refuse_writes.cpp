@@ -1,0 +1,68 @@
+// cow::RefuseWrites: who must not store to an arena, kept in its slot, where the handler looks.
+#include "cow/refuse_writes.hpp"
+
+#include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "faults/install.hpp"
+#include "faults/registry.hpp"
+#include "kernel/book_memory.hpp"
+
+namespace cow {
+namespace {
+
+using detail::WriteRefusal;
+
+void put_in_force(WriteRefusal& refusal, FaultSlot& slot) noexcept {
+  const FaultLockGuard guard(slot.lock);
+  refusal.next = slot.refusals;
+  slot.refusals = &refusal;
+}
+
+/// Where the arena has gone meanwhile it is in nobody's list.
+void take_out_of_force(WriteRefusal& refusal, FaultSlot& slot) noexcept {
+  const FaultLockGuard guard(slot.lock);
+  for (WriteRefusal** at = &slot.refusals; *at != nullptr; at = &(*at)->next) {
+    if (*at != &refusal) continue;
+    *at = refusal.next;
+    return;
+  }
+}
+
+/// A snapshot that nobody keeps: no page stays open, not even those that are written again and again.
+void protect_all(ArenaBooks& books) {
+  Version* version = nullptr;
+  {
+    const Cut cut(books);
+    const Operation operation(books);
+    version = take_version(books, PagesLeftOpen::none);
+  }
+  release_version(version);
+}
+
+}  // namespace
+
+RefuseWrites::RefuseWrites(Arena& original, By by) : refusal_(nullptr) {
+  ArenaBooks& books = usable(Access::books(original), "RefuseWrites");
+  keep_handler_in_place(books.barrier->needs_sigbus);
+  const std::uint32_t thread = by == By::this_thread ? os::thread_id() : WriteRefusal::every_thread;
+  const os::Result<WriteRefusal*> refusal = book_new<WriteRefusal>(*books.slot, thread, os::process_generation());
+  throw_if(refusal.error, "beginning a RefuseWrites");
+  refusal_ = refusal.value;
+  put_in_force(*refusal_, *books.slot);
+  try {
+    protect_all(books);
+  } catch (...) {
+    take_out_of_force(*refusal_, *books.slot);
+    book_delete(refusal_);
+    throw;
+  }
+}
+
+RefuseWrites::~RefuseWrites() {
+  if (refusal_->generation != os::process_generation()) return;  // a fork() child: it has nothing to do with the slot
+  take_out_of_force(*refusal_, refusal_->slot);
+  book_delete(refusal_);
+}
+
+}  // namespace cow

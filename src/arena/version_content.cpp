@@ -1,0 +1,56 @@
+// See arena/version_content.hpp.
+#include "arena/version_content.hpp"
+
+#include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
+#include "books/versions.hpp"
+
+namespace cow {
+
+os::Error VersionContent::open(const ArenaBooks& into) noexcept {
+  ArenaBooks& books = version_.books;
+  own_ = &books == &into;
+  os::Result<BookBuffer> zeros = BookBuffer::reserve(books.bytes(1));
+  if (!zeros) return zeros.error;
+  zeros_ = std::move(zeros.value);
+  const Operation operation(books);
+  if (own_) {
+    LogEnd end;
+    {
+      FaultLockHeld held(*books.fault_lock);
+      end = log_end(books);
+    }
+    return sweep_logs(version_, end);
+  }
+  const os::Result<Loan*> loan = lend_version(version_, 2 * books.pages);
+  if (!loan) return loan.error;
+  loan_ = loan.value;
+  return runs_.copy(version_.runs);
+}
+
+VersionContent::~VersionContent() {
+  const os::AsyncSignalsBlocked blocked;
+  if (loan_ != nullptr) give_back_loan(version_.books.family, loan_);
+}
+
+/// None: the arena that is written shows it itself.
+std::optional<Frame> VersionContent::frame_of(Page p) const noexcept {
+  return own_ ? version_.kept.find(p) : runs_.find(p);
+}
+
+os::Error VersionContent::add(Pages run) noexcept {
+  for (Page p = run.first; p < run.end(); ++p) {
+    const std::optional<Frame> frame = frame_of(p);
+    if (!frame) continue;
+    if (const os::Error error = frames_.add(*frame)) return error;
+  }
+  return {};
+}
+
+const std::byte* VersionContent::at(Page p) const noexcept {
+  const std::optional<Frame> frame = frame_of(p);
+  if (!frame) return version_.books.address_of(p);
+  return *frame == zero_frame ? zeros_.data() : frames_.address(*frame);
+}
+
+}  // namespace cow

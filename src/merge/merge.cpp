@@ -1,0 +1,113 @@
+// cow::merge(): what must hold, what each side has changed, the plan, and one batch of known writes.
+#include "cow/merge.hpp"
+
+#include <bit>
+#include <stdexcept>
+#include <string>
+
+#include "arena/changed_between.hpp"
+#include "arena/current_version.hpp"
+#include "arena/operation.hpp"
+#include "arena/version_content.hpp"
+#include "barrier/barrier.hpp"
+#include "kernel/fork_gate.hpp"
+#include "merge/plan.hpp"
+#include "merge/regions.hpp"
+#include "rule/known_writes.hpp"
+
+namespace cow {
+namespace {
+
+void check_options(const MergeOptions& options) {
+  if (!std::has_single_bit(options.granule) || options.granule > largest_granule) {
+    throw std::invalid_argument("cow: merge: a granule is 1, 2, 4, 8, 16, 32 or 64 bytes, not " +
+                                std::to_string(options.granule));
+  }
+  if (options.on_conflict > OnConflict::take_theirs) {
+    throw std::invalid_argument("cow: merge: there is no such answer to conflicts");
+  }
+}
+
+/// Whether a version is one that an arena comes from, up to an epoch of its own.
+bool comes_from(const ArenaBooks& books, Epoch epoch, const Version& base) noexcept {
+  if (&base.books == &books) return base.epoch <= epoch;
+  const Line::Ancestor ancestor = books.line.find(base.books.line.arena);
+  return ancestor.arena != 0 && base.epoch <= ancestor.epoch;
+}
+
+constexpr Epoch now_or_later{~std::uint64_t{0}};
+
+void check_ancestry(const ArenaBooks& into, const Version& base, const Version& theirs) {
+  const bool family = &base.books.family == &into.family && &theirs.books.family == &into.family;
+  if (family && comes_from(into, now_or_later, base) && comes_from(theirs.books, theirs.epoch, base)) return;
+  throw std::invalid_argument(std::string("cow: merge into arena \"") + into.name +
+                              "\": the base is no version that both sides come from; " +
+                              (family ? "take the one that the clone was made of" : "they are of different families"));
+}
+
+os::Error list_sides(ArenaBooks& into, Version& base, Version& theirs, SidesChanged& changed) noexcept {
+  {
+    const CurrentVersion now(into);
+    if (now.error()) return now.error();
+    if (const os::Error error = list_changed_between(base, now.version(), changed.ours)) return error;
+  }
+  return list_changed_between(base, theirs, changed.theirs);
+}
+
+os::Error write_plan(ArenaBooks& into, const MergePlan& plan) noexcept {
+  if (plan.refused() || plan.heaps_collide() || plan.writes().empty()) return {};
+  const WriterLockGuard guard(*into.fault_lock);
+  return write_known(into, plan.writes(), nullptr);
+}
+
+/// All that is done with the arena's hook held: allocates by the books only.
+os::Error plan_and_write(ArenaBooks& into, VersionContent& base_content, VersionContent& theirs_content,
+                         SidesChanged& changed, MergePlan& plan, Version& base, Version& theirs) noexcept {
+  const Cut cut(into);
+  os::Error error = list_sides(into, base, theirs, changed);
+  if (!error) error = base_content.open(into);
+  if (!error) error = theirs_content.open(into);
+  if (!error) error = plan.work_out(changed);
+  return error ? error : write_plan(into, plan);
+}
+
+MergeReport report_of(const MergePlan& plan) {
+  MergeReport report;
+  report.conflicts.assign(plan.conflicts().begin(), plan.conflicts().end());
+  if (plan.refused()) return report;
+  report.pages_taken = plan.pages_taken;
+  report.pages_merged = plan.pages_merged;
+  report.bytes_changed = plan.bytes_changed;
+  return report;
+}
+
+}  // namespace
+
+MergeReport merge(Arena& into, const Snapshot& base, const Snapshot& theirs, const MergeOptions& options) {
+  ArenaBooks& books = usable(Access::books(into), "merge");
+  Version& base_version = usable(Access::version(base), "merge");
+  Version& their_version = usable(Access::version(theirs), "merge");
+  throw_if(books.barrier->check(books), "merge");
+  check_options(options);
+  check_ancestry(books, base_version, their_version);
+  const Regions regions(options.regions, into.capacity());
+
+  VersionContent base_content(base_version), theirs_content(their_version);
+  SidesChanged changed;
+  MergePlan plan(books, base_content, theirs_content, options, regions);
+  const os::Error error =
+      plan_and_write(books, base_content, theirs_content, changed, plan, base_version, their_version);
+  throw_if(error, [&] {
+    return "merge of " + counted(changed.theirs.size(), "run") + " of pages into an arena of " +
+           in_bytes(into.capacity());
+  });
+  if (plan.heaps_collide()) {
+    throw std::logic_error(std::string("cow: merge into arena \"") + books.name +
+                           "\": both sides have changed the books of the heap in it, by allocating or freeing, and "
+                           "two versions of those cannot be put together; let one side allocate, or cover them by a "
+                           "region");
+  }
+  return report_of(plan);
+}
+
+}  // namespace cow

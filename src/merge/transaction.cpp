@@ -1,0 +1,55 @@
+// cow::Transaction: a snapshot, and the rollback to it. The arena counts those that are open.
+#include "cow/transaction.hpp"
+
+#include <exception>
+#include <stdexcept>
+
+#include "arena/operation.hpp"
+#include "arena/rollback.hpp"
+
+namespace cow {
+
+Transaction::Transaction(Arena& arena) : begin_(arena.snapshot()) {
+  books_ = Access::books(arena);
+  depth_ = books_->transactions.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+bool Transaction::innermost() const noexcept { return books_->transactions.load(std::memory_order_relaxed) == depth_; }
+
+/// Those inside have ended with it: they find fewer open than there were at their begin.
+void Transaction::end() noexcept {
+  books_->transactions.store(depth_ - 1, std::memory_order_relaxed);
+  books_ = nullptr;
+  begin_ = Snapshot();
+}
+
+void Transaction::commit() noexcept {
+  if (books_ != nullptr && books_->transactions.load(std::memory_order_relaxed) >= depth_) end();
+  books_ = nullptr;
+}
+
+void Transaction::roll_back() {
+  if (books_ == nullptr) throw std::logic_error("cow: roll_back of a transaction that has ended; begin another one");
+  usable(books_, "roll_back");
+  if (!innermost()) {
+    throw std::logic_error(books_->transactions.load(std::memory_order_relaxed) < depth_
+                               ? "cow: roll_back of a transaction inside one that has ended"
+                               : "cow: roll_back of a transaction while one inside it is open; that ends first");
+  }
+  roll_back_or_throw(*books_, *Access::version(begin_));
+  end();
+}
+
+Transaction::~Transaction() {
+  if (books_ == nullptr || !of_this_process(*books_)) return;
+  if (books_->transactions.load(std::memory_order_relaxed) < depth_) return;  // it ended with an outer one
+  try {
+    usable(books_, "roll_back");
+    roll_back_or_throw(*books_, *Access::version(begin_));
+  } catch (const std::exception&) {
+    // Nobody can be told.
+  }
+  end();
+}
+
+}  // namespace cow

@@ -1,0 +1,172 @@
+// Promise: adopt() makes an arena's content that of any version of its family, at its own addresses, copying only pages
+// that differ; snapshots stay valid, and an adoption that throws has changed nothing.
+#include <cstdint>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "cow/cow.hpp"
+#include "kernel/os.hpp"
+#include "support/barriers.hpp"
+#include "support/family.hpp"
+#include "support/pages.hpp"
+#include "support/throws.hpp"
+
+namespace cow::test {
+namespace {
+
+class Adopt : public BarrierTest {};
+COW_FOR_EVERY_BARRIER(Adopt);
+
+TEST_P(Adopt, makes_what_a_clone_did_the_originals) {
+  Painted original(make_arena(64));
+  original.paint_run(0, 40, 1);
+  const Snapshot before = original.arena().snapshot();
+  Painted clone(before.clone(), original.picture());
+  clone.paint_run(10, 5, 2);
+  clone.paint(50, 3);
+  clone.arena().discard(page_at(clone.arena(), 20), 2 * page_size());
+  Picture result = clone.picture();
+  result[20] = result[21] = 0;
+  const std::byte* const address = original.arena().data();
+  original.arena().adopt(clone.arena().snapshot());
+  EXPECT_EQ(original.arena().data(), address);
+  EXPECT_TRUE(shows(original.arena(), result));
+  EXPECT_TRUE(shows(clone.arena(), result));
+  original.arena().rollback(before);
+  EXPECT_TRUE(original.is_right());
+  EXPECT_TRUE(shows(clone.arena(), result));
+}
+
+TEST_P(Adopt, takes_back_what_the_arena_itself_wrote_since) {
+  Painted original(make_arena(64));
+  original.paint_run(0, 40, 1);
+  Arena clone = original.arena().clone();
+  const Picture then = original.picture();
+  original.paint_run(5, 20, 7);
+  original.paint(60, 8);
+  original.arena().adopt(clone.snapshot());
+  EXPECT_TRUE(shows(original.arena(), then));
+}
+
+TEST_P(Adopt, works_between_all_relatives_whoever_is_gone) {
+  Painted root(make_arena(32));
+  root.paint_run(0, 20, 1);
+  Painted child(root.arena().clone(), root.picture());
+  child.paint_run(4, 4, 2);
+  Painted grandchild(child.arena().clone(), child.picture());
+  grandchild.paint_run(8, 4, 3);
+  Painted cousin(root.arena().clone(), root.picture());
+  cousin.paint_run(6, 10, 4);
+  const Snapshot grandchilds = grandchild.arena().snapshot();
+  const Picture then = grandchild.picture();
+  { const Arena gone = std::move(grandchild.arena()); }
+  { const Arena gone = std::move(child.arena()); }
+  for (Painted* const taker : {&cousin, &root}) {
+    const Snapshot before = taker->arena().snapshot();
+    taker->arena().adopt(grandchilds);
+    EXPECT_TRUE(shows(taker->arena(), then));
+    EXPECT_TRUE(shows(before, taker->picture()));
+    EXPECT_TRUE(shows(grandchilds, then));
+    taker->arena().rollback(before);
+    EXPECT_TRUE(taker->is_right());
+  }
+}
+
+TEST_P(Adopt, of_a_version_of_its_own_is_a_rollback) {
+  Painted painted(make_arena(32));
+  painted.paint_run(0, 20, 1);
+  const Snapshot before = painted.arena().snapshot();
+  const Picture then = painted.picture();
+  painted.paint_run(3, 9, 2);
+  const Snapshot after = painted.arena().snapshot();
+  painted.arena().adopt(before);
+  EXPECT_TRUE(shows(painted.arena(), then));
+  painted.arena().adopt(after);
+  EXPECT_TRUE(painted.is_right());
+}
+
+TEST_P(Adopt, copies_no_page_that_is_equal) {
+  Arena original = make_arena(256);
+  fill_run(original, 0, 256, 1);
+  const Snapshot before = original.snapshot();
+  Arena clone = before.clone();
+  fill_run(clone, 0, 256, 1);  // written, and the same
+  fill(clone, 100, 2);
+  const std::uint64_t copied = original.stats().bytes_copied;
+  original.adopt(clone.snapshot());
+  EXPECT_EQ(original.stats().bytes_copied - copied, page_size());
+  EXPECT_EQ(mark_of(original, 100), 2U);
+}
+
+TEST_P(Adopt, goes_on_while_the_clone_is_written) {
+  Painted original(make_arena(32));
+  original.paint_run(0, 32, 1);
+  Painted clone(original.arena().clone(), original.picture());
+  clone.paint_run(0, 16, 2);
+  const Snapshot kept = clone.arena().snapshot();
+  const Picture then = clone.picture();
+  clone.paint_run(8, 16, 3);
+  original.arena().adopt(kept);
+  EXPECT_TRUE(shows(original.arena(), then));
+  clone.paint_run(0, 32, 4);
+  EXPECT_TRUE(shows(original.arena(), then));
+  EXPECT_TRUE(shows(kept, then));
+}
+
+TEST_P(Adopt, brings_heaps_along) {
+  Arena original = make_arena(4096);
+  Heap heap(original);
+  int* const first = heap.create<int>(1);
+  heap.set_root(first);
+  Arena clone = original.clone();
+  Heap theirs(clone);
+  *theirs.root<int>() = 2;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1000; ++i) blocks.push_back(theirs.allocate(100));
+  original.adopt(clone.snapshot());
+  EXPECT_EQ(*heap.root<int>(), 2);
+  EXPECT_TRUE(heap.check().ok());
+  EXPECT_EQ(heap.stats().live_blocks, theirs.stats().live_blocks);
+  for (void* const block : blocks) heap.deallocate(original.data() + (static_cast<std::byte*>(block) - clone.data()));
+  heap.destroy(first);
+  EXPECT_EQ(heap.stats().live_blocks, 0U);
+  EXPECT_TRUE(heap.check().ok());
+}
+
+TEST_P(Adopt, that_the_kernel_refuses_has_changed_nothing) {
+  for (std::int64_t nth = 1;; ++nth) {
+    Family family(make_arena(Family::pages));
+    const Snapshot theirs = family.clone->arena().snapshot();
+    const std::int64_t before = os::calls_made();
+    bool refused = false;
+    os::fail_after(nth);
+    try {
+      family.painted.arena().adopt(theirs);
+    } catch (const std::system_error& error) {
+      refused = true;
+      EXPECT_TRUE(names_a_size(error.what())) << error.what();
+    }
+    os::fail_after(0);
+    if (!refused) family.painted.set_picture(family.clone->picture());
+    family.expect_intact();
+    EXPECT_TRUE(shows(theirs, family.clone->picture()));
+    family.expect_to_go_on();
+    if (HasFailure() || os::calls_made() - before < nth) break;
+  }
+}
+
+TEST_P(Adopt, refuses_strangers_and_nothing) {
+  Painted painted(make_arena(16));
+  painted.paint_run(0, 8, 1);
+  Arena other = make_arena(16);
+  const Snapshot foreign = other.snapshot();
+  EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { painted.arena().adopt(foreign); }));
+  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { painted.arena().adopt(Snapshot()); }));
+  EXPECT_TRUE(painted.is_right());
+}
+
+}  // namespace
+}  // namespace cow::test
