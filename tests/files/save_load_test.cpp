@@ -96,6 +96,26 @@ TEST_P(SavedArena, that_was_loaded_is_a_full_one) {
   EXPECT_TRUE(shows(as_saved, before.picture()));
 }
 
+TEST_P(SavedArena, that_was_loaded_adopts_what_its_clones_became) {
+  Painted before = painted(pages, GetParam());
+  paint_some(before);
+  save(before.arena().snapshot(), folder / "a", unsynced());
+  Painted loaded(load(folder / "a", options(true)), before.picture());
+  const Snapshot as_saved = loaded.arena().snapshot();
+  Painted clone(as_saved.clone(), before.picture());
+  clone.paint_run(50, 30, 60);
+  loaded.paint_run(0, 10, 61);
+  const Snapshot theirs = clone.arena().snapshot();
+  const std::vector<PageRange> changed = changed_between(as_saved, theirs);
+  ASSERT_EQ(changed.size(), 1U);
+  EXPECT_EQ(changed[0].first, 50U);
+  EXPECT_EQ(changed[0].count, 30U);
+  loaded.arena().adopt(theirs);
+  EXPECT_TRUE(shows(loaded.arena(), clone.picture()));
+  loaded.arena().adopt(as_saved);
+  EXPECT_TRUE(shows(loaded.arena(), before.picture()));
+}
+
 TEST_P(SavedArena, outlives_its_file) {
   Painted before = painted(pages, GetParam());
   paint_some(before);
