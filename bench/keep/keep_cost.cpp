@@ -1,5 +1,5 @@
-// The cost of keeping what a clone did: what differs, adopting it, merging it, against memcmp() and memcpy() of the whole
-// arena and of just the pages. Interleaved, and medians. Arguments: the number of rounds, and MiB of the arena.
+// The cost of keeping what a clone did: what differs, adopting it, merging it, against memcmp() and memcpy() of the
+// whole arena and of just the pages. Interleaved, and medians. Arguments: the number of rounds, and MiB of the arena.
 #include <cow/cow.hpp>
 
 #include <algorithm>
