@@ -224,7 +224,9 @@ COW_C_API int cow_print_backtraces_of_bad_accesses(int on) COW_C_NOEXCEPT;
 }
 #endif
 
+#include "cow/cow_files.h"
 #include "cow/cow_heap.h"
 #include "cow/cow_report.h"
+#include "cow/cow_versions.h"
 
 #endif /* COW_COW_H */

@@ -291,23 +291,31 @@ ArenaBooks* create_clone(Version& version) {
   return clone;
 }
 
-void destroy_arena(ArenaBooks* books) noexcept {
-  if (books == nullptr || !of_this_process(*books)) return;
+namespace {
+
+void destroy(ArenaBooks& books) noexcept {
   const os::AsyncSignalsBlocked blocked;
   bool last = false;
   std::shared_ptr<CutHook> hook;  // destroyed outside the locks
-  withdraw(*books);
+  withdraw(books);
   {
-    const Operation operation(*books);
-    const bool mapped = books->mapped();
-    close_arena(*books);
-    if (mapped) os::unmap(books->reservation, books->reserved_bytes);
-    leave_to_versions(*books);
-    hook = std::move(books->hook);
-    last = books->versions.empty();
-    if (!last) release_unshown_frames(*books);
+    const Operation operation(books);
+    const bool mapped = books.mapped();
+    close_arena(books);
+    if (mapped) os::unmap(books.reservation, books.reserved_bytes);
+    leave_to_versions(books);
+    hook = std::move(books.hook);
+    last = books.versions.empty();
+    if (!last) release_unshown_frames(books);
   }
-  if (last) destroy_books(books);
+  if (last) destroy_books(&books);
+}
+
+}  // namespace
+
+void destroy_arena(ArenaBooks* books) noexcept {
+  if (books == nullptr || !of_this_process(*books)) return;
+  on_ordinary_stack([&] { destroy(*books); });
 }
 
 }  // namespace cow

@@ -14,8 +14,10 @@
 #include "cow/arena.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/view.hpp"
+#include "faults/registry.hpp"
 #include "kernel/fork_gate.hpp"
 #include "kernel/os.hpp"
+#include "kernel/other_stack.hpp"
 #include "words/amounts.hpp"
 
 namespace cow {
@@ -41,14 +43,21 @@ constexpr const char* no_arena = "the Arena was moved from; use the one that it 
 constexpr const char* no_arena_ref = "the ArenaRef is empty; Arena::ref() makes one";
 constexpr const char* no_snapshot = "the Snapshot is empty or was moved from; Arena::snapshot() makes one";
 
-/// Whether the caller's stack lies in the arena: it must not be protected, nor be faulted on, while locks are held.
+/// The arena that the caller's stack lies in, or null. That arena cannot go meanwhile.
+[[gnu::always_inline]] inline const ArenaBooks* arena_of_this_stack() noexcept {
+  const FaultSlot* const slot = fault_registry::find(__builtin_frame_address(0));
+  return slot == nullptr ? nullptr : slot->books;
+}
+
+/// Whether the caller's stack lies in the arena, or in one of its family, which the file's lock is common to: it must
+/// not be protected, nor be faulted on, while locks are held.
 [[gnu::always_inline]] inline bool on_stack_inside(const ArenaBooks& books) noexcept {
-  const std::byte* const here = static_cast<const std::byte*>(__builtin_frame_address(0));
-  return here >= books.base && here < books.base + books.bytes(books.pages);
+  const ArenaBooks* const around = arena_of_this_stack();
+  return around != nullptr && &around->family == &books.family;
 }
 
 /// The books behind an object; throws std::logic_error for an empty one, which `what_is_wrong` tells, in a fork()
-/// child, or on a stack inside the arena.
+/// child, or on a stack inside its family.
 inline ArenaBooks& usable(ArenaBooks* books, const char* operation, const char* what_is_wrong = no_arena) {
   if (books == nullptr) throw std::logic_error(std::string("cow: ") + operation + ": " + what_is_wrong);
   if (!of_this_process(*books)) {
@@ -57,7 +66,7 @@ inline ArenaBooks& usable(ArenaBooks* books, const char* operation, const char* 
   }
   if (on_stack_inside(*books)) {
     throw std::logic_error(std::string("cow: ") + operation +
-                           " on a stack inside the arena; call it on an ordinary one, such as a scheduler's");
+                           " on a stack inside the arena's family; call it on an ordinary one, such as a scheduler's");
   }
   return *books;
 }
@@ -94,12 +103,24 @@ inline std::string in_bytes(std::size_t bytes) {
   return bytes >> 30 == 0 ? exact : exact + " (" + readable_bytes(bytes) + ")";
 }
 
-/// For what ends on a stack inside the arena, as destructors may: makes what the operation is going to use of it
-/// writable. No snapshot protects it again while the operation mutex is held.
-[[gnu::noinline]] inline void open_stack_ahead(const ArenaBooks& books) noexcept {
-  constexpr std::ptrdiff_t used_at_most = 32 * 1024;
+/// Makes what is going to be used of a stack inside an arena writable, and what is in use of it near here.
+[[gnu::noinline]] inline void open_stack_ahead(const ArenaBooks& around) noexcept {
+  constexpr std::ptrdiff_t used_at_most = 32 * 1024, in_use = 8 * 1024;
   std::byte* const here = static_cast<std::byte*>(__builtin_frame_address(0));
-  os::open_by_faults(here - std::min(used_at_most, here - books.base), here);
+  const std::ptrdiff_t below = here - around.base, above = around.base + around.bytes(around.pages) - here;
+  os::open_by_faults(here - std::min(used_at_most, below), here + std::min(in_use, above));
+}
+
+/// For what ends wherever its last owner is, as destructors may: calls f() on another stack where this one lies in an
+/// arena, whose pages must not be faulted on under the locks that f() takes. Without memory for that it opens them
+/// first; then they stay so unless somebody takes a snapshot of that arena meanwhile.
+template <class F>
+void on_ordinary_stack(F&& f) noexcept {
+  const ArenaBooks* const around = arena_of_this_stack();
+  if (around == nullptr) [[likely]] return f();
+  if (call_on_other_stack([](void* call) noexcept { (*static_cast<std::remove_reference_t<F>*>(call))(); }, &f)) return;
+  open_stack_ahead(*around);
+  f();
 }
 
 /// Holds the operation mutex, with asynchronous signals blocked, as the locks taken inside need it. Waits at the gate
@@ -108,7 +129,6 @@ class COW_HOLDER Operation {
  public:
   explicit Operation(ArenaBooks& books) noexcept COW_TAKES(held::operation) : mutex_(books.operation) {
     fork_gate::pass(mutex_);
-    if (on_stack_inside(books)) open_stack_ahead(books);
   }
   ~Operation() COW_LETS_GO { mutex_.unlock(); }
   Operation(const Operation&) = delete;

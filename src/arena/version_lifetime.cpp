@@ -109,26 +109,34 @@ LentVersion take_and_lend(ArenaBooks& books) noexcept {
   return {version.value, lent ? lent.value.loan : nullptr};
 }
 
-void release_version(Version* version) noexcept {
-  if (version == nullptr) return;
-  ArenaBooks& books = version->books;
-  if (!of_this_process(books)) return;
-  std::uint64_t handles = version->handles.load(std::memory_order_relaxed);
-  while (handles > 1) {
-    if (version->handles.compare_exchange_weak(handles, handles - 1, std::memory_order_acq_rel)) return;
-  }
+namespace {
+
+/// What may be the last handle.
+void release_last(Version& version) noexcept {
+  ArenaBooks& books = version.books;
   const os::AsyncSignalsBlocked blocked;
   FrameFile* file = nullptr;
   bool last = false;
   {
     const Operation operation(books);
-    if (version->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
-    drop_version(*version);
+    if (version.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
+    drop_version(version);
     last = !books.mapped() && books.versions.empty();
     file = &books.family.file;
     if (!last) file->trim();
   }
   if (last) destroy_books(&books);
+}
+
+}  // namespace
+
+void release_version(Version* version) noexcept {
+  if (version == nullptr || !of_this_process(version->books)) return;
+  std::uint64_t handles = version->handles.load(std::memory_order_relaxed);
+  while (handles > 1) {
+    if (version->handles.compare_exchange_weak(handles, handles - 1, std::memory_order_acq_rel)) return;
+  }
+  on_ordinary_stack([&] { release_last(*version); });
 }
 
 std::uint64_t fair_share_of_mappings() noexcept {

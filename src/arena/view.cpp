@@ -114,8 +114,7 @@ os::Error map_range(MappedView& view, Version& version) noexcept {
 }
 
 /// Unmaps, then ends the loan, then lets the version go: in this order no frame changes while it is mapped.
-void close(MappedView* view) noexcept {
-  if (view == nullptr || !of_this_process(view->version->books)) return;
+void close_mapped(MappedView* view) noexcept {
   const os::AsyncSignalsBlocked blocked;
   if (view->slot != nullptr) {
     fault_registry::withdraw(*view->slot);
@@ -126,6 +125,11 @@ void close(MappedView* view) noexcept {
   give_back_loan(view->version->books.family, view->loan);
   release_version(view->version);
   book_delete(view);
+}
+
+void close(MappedView* view) noexcept {
+  if (view == nullptr || !of_this_process(view->version->books)) return;
+  on_ordinary_stack([&] { close_mapped(view); });
 }
 
 }  // namespace

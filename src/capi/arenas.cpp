@@ -32,11 +32,6 @@ static_assert(COW_BARRIER_USERFAULTFD == static_cast<int>(cow::Barrier::userfaul
 static_assert(COW_BARRIER_AUTOMATIC == static_cast<int>(cow::Barrier::automatic));
 constexpr int last_barrier = COW_BARRIER_AUTOMATIC;
 
-cow::Barrier barrier_of(int barrier) {
-  require(barrier >= 0 && barrier <= last_barrier, "this library knows no such barrier");
-  return static_cast<cow::Barrier>(barrier);
-}
-
 cow::ArenaOptions options_of(const cow_arena_options* given) {
   const cow_arena_options options = read_options(given, default_options);
   if (options.reserved != 0) throw Refused("the options' reserved member is not 0", E2BIG);
@@ -73,6 +68,11 @@ class HookOfProgram final : public cow::CutHook {
 };
 
 }  // namespace
+
+cow::Barrier cow::capi::barrier_of(int barrier) {
+  require(barrier >= 0 && barrier <= last_barrier, "this library knows no such barrier");
+  return static_cast<cow::Barrier>(barrier);
+}
 
 void cow_arena_options_init(cow_arena_options* options) noexcept {
   if (options != nullptr) *options = default_options;
@@ -184,15 +184,7 @@ int cow_arena_discard(cow_arena* arena, void* p, std::size_t n) noexcept {
 
 int cow_arena_changed_since(const cow_arena* arena, const cow_snapshot* snapshot, cow_page_range** ranges,
                             std::size_t* count) noexcept {
-  if (ranges == nullptr || count == nullptr) return fail(__func__, EINVAL, "the place for the list is NULL");
-  *ranges = nullptr;
-  *count = 0;
-  return guarded(__func__, [&] {
-    const std::vector<cow::PageRange> changed = use(arena).changed_since(use(snapshot));
-    *ranges = list_for_caller<cow_page_range>(changed.size());
-    *count = changed.size();
-    for (std::size_t i = 0; i < changed.size(); ++i) (*ranges)[i] = {changed[i].first, changed[i].count};
-  });
+  return listing(__func__, ranges, count, [&] { return use(arena).changed_since(use(snapshot)); });
 }
 
 int cow_arena_set_cut_hook(cow_arena* arena, const cow_cut_hook* hook) noexcept {

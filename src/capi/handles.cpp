@@ -69,10 +69,10 @@ std::uint32_t take_free_place() noexcept {
   }
 }
 
-void give_back_place(std::uint32_t index) noexcept {
+void give_back_place(Place& place, std::uint32_t index) noexcept {
   std::uint64_t head = free_places.load(std::memory_order_relaxed);
   do {
-    place_at(index)->next_free.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
+    place.next_free.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
   } while (!free_places.compare_exchange_weak(head, head_of(index, (head >> 32) + 1), std::memory_order_acq_rel));
 }
 
@@ -119,7 +119,7 @@ void* remove_object(HandleNumber handle, Kind kind) noexcept {
   Place& place = *place_at(index_of(handle));
   HandleNumber expected = handle;
   if (!place.handle.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) return nullptr;
-  give_back_place(index_of(handle));
+  give_back_place(place, index_of(handle));
   return object;
 }
 

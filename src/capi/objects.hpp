@@ -13,6 +13,7 @@
 #include "cow/cow.h"
 #include "cow/heap.hpp"
 #include "cow/snapshot.hpp"
+#include "cow/transaction.hpp"
 #include "cow/view.hpp"
 
 namespace cow::capi {
@@ -49,6 +50,13 @@ struct Behind<cow_heap> {
   using Object = OpenHeap;
   static constexpr Kind kind = Kind::heap;
   static constexpr const char* name = "heap";
+};
+
+template <>
+struct Behind<cow_transaction> {
+  using Object = std::unique_ptr<Transaction>;  // which cannot be moved itself
+  static constexpr Kind kind = Kind::transaction;
+  static constexpr const char* name = "transaction";
 };
 
 inline HandleNumber number_of(const void* handle) noexcept { return reinterpret_cast<HandleNumber>(handle); }
@@ -112,10 +120,22 @@ int opening(const char* call, Handle** result, F&& f) noexcept {
   return guarded(call, [&] { *result = open<Handle>(f()); });
 }
 
+/// Closes the handle and gives the object; throws Refused if the handle is not open.
+template <class Handle>
+auto take(Handle* handle) {
+  using Of = Behind<Handle>;
+  auto* const object = static_cast<typename Of::Object*>(remove_object(number_of(handle), Of::kind));
+  if (object == nullptr) throw Refused(what_is_wrong_with(handle), EINVAL);
+  return std::unique_ptr<typename Of::Object>(object);
+}
+
 template <class Handle>
 void close(Handle* handle) noexcept {
   using Of = Behind<Handle>;
   delete static_cast<typename Of::Object*>(remove_object(number_of(handle), Of::kind));
 }
+
+/// As C names it; throws Refused for what the library does not know.
+Barrier barrier_of(int barrier);
 
 }  // namespace cow::capi

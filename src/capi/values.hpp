@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "capi/errors.hpp"
+#include "cow/cow.h"
 
 namespace cow::capi {
 
@@ -63,6 +64,20 @@ Element* list_for_caller(std::size_t count) {
   auto* const list = static_cast<Element*>(std::calloc(count, sizeof(Element)));
   if (list == nullptr) throw std::bad_alloc();
   return list;
+}
+
+/// *ranges = a list of f()'s, or NULL.
+template <class F>
+int listing(const char* call, cow_page_range** ranges, std::size_t* count, F&& f) noexcept {
+  if (ranges == nullptr || count == nullptr) return fail(call, EINVAL, "the place for the list is NULL");
+  *ranges = nullptr;
+  *count = 0;
+  return guarded(call, [&] {
+    const auto found = f();
+    *ranges = list_for_caller<cow_page_range>(found.size());
+    *count = found.size();
+    for (std::size_t i = 0; i < found.size(); ++i) (*ranges)[i] = {found[i].first, found[i].count};
+  });
 }
 
 /// *text = a copy of f(), or NULL.

@@ -55,26 +55,49 @@ Predecessors for_segv, for_bus;
 
 Predecessors& predecessors(int signo) noexcept { return signo == SIGBUS ? for_bus : for_segv; }
 
+/// Lies in the frame of pass_on() for as long as that is there. More than a word: deeper calls that come later overwrite
+/// what they use of the stack, and leave holes.
+struct Mark {
+  static constexpr std::size_t words = 64;
+  volatile std::uint64_t word[words];
+
+  Mark() noexcept {
+    for (std::size_t i = 0; i < words; ++i) word[i] = value_of(i);
+  }
+  ~Mark() = default;  // not the place to wipe it: an exception of whoever was called would be caught here on its way
+  Mark(const Mark&) = delete;
+  Mark& operator=(const Mark&) = delete;
+
+  std::uint64_t value_of(std::size_t i) const noexcept {
+    return reinterpret_cast<std::uintptr_t>(&word[i]) ^ 0x9e3779b97f4a7c15U;
+  }
+  /// Also where it is gone, and the stack may be gone too.
+  __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) bool is_there() const noexcept {
+    for (const std::size_t i : {std::size_t{0}, words - 1}) {
+      if (!os::can_write(const_cast<std::uint64_t*>(&word[i]))) return false;
+    }
+    for (std::size_t i = 0; i < words; ++i) {
+      if (word[i] != value_of(i)) return false;
+    }
+    return true;
+  }
+};
+
 /// A fault that this thread is handing on: the kernel's record of it, and where our handler's frame was. Initial-exec:
 /// a thread-local of another kind might be created here, by malloc.
 struct HandedOn {
   const void* ucontext = nullptr;
   const void* frame = nullptr;
   int times_back = 0;  // it came back from who got it
-  const volatile std::uint64_t* mark = nullptr;  // in the frame of pass_on(), for as long as that is there
+  const Mark* mark = nullptr;
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local HandedOn handed_on;
 
-std::uint64_t mark_at(const volatile std::uint64_t* place) noexcept {
-  return reinterpret_cast<std::uintptr_t>(place) ^ 0x9e3779b97f4a7c15U;
-}
-
 /// Whether the one we handed the last fault to is still at work. One that jumped out leaves a mark that has been
 /// overwritten where the stack has been that deep since; the stack itself may be gone.
-__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) bool is_at_work() noexcept {
+bool is_at_work() noexcept {
   const os::ErrnoKept kept;
-  const volatile std::uint64_t* const mark = handed_on.mark;
-  return os::can_write(const_cast<std::uint64_t*>(mark)) && *mark == mark_at(mark);
+  return handed_on.mark->is_there();
 }
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
@@ -142,10 +165,10 @@ void pass_on(int signo, siginfo_t* info, void* ucontext, const void* frame) {
     by_default.sa_handler = SIG_DFL;
     return do_default(signo, info, by_default);
   }
-  volatile std::uint64_t mark = mark_at(&mark);
+  Mark mark;
   handed_on = {ucontext, times_back == 0 ? frame : outer.frame, times_back, &mark};
   call(signo, info, ucontext, to.action);
-  mark = 0;
+  mark.word[0] = 0;
   handed_on = outer;
 }
 

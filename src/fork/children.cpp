@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "arena/lifetime.hpp"
+#include "arena/operation.hpp"
 #include "kernel/os.hpp"
 
 namespace cow {
@@ -51,13 +52,16 @@ void release_ended_of(std::uint64_t most) noexcept {
       (child.has_ended() ? ended : all).push_back(child);
     }
   }
-  while (!ended.empty()) {
-    ForkChild& child = ended.front();
-    ended.pop_front();
-    child_count.fetch_sub(1, std::memory_order_relaxed);
-    release(child);
-    book_delete(&child);
-  }
+  if (ended.empty()) return;
+  on_ordinary_stack([&] {
+    while (!ended.empty()) {
+      ForkChild& child = ended.front();
+      ended.pop_front();
+      child_count.fetch_sub(1, std::memory_order_relaxed);
+      release(child);
+      book_delete(&child);
+    }
+  });
 }
 
 }  // namespace

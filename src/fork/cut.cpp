@@ -27,10 +27,12 @@
 #include "barrier/barrier.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"
+#include "faults/report.hpp"
 #include "fork/children.hpp"
 #include "fork/isolation.hpp"
 #include "kernel/fork_gate.hpp"
 #include "kernel/os.hpp"
+#include "kernel/other_stack.hpp"
 
 namespace cow {
 namespace {
@@ -73,6 +75,7 @@ struct Fork {
   std::uint64_t generation = 0;  // of the parent; stays, for a child that finds no fork under way
   sigset_t old_mask{};
   ForkCut* cut = nullptr;        // null: as without a child
+  const ArenaBooks* hidden = nullptr;  // from the child, which must not run on its parent's stack there
 };
 
 constinit thread_local Fork this_threads_fork;
@@ -198,9 +201,25 @@ void go_on_as_parent() noexcept {
   if (!fork.under_way) return;
   const bool has_child = fork.cut != nullptr && fork.cut->child != nullptr;
   if (has_child) fork.cut->child->leave_page_to_child();  // before another fork() can hand it to a child of its own
+  if (fork.hidden != nullptr) os::show_to_children(fork.hidden->base, fork.hidden->bytes(fork.hidden->pages));
   fork_gate::open(fork.turn);
   if (has_child) fork_children::add(*fork.cut->child);
   finish(fork);
+}
+
+/// The child would run on its parent's stack until it has memory of its own. So it gets none there: the kernel ends it
+/// before it does anything, and the parent goes on. libc blocks all signals before it asks the kernel, so that no store
+/// to the stack may meet a protected page from there on; whoever would protect it waits at the gate.
+void prepare_on_stack_inside(Fork& fork, const ArenaBooks& around) noexcept {
+  ReportLine line;
+  line << "cow: fork() on a stack inside arena \"" << around.name << "\": the child cannot run there, and ends; "
+       << "fork on an ordinary stack, such as a scheduler's";
+  line.write();
+  const auto cut = [](void* of) noexcept { make_cut(*static_cast<Fork*>(of)); };
+  if (fork.cut != nullptr) (void)call_on_other_stack(cut, &fork);
+  open_stack_ahead(around);
+  os::hide_from_children(around.base, around.bytes(around.pages));
+  fork.hidden = &around;
 }
 
 void prepare() noexcept {
@@ -214,7 +233,9 @@ void prepare() noexcept {
   fork.signals_blocked = true;
   const os::Result<ForkCut*> cut = book_new<ForkCut>();
   fork.cut = cut.value;
-  if (cut) make_cut(fork);
+  const ArenaBooks* const around = arena_of_this_stack();
+  if (cut && around == nullptr) make_cut(fork);
+  if (around != nullptr) prepare_on_stack_inside(fork, *around);
 }
 
 /// Other threads were let through where they would have waited for ever: the count may be off by theirs. In the child

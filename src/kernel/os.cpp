@@ -111,8 +111,9 @@ std::int64_t calls_made() noexcept { return calls; }
 Result<void*> reserve_books(std::size_t bytes) noexcept {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   Result<void*> got = mapped(map_untouched(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), bytes);
-  // A huge page is 2 MiB where pages have 4 KiB, but 32 MiB for 16 KiB and 512 MiB for 64 KiB: too much for one touch.
-  if (got && page_size() > 4096) (void)::syscall(SYS_madvise, got.value, bytes, MADV_NOHUGEPAGE);
+  // Debian's kernel gives huge pages to whoever does not refuse them: 2 MiB for one touch, or 32 MiB and 512 MiB where
+  // pages have 16 KiB and 64 KiB. What is touched of the books lies far apart.
+  if (got) (void)::syscall(SYS_madvise, got.value, bytes, MADV_NOHUGEPAGE);
   return got;
 }
 
@@ -209,6 +210,9 @@ void hide_from_core_dumps(void* at, std::size_t bytes) noexcept {
 
 void hide_from_children(void* at, std::size_t bytes) noexcept {
   (void)::syscall(SYS_madvise, at, bytes, MADV_DONTFORK);
+}
+void show_to_children(void* at, std::size_t bytes) noexcept {
+  (void)::syscall(SYS_madvise, at, bytes, MADV_DOFORK);
 }
 
 Error set_action(int signo, const struct sigaction* action, struct sigaction* old) noexcept {

@@ -80,6 +80,7 @@ void name_mapping(void* at, std::size_t bytes, const char* name) noexcept;
 void hide_from_core_dumps(void* at, std::size_t bytes) noexcept;
 /// Leaves a range out of the address space of fork() children.
 void hide_from_children(void* at, std::size_t bytes) noexcept;
+void show_to_children(void* at, std::size_t bytes) noexcept;
 
 // -- The memory file --------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ target_include_directories(test_c PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(test_c PRIVATE cow::cow)
 set_target_properties(test_c PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF LINKER_LANGUAGE CXX)
 target_compile_options(test_c PRIVATE -Werror)
-target_compile_definitions(test_c PRIVATE _POSIX_C_SOURCE=200809L PROJECT_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(test_c PRIVATE _GNU_SOURCE PROJECT_VERSION="${PROJECT_VERSION}")
 
 # Libraries whose memory is put into an arena, where they are there.
 function(c_library name package target)

@@ -1,5 +1,5 @@
-/* Promise: C libraries as Debian ships them keep all their memory in an arena by the functions of cow/cow_heap.h, and go
- * back with it. Those that are not there are skipped. */
+/* Promise: C libraries as Debian ships them keep all their memory in an arena by the functions of cow/cow_heap.h, and
+ * go back with it. Those that are not there are skipped. */
 #include <stdlib.h>
 
 #include "capi/check.h"

@@ -19,6 +19,14 @@ function(build_with_pkg_config)
   run(${CXX} -std=c++20 ${HERE}/main.cpp -o ${WORK}/consumer ${flags} ${ARGN})
 endfunction()
 
+function(build_in_c_with_pkg_config)
+  set(ENV{PKG_CONFIG_PATH} ${PREFIX}/lib/pkgconfig)
+  execute_process(COMMAND pkg-config --cflags --libs cow OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  file(MAKE_DIRECTORY ${WORK})
+  run(${CC} -std=c11 -pedantic -Wall -Wextra -Werror ${HERE}/main.c -o ${WORK}/consumer ${flags})
+endfunction()
+
 # What the headers say to a compiler that cannot have them: the reason, and no page of what follows from it.
 function(compile_and_be_told reason)
   execute_process(COMMAND ${CXX} -I${COW_SOURCE_DIR}/include -fsyntax-only ${ARGN} ${HERE}/main.cpp
@@ -44,6 +52,8 @@ elseif(WAY STREQUAL "find_package")
   build_with_cmake(-DCMAKE_PREFIX_PATH=${PREFIX})
 elseif(WAY STREQUAL "pkg_config")
   build_with_pkg_config()
+elseif(WAY STREQUAL "pkg_config_c")
+  build_in_c_with_pkg_config()
 elseif(WAY STREQUAL "pkg_config_static")
   build_with_pkg_config(-static)
 elseif(WAY STREQUAL "refused")

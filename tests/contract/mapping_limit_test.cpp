@@ -25,10 +25,13 @@ struct Size {
   std::size_t writes;
 };
 
-// Two mappings for each scattered write would be needed: also the smaller size is far above the usual limit.
+// Two mappings for each scattered write would be needed: also the smaller size is far above the usual limit, or as far
+// above a lower one, where the machine has that.
 Size chosen_size() {
   if (number_from_environment("COW_BIG").value_or(0) != 0) return {std::size_t{8} << 30, 1'000'000};
-  return {std::size_t{1} << 30, 130'000};
+  constexpr std::size_t usual_limit = 65'530, pages = std::size_t{1} << 18, writes = 130'000;
+  const std::size_t parts = usual_limit / std::min(usual_limit, mapping_limit());
+  return {pages / parts * page_size(), writes / parts};
 }
 
 /// A permutation of the pages, without a table: page number i of the scattered order.

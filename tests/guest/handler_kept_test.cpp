@@ -140,6 +140,15 @@ void jump_out(int) {
   return raise_from_deeper(depth - 1) + frame[0];
 }
 
+// What the handler leaves behind lies at another place of the frames above each time, also in their holes.
+constexpr int shifts = 220;
+
+[[gnu::noinline]] void fault_below(int bytes, const ForeignPage& nobodys) {
+  volatile char* const space = static_cast<char*>(__builtin_alloca(static_cast<std::size_t>(bytes) + 1));
+  *space = 1;
+  nobodys.word() = 1;
+}
+
 // What it left behind must not make later signals pass for ones that it raised again.
 COW_CHILD_BODY(signals_after_a_jump_from_less_deep) {
   struct sigaction action = {};
@@ -147,11 +156,16 @@ COW_CHILD_BODY(signals_after_a_jump_from_less_deep) {
   ::sigaction(SIGSEGV, &action, nullptr);
   ForeignPage nobodys;
   Arena arena = small_arena();
-  if (sigsetjmp(behind_the_jump, 1) == 0) nobodys.word() = 1;
-  for (static int round = 0; round < 5; ++round) {
-    if (sigsetjmp(behind_the_jump, 1) == 0) (void)raise_from_deeper(10 + round);
+  for (static int shift = 0; shift < shifts; ++shift) {
+    if (sigsetjmp(behind_the_jump, 1) == 0) fault_below(shift * 16, nobodys);
+    static int round;
+    for (round = 0; round < 5; ++round) {
+      if (sigsetjmp(behind_the_jump, 1) == 0) (void)raise_from_deeper(10 + round);
+    }
+    CHECK_IN_CHILD(jumps == 6);
+    jumps = 0;
   }
-  return jumps == 6 ? 0 : 1;
+  return 0;
 }
 
 TEST(JumpingHandler, gets_each_signal_raised_later) {

@@ -7,9 +7,12 @@
 #include <stdexcept>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "cow/cow.hpp"
+#include "guest/fork_support.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
 #include "support/environment.hpp"
@@ -43,6 +46,8 @@ struct Coroutine {
   Body body;
   ucontext_t inside{}, outside{};
   std::optional<Snapshot> snapshot;
+  std::optional<Arena> relative;
+  std::optional<View> view;
   int round = 0, refused = 0;
 };
 
@@ -92,6 +97,7 @@ bool is_refused(Call&& call) {
   return false;
 }
 
+// Of an arena of the same family as the one that the stack is in, or of that one.
 void asks_for_everything(Coroutine& self) {
   const Snapshot& snapshot = *self.snapshot;
   self.refused += is_refused([&] { (void)self.arena.snapshot(); });
@@ -108,6 +114,29 @@ COW_CHILD_BODY(operations_on_a_stack_inside) {
   Arena arena(options_for(argument == "mprotect" ? Barrier::mprotect : Barrier::userfaultfd, 2 * stack_pages));
   Coroutine coroutine(arena, asks_for_everything);
   coroutine.snapshot = arena.snapshot();
+  coroutine.resume();
+  return coroutine.refused;
+}
+
+void asks_relative_for_everything(Coroutine& self) {
+  Arena& relative = *self.relative;
+  self.refused += is_refused([&] { (void)relative.snapshot(); });
+  self.refused += is_refused([&] { (void)relative.clone(); });
+  self.refused += is_refused([&] { relative.rollback(*self.snapshot); });
+  self.refused += is_refused([&] { relative.write(relative.data(), "word", 4); });
+  self.refused += is_refused([&] { relative.discard(relative.data(), page_size()); });
+  self.refused += is_refused([&] { (void)relative.stats(); });
+}
+
+COW_CHILD_BODY(operations_of_a_relative) {
+  use_signal_stack();
+  Arena arena(options_for(argument == "mprotect" ? Barrier::mprotect : Barrier::userfaultfd, 2 * stack_pages));
+  arena.data()[0] = std::byte{1};
+  Arena clone = arena.clone();
+  Coroutine coroutine(clone, asks_relative_for_everything);
+  coroutine.snapshot = arena.snapshot();
+  coroutine.relative = std::move(arena);
+  const Snapshot protects = clone.snapshot();
   coroutine.resume();
   return coroutine.refused;
 }
@@ -134,6 +163,65 @@ COW_CHILD_BODY(a_snapshot_ends_on_a_stack_inside) {
   return 0;
 }
 
+void lets_relatives_go(Coroutine& self) {
+  volatile char* const deeper = static_cast<char*>(__builtin_alloca(static_cast<std::size_t>(self.round) * 128 + 1));
+  *deeper = 1;
+  self.snapshot.reset();
+  self.view.reset();
+  self.relative.reset();
+  self.yield();
+}
+
+// The pages of the stack are lent to the last clone, so that each store moves a page, which needs the family's lock.
+COW_CHILD_BODY(relatives_end_on_a_stack_inside) {
+  use_signal_stack();
+  Arena arena(options_for(argument == "mprotect" ? Barrier::mprotect : Barrier::userfaultfd, 2 * stack_pages));
+  for (int round = 0; round < 32; ++round) {
+    for (std::size_t page = 0; page < 2 * stack_pages; ++page) arena.data()[page * page_size()] = std::byte{1};
+    Coroutine coroutine(arena, lets_relatives_go);
+    coroutine.round = round;
+    coroutine.relative = arena.clone();
+    for (std::size_t page = 0; page < 8; ++page) coroutine.relative->data()[page * page_size()] = std::byte{2};
+    coroutine.snapshot = coroutine.relative->snapshot();
+    coroutine.view = coroutine.snapshot->view();
+    const Arena borrows = arena.clone();
+    coroutine.resume();
+    CHECK_IN_CHILD(!coroutine.relative && !coroutine.snapshot && !coroutine.view);
+    CHECK_IN_CHILD(borrows.data()[0] == std::byte{1});
+  }
+  CHECK_IN_CHILD(arena.stats().snapshots_alive == 0);
+  return 0;
+}
+
+// The page of the stack is protected by the cut; the child has no such page.
+void forks(Coroutine& self) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(1);
+  int status = 0;
+  (void)!::waitpid(child, &status, 0);
+  self.refused += WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV ? 1 : 100;
+}
+
+COW_CHILD_BODY(a_fork_on_a_stack_inside) {
+  use_signal_stack();
+  Arena arena(options_for(argument == "mprotect" ? Barrier::mprotect : Barrier::userfaultfd, 2 * stack_pages));
+  for (int round = 0; round < 3; ++round) {
+    const Snapshot snapshot = arena.snapshot();
+    Coroutine coroutine(arena, forks);
+    coroutine.resume();
+    CHECK_IN_CHILD(coroutine.refused == 1);
+    arena.data()[0] = static_cast<std::byte>(round);  // goes on as before
+    CHECK_IN_CHILD(!arena.changed_since(snapshot).empty());
+  }
+  const Snapshot before = arena.snapshot();
+  arena.data()[0] = std::byte{7};
+  const ChildResult elsewhere = run_forked([&] { return static_cast<int>(arena.data()[0]); });
+  CHECK_IN_CHILD(elsewhere.exited_with(7));
+  arena.rollback(before);
+  CHECK_IN_CHILD(arena.data()[0] == std::byte{2});
+  return 0;
+}
+
 class StackInside : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(StackInside);
 
@@ -153,6 +241,25 @@ TEST_P(StackInside, an_arena_lets_handles_end) {
   if (under_sanitizer) GTEST_SKIP() << "sanitizers want to be told of each stack";
   const ChildResult result = run_child("a_snapshot_ends_on_a_stack_inside", name_of(GetParam()));
   EXPECT_TRUE(result.exited_with(0)) << result.how();
+}
+
+TEST_P(StackInside, a_relative_refuses_its_operations) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers want to be told of each stack";
+  const ChildResult result = run_in_time("operations_of_a_relative", name_of(GetParam()));
+  EXPECT_TRUE(result.exited_with(6)) << result.how();
+}
+
+TEST_P(StackInside, an_arena_lets_handles_of_relatives_end) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers want to be told of each stack";
+  const ChildResult result = run_in_time("relatives_end_on_a_stack_inside", name_of(GetParam()));
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
+}
+
+TEST_P(StackInside, an_arena_has_a_child_that_says_why_it_ends) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers want to be told of each stack";
+  const ChildResult result = run_in_time("a_fork_on_a_stack_inside", name_of(GetParam()));
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
+  EXPECT_NE(result.error_text.find("fork() on a stack inside arena"), std::string::npos) << result.error_text;
 }
 
 }  // namespace
