@@ -31,6 +31,8 @@ class Database {
     // Nothing in files: those would not be rolled back.
     execute("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY");
   }
+  /// Takes over a connection.
+  explicit Database(sqlite3* adopted) noexcept : connection_(adopted) {}
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database() { sqlite3_close(connection_); }

@@ -7,6 +7,14 @@ if(COW_BUILD_TESTS)
     set_tests_properties(examples.${example}.on_this_machine PROPERTIES TIMEOUT 300 LABELS examples)
   endif()
 
+  # One process builds the database, another has it back.
+  set(saved ${CMAKE_CURRENT_BINARY_DIR}/${example}.cow)
+  set(packages ${EXAMPLE_DIR}/../what_if/sample.status)
+  add_test(NAME examples.${example}.save COMMAND ${example} --save ${saved} ${packages})
+  add_test(NAME examples.${example}.load COMMAND ${example} --load ${saved} ${packages})
+  set_tests_properties(examples.${example}.save PROPERTIES TIMEOUT 300 LABELS examples FIXTURES_SETUP ${example}_saved)
+  set_tests_properties(examples.${example}.load PROPERTIES TIMEOUT 300 LABELS examples FIXTURES_REQUIRED ${example}_saved)
+
   find_package(GTest REQUIRED)
   include(GoogleTest)
   file(GLOB test_sources CONFIGURE_DEPENDS ${EXAMPLE_DIR}/tests/*.cpp)

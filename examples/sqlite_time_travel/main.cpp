@@ -18,6 +18,7 @@
 #include "migrations.hpp"
 #include "options.hpp"
 #include "package_tables.hpp"
+#include "saved.hpp"
 #include "sqlite_memory.hpp"
 #include "timeline.hpp"
 
@@ -102,14 +103,26 @@ int travel_and_compare(const Options& options, const std::string& text) {
   return examples::done;
 }
 
-int run(std::span<const char* const> arguments) {
+/// One of two processes: the one that builds the database, or the one that has it back.
+int save_or_load(const Options& options, const std::string& text) {
+  const auto parse = [&] { return what_if::installed_stanzas(what_if::read_stanzas(text)); };
+  if (!options.save.empty()) save_database(parse(), capacity_for(text), options.save);
+  if (!options.load.empty()) load_database(options.load, parse);
+  return examples::done;
+}
+
+int run(std::span<const char* const> arguments, char** argv) {
   const Options options = parse_options(arguments);
+  const bool saves_or_loads = !options.save.empty() || !options.load.empty();
+  if (saves_or_loads) start_without_random_addresses(argv);
   const std::string text = examples::file_text(options.file);
+  if (saves_or_loads) return what_if::with_file_in_errors(options.file, [&] { return save_or_load(options, text); });
   return what_if::with_file_in_errors(options.file, [&] { return travel_and_compare(options, text); });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  return examples::run_program("sqlite_time_travel", usage_text, argc, argv, run);
+  return examples::run_program("sqlite_time_travel", usage_text, argc, argv,
+                               [argv](std::span<const char* const> arguments) { return run(arguments, argv); });
 }

@@ -79,7 +79,9 @@ class UsualMemory {
 /// across a rollback to when it was not; and no call of SQLite may be in progress at a snapshot or a rollback.
 class MemoryInArena {
  public:
-  explicit MemoryInArena(std::size_t capacity) : arena_(options_for(capacity)), heap_(arena_) {
+  explicit MemoryInArena(std::size_t capacity) : MemoryInArena(cow::Arena(options_for(capacity))) {}
+  /// The arena may hold SQLite's memory already, of a process that was like this one.
+  explicit MemoryInArena(cow::Arena arena) : arena_(std::move(arena)), heap_(arena_) {
     if (sqlite3_compileoption_used("ENABLE_MEMORY_MANAGEMENT") != 0) {
       throw std::runtime_error("this SQLite keeps a list of all cached pages outside of its memory "
                                "(SQLITE_ENABLE_MEMORY_MANAGEMENT), which a rollback would not take back");
@@ -97,6 +99,7 @@ class MemoryInArena {
   }
 
   cow::Arena& arena() noexcept { return arena_; }
+  cow::Heap& heap() noexcept { return heap_; }
   const cow::Heap& heap() const noexcept { return heap_; }
 
  private:

@@ -163,8 +163,8 @@ COW_C_API int cow_arena_changed_since(const cow_arena* arena, const cow_snapshot
 COW_C_API uint64_t cow_arena_epoch(const cow_arena* arena) COW_C_NOEXCEPT;
 
 /* Something that must not be cut in half by a snapshot, such as a lock of the program's own allocator: before() is
- * called before each snapshot, clone, rollback and fork(), after() when it is done or failed, and in_fork_child() in the
- * child of a fork(), where such a lock must be made anew. Any may be NULL. Once in an arena's life; a heap takes the
+ * called before each snapshot, clone, rollback and fork(), after() when it is done or failed, and in_fork_child() in
+ * the child of a fork(), where such a lock must be made anew. Any may be NULL. Once in an arena's life; a heap takes the
  * place too: -EBUSY where it is taken. */
 typedef struct cow_cut_hook {
   size_t size; /* of this structure */

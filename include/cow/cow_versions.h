@@ -27,8 +27,8 @@ COW_C_API int cow_for_each_difference(const cow_snapshot* a, const cow_snapshot*
 
 /* ---- Adopt and merge ---- */
 
-/* The content becomes that of any version of the family, a clone's too, at the arena's own addresses. Other threads must
- * not write the arena meanwhile. Cost: a copy of each page that differs. */
+/* The content becomes that of any version of the family, a clone's too, at the arena's own addresses. Other threads
+ * must not write the arena meanwhile. Cost: a copy of each page that differs. */
 COW_C_API int cow_arena_adopt(cow_arena* arena, const cow_snapshot* version) COW_C_NOEXCEPT;
 
 enum cow_on_conflict {
@@ -94,8 +94,8 @@ COW_C_API int cow_arena_merge(cow_arena* into, const cow_snapshot* base, const c
 
 typedef struct cow_transaction cow_transaction;
 
-/* From here on changes of the arena are taken back unless they are committed. They nest; inner ones end first. The arena
- * must not be closed, and cow_arena_rollback() is -EPERM, while one is open. */
+/* From here on changes of the arena are taken back unless they are committed. They nest; inner ones end first. The
+ * arena must not be closed, and cow_arena_rollback() is -EPERM, while one is open. */
 COW_C_API int cow_transaction_begin(cow_arena* arena, cow_transaction** transaction) COW_C_NOEXCEPT;
 /* The changes stay, and the handle is closed. */
 COW_C_API int cow_transaction_commit(cow_transaction* transaction) COW_C_NOEXCEPT;

@@ -180,7 +180,7 @@ void Reader::check_gap(std::uint64_t begin, std::uint64_t end) const {
   }
 }
 
-void Reader::check_all() {
+void Reader::check_all(const Progress& progress) {
   need_sums();
   std::vector<std::size_t> order(entries_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -197,6 +197,7 @@ void Reader::check_all() {
     for (std::uint64_t done = 0; done < bytes; done += piece.size()) {
       piece.resize(std::min<std::uint64_t>(piece_bytes, bytes - done));
       read(i, done, piece);
+      if (progress) progress(entry.offset + std::min(done, entry.bytes), trailer_.file_bytes);
     }
     covered = entry.offset + entry.bytes;
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,8 +31,9 @@ class Reader {
   /// Part of an entry's content, from a byte of it on, each checksum concerned checked.
   void read(std::size_t entry, std::uint64_t from, std::span<std::byte> into);
 
-  /// Reads all there is in the file, and throws at the first fault.
-  void check_all();
+  /// Reads all there is in the file, and throws at the first fault. Told now and then how far it is, in bytes.
+  using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+  void check_all(const Progress& progress = {});
 
   /// For what a caller finds wrong: as a std::runtime_error that names the file.
   [[noreturn]] void refuse(const std::string& what) const;

@@ -1,4 +1,4 @@
-/* Promise: from C versions are compared, adopted and merged as from C++, and transactions take back what is not kept. */
+/* Promise: from C versions are compared, adopted and merged as from C++; transactions take back what is not kept. */
 #include "capi/check.h"
 
 struct seen {

@@ -96,6 +96,26 @@ TEST_P(SavedArena, that_was_loaded_is_a_full_one) {
   EXPECT_TRUE(shows(as_saved, before.picture()));
 }
 
+TEST_P(SavedArena, that_was_loaded_adopts_what_its_clones_became) {
+  Painted before = painted(pages, GetParam());
+  paint_some(before);
+  save(before.arena().snapshot(), folder / "a", unsynced());
+  Painted loaded(load(folder / "a", options(true)), before.picture());
+  const Snapshot as_saved = loaded.arena().snapshot();
+  Painted clone(as_saved.clone(), before.picture());
+  clone.paint_run(50, 30, 60);
+  loaded.paint_run(0, 10, 61);
+  const Snapshot theirs = clone.arena().snapshot();
+  const std::vector<PageRange> changed = changed_between(as_saved, theirs);
+  ASSERT_EQ(changed.size(), 1U);
+  EXPECT_LE(changed[0].first, 50U);
+  EXPECT_GE(changed[0].first + changed[0].count, 80U);
+  loaded.arena().adopt(theirs);
+  EXPECT_TRUE(shows(loaded.arena(), clone.picture()));
+  loaded.arena().adopt(as_saved);
+  EXPECT_TRUE(shows(loaded.arena(), before.picture()));
+}
+
 TEST_P(SavedArena, outlives_its_file) {
   Painted before = painted(pages, GetParam());
   paint_some(before);
@@ -115,7 +135,7 @@ TEST_P(SavedArena, takes_layers) {
   save(last, folder / "0", unsynced());
   std::vector<std::filesystem::path> layers;
   std::vector<Picture> pictures{arena.picture()};
-  for (int layer = 1; layer < 6; ++layer) {
+  for (std::size_t layer = 1; layer < 6; ++layer) {
     for (std::size_t page = 0; page < pages; page += 7) arena.paint((page + layer * 41U) % pages, page + layer);
     arena.paint_run(layer * 20U, 10, 0);
     const Snapshot now = arena.arena().snapshot();
