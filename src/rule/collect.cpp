@@ -108,10 +108,10 @@ os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
        run = books.fronts.uncollected.next_run({0})) {
     const Part part = next_part(books, run);
+    books.written = true;  // also where it fails half-way
     const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages)
                                                       : collect_in_place(books, part.pages, part.claim);
     if (error) return error;
-    books.written = true;
     books.fronts.uncollected.erase(part.pages);
     books.fronts.present.insert(part.pages);
     books.fronts.warm.insert(part.pages);
@@ -138,10 +138,10 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
       if (fronts::reads_as_zero(books, q)) part.count = q - p;
     }
     if (claim == Claim::first_touch) {
+      books.written = true;
       if (const os::Error error = make_private_in_place(books, part, claim)) return error;
       books.hollow.erase(part);
       count(books.made_writable, claim, part.count);
-      books.written = true;
     }
     p = part.end();
   }
