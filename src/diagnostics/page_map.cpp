@@ -6,6 +6,8 @@
 #include <unordered_map>
 
 #include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
 #include "faults/registry.hpp"
 
 namespace cow {
@@ -35,6 +37,7 @@ class Survey {
     const Operation operation(books_);
     snapshots_ = books_.versions.size();
     os::Error error = list_written();
+    if (!error && books_.barrier->collects) error = list_fresh();
     if (!error) error = list_borrowed();
     return error;
   }
@@ -92,6 +95,22 @@ class Survey {
       }
       at = end;
     }
+    return {};
+  }
+
+  /// Under the kernel barrier: what was written since the last cut, and is in no book yet. In order with the others.
+  os::Error list_fresh() noexcept COW_IN_OPERATION {
+    FaultLockHeld held(*books_.fault_lock);
+    BookVector<Pages> written;
+    if (const os::Error error = fronts::list_written(books_, written)) return error;
+    for (const Pages& run : written) {
+      for (Page p = run.first; p < run.end(); ++p) {
+        if (books_.birth_of(p) != never_written && !books_.blank.contains(p)) continue;
+        if (const os::Error error = append(p, PageState::private_page, books_.home->frame_of(p), 0)) return error;
+      }
+    }
+    std::sort(shown_.begin(), shown_.end(),
+              [](const ShownRun& a, const ShownRun& b) { return a.run.first < b.run.first; });
     return {};
   }
 

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "support/io_ring.hpp"
 #include "support/pages.hpp"
 #include "support/threads.hpp"
+#include "support/vm_flags.hpp"
 
 namespace cow::test {
 namespace {
@@ -209,6 +211,28 @@ TEST_F(KernelBarrier, takes_no_second_memory_for_what_is_not_written_for_long) {
   EXPECT_LE(account_memory(arena).front_bytes, 2 * page_size());
   EXPECT_EQ(mark_of(last, 3), 79U);
   EXPECT_EQ(mark_of(arena, 9), 2U);
+}
+
+// Elsewhere this changes nothing.
+TEST_F(KernelBarrier, takes_MADV_DONTNEED_for_going_back_to_the_last_cut) {
+  Arena arena = make(true);
+  fill_run(arena, 0, pages, 1);
+  const Snapshot before = arena.snapshot();
+  fill_run(arena, 0, 8, 2);
+  ASSERT_EQ(::madvise(arena.data(), arena.capacity(), MADV_DONTNEED), 0);
+  EXPECT_TRUE(shows(arena, Picture(pages, 1)));
+}
+
+TEST_F(KernelBarrier, leaves_arenas_out_of_core_dumps_that_are_to_be_left_out) {
+  ArenaOptions options = options_for(Barrier::kernel, 2048);
+  options.quiet_cuts = true;
+  options.in_core_dumps = false;
+  Arena arena(options);
+  for (std::size_t page : {std::size_t{3}, std::size_t{1500}}) {
+    fill(arena, page, 1);
+    const Snapshot cut = arena.snapshot();
+    for (std::size_t at = 0; at < 2048; at += 128) EXPECT_TRUE(mapping_at(page_at(arena, at)).left_out_of_core_dumps());
+  }
 }
 
 TEST_F(KernelBarrier, makes_clones_that_go_back_to_their_base) {

@@ -18,6 +18,7 @@ TEST_P(CopiedAlong, is_zero_without_a_snapshot) {
 }
 
 TEST_P(CopiedAlong, pages_that_were_written_are_not_for_nothing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 32, 1);
   const Snapshot snapshot = arena.snapshot();
@@ -28,6 +29,7 @@ TEST_P(CopiedAlong, pages_that_were_written_are_not_for_nothing) {
 }
 
 TEST_P(CopiedAlong, pages_made_ready_and_not_written_are_for_nothing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 64, 1);
   const Snapshot snapshot = arena.snapshot();
@@ -39,6 +41,7 @@ TEST_P(CopiedAlong, pages_made_ready_and_not_written_are_for_nothing) {
 }
 
 TEST_P(CopiedAlong, pages_that_moved_away_from_clones_count_too) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 64, 1);
   const Arena clone = arena.clone();

@@ -51,6 +51,7 @@ TEST_P(PageMaps, an_empty_arena_is_never_written) {
 }
 
 TEST_P(PageMaps, written_pages_are_private_until_a_snapshot_shares_them) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   arena.prepare_write(page_at(arena, 8), 16 * page_size());
   EXPECT_EQ(group_of(map_pages(arena), 8).state, PageState::private_page);

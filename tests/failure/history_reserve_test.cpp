@@ -119,6 +119,7 @@ TEST_P(HistoryReserve, that_cannot_be_made_whole_is_an_exception_of_snapshot) {
 }
 
 TEST_P(HistoryReserve, that_cannot_be_had_leaves_nothing_of_the_arena) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   const auto attempt = [&] {
     for (std::int64_t nth = 1; nth < 200; ++nth) {
       os::fail_after(nth);

@@ -69,6 +69,7 @@ class OwnAdvice : public BarrierTest {
 COW_FOR_EVERY_BARRIER(OwnAdvice);
 
 TEST_P(OwnAdvice, MADV_DONTNEED_and_COLD_and_PAGEOUT_change_nothing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   share();
   for (const int advice : {MADV_DONTNEED, MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_RANDOM, MADV_NORMAL}) {
     ASSERT_EQ(advise(advice), 0) << advice;
@@ -124,6 +125,7 @@ TEST_P(OwnAdvice, mprotect_to_writable_lets_stores_by_and_prepare_write_does_not
 // A page that the program itself took the rights of: the fault is told, and kills as it would without us.
 // What was never written is in a read-only mapping under each barrier.
 TEST_P(OwnAdvice, mprotect_to_writable_of_what_was_never_written_lets_stores_by) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(2048);
   const Snapshot before = arena.snapshot();
   ASSERT_EQ(::mprotect(page_at(arena, 1030), page_size(), PROT_READ | PROT_WRITE), 0);

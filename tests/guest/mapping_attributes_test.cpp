@@ -34,6 +34,7 @@ class MappingAttributes : public BarrierTest {
 COW_FOR_EVERY_BARRIER(MappingAttributes);
 
 TEST_P(MappingAttributes, core_dumps_leave_out_all_of_an_arena_made_so) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   ArenaOptions options = options_for(GetParam(), pages);
   options.in_core_dumps = false;
   Arena arena(options);
@@ -51,6 +52,7 @@ TEST_P(MappingAttributes, core_dumps_leave_out_all_of_an_arena_made_so) {
 }
 
 TEST_P(MappingAttributes, core_dumps_hold_a_moved_page_that_only_madvise_left_out) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(pages);
   ASSERT_EQ(::madvise(arena.data(), arena.capacity(), MADV_DONTDUMP), 0);
   move_page(arena, 9);
@@ -59,6 +61,7 @@ TEST_P(MappingAttributes, core_dumps_hold_a_moved_page_that_only_madvise_left_ou
 }
 
 TEST_P(MappingAttributes, the_name_stays) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(pages, "named");
   move_page(arena, 9);
   EXPECT_NE(mapping_at(page_at(arena, 9)).line.find("memfd:named"), std::string::npos);
@@ -70,6 +73,7 @@ int policy_at(const void* at) {
 }
 
 TEST_P(MappingAttributes, a_memory_policy_is_lost_by_moved_pages_until_it_is_set_again) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   constexpr unsigned long first_node = 1;
   Arena arena = make_arena(pages);
   const auto bind = [&] {

@@ -59,6 +59,7 @@ COW_FOR_EVERY_BARRIER(ReadInFlight);
 
 // The caveat.
 TEST_P(ReadInFlight, into_a_registered_buffer_changes_the_snapshot_that_is_taken_meanwhile) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (!ring_.register_buffer(page(), page_size())) GTEST_SKIP() << "the kernel pins no memory for this process";
   ASSERT_TRUE(ring_.begin_read(pipe_.reading_end(), page(), words.size(), true));
   const Snapshot meanwhile = arena_->snapshot();

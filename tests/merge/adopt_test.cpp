@@ -89,6 +89,7 @@ TEST_P(Adopt, of_a_version_of_its_own_is_a_rollback) {
 }
 
 TEST_P(Adopt, copies_no_page_that_is_equal) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena original = make_arena(256);
   fill_run(original, 0, 256, 1);
   const Snapshot before = original.snapshot();

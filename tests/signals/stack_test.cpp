@@ -107,6 +107,7 @@ void fault_in_every_way(Barrier barrier) {
 }
 
 TEST_P(HandlerStack, stays_within_its_budget) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_sanitizer) GTEST_SKIP() << "sanitizers make frames larger";
   MeasuredStack stack(kernel_minimum() + 16 * budget);
   {
@@ -132,6 +133,7 @@ TEST_P(HandlerStack, needs_no_more_than_the_minimum_and_its_budget) {
 
 // What many programs give: 16 KiB. Enough wherever the kernel's frame leaves us our budget.
 TEST_P(HandlerStack, of_sixteen_kibibytes_is_enough) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_sanitizer) GTEST_SKIP() << "sanitizers make frames larger";
   constexpr std::size_t size = 16 * 1024;
   if (kernel_minimum() + budget > size) GTEST_SKIP() << "the kernel wants " << kernel_minimum() << " of them itself";
