@@ -44,7 +44,7 @@ struct MergeOptions {
   /// program's smallest unit that must not be mixed of two sides: 8 keeps pointers and numbers whole.
   std::size_t granule = 8;
   OnConflict on_conflict = OnConflict::refuse;
-  std::vector<MergeRegion> regions;
+  std::vector<MergeRegion> regions = {};
 };
 
 struct ByteRange {

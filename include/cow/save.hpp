@@ -26,16 +26,16 @@ struct SaveProgress {
 struct SaveOptions {
   /// Write only what differs from this; it must have been saved, to `base`. Or it is what an arena showed that was loaded
   /// lazily from `base`, before anything was written to it.
-  Snapshot since;
-  std::filesystem::path base;  ///< that saved file: the new one is a layer on it
+  Snapshot since = {};
+  std::filesystem::path base = {};  ///< that saved file: the new one is a layer on it
   /// zstd where the library was built with it; else std::invalid_argument.
   Compression compression = Compression::none;
   int level = 1;     ///< of compression, as the zstd program counts
   bool sync = true;  ///< on the disk, with its name, when save() returns; false: it may be lost, whole, when power fails
-  std::string note;  ///< what a person wants to read in `info`; at most 3,000 bytes
+  std::string note = {};  ///< what a person wants to read in `info`; at most 3,000 bytes
   /// Called by the saving thread, with no lock held, every MiB or so; false: stop. Then save() throws
   /// std::system_error with std::errc::operation_canceled, and nothing is left behind. What it throws passes through.
-  std::function<bool(const SaveProgress&)> progress;
+  std::function<bool(const SaveProgress&)> progress = {};
 };
 
 struct SaveReport {
@@ -64,7 +64,7 @@ COW_API SaveReport save(Snapshot&& snapshot, const std::filesystem::path& path, 
 COW_API SaveReport save(const Snapshot& snapshot, int fd, const SaveOptions& options = {});
 
 struct LoadOptions {
-  std::vector<std::filesystem::path> layers;  ///< on top of the file, oldest first
+  std::vector<std::filesystem::path> layers = {};  ///< on top of the file, oldest first
   bool at_saved_address = false;  ///< raw pointers hold; throws std::system_error EEXIST where something is mapped there
   void* address = nullptr;        ///< a given address, as in ArenaOptions
   std::size_t capacity = 0;       ///< 0: as saved; more is fine, less than its content throws std::invalid_argument
@@ -72,7 +72,7 @@ struct LoadOptions {
   /// not be changed or cut short meanwhile (a read beyond its end is a SIGBUS); replaced by a rename, or deleted, it may be.
   bool lazy = true;
   Barrier barrier = Barrier::mprotect;
-  std::string name;  ///< "": as saved
+  std::string name = {};  ///< "": as saved
 };
 
 /// An arena with the saved content: a full one, with snapshots, clones, rollback, a heap, any barrier. Lazily it costs

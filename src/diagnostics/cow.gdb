@@ -1,5 +1,6 @@
 # For gdb: `source cow.gdb`, or `gdb -x cow.gdb`. Lets the faults of copy-on-write pass, and adds two commands that need
-# the library's debug information and no running process: a core dump does.
+# no running process: a core dump does. What they need of debug information the library has in every build, unless it
+# was stripped.
 #   cow-arenas              every arena: where it is, its pages, what its faults were
 #   cow-versions [ADDRESS]  the snapshots of every arena, or of the one that has the address
 #
@@ -16,12 +17,26 @@ class CowUnavailable(gdb.GdbError):
     pass
 
 
+def cow_in_cplusplus(invoke):
+    """Whatever function the program has stopped in, such as one of libc's: names are C++ names."""
+
+    def with_language(self, argument, from_tty):
+        before = gdb.parameter("language")
+        gdb.execute("set language c++", to_string=True)
+        try:
+            invoke(self, argument, from_tty)
+        finally:
+            gdb.execute("set language " + before, to_string=True)
+
+    return with_language
+
+
 def cow_word(name, kind):
     """An atomic has the representation of its value."""
     try:
         return gdb.parse_and_eval("*(%s*)&%s" % (kind, name))
     except gdb.error as error:
-        raise CowUnavailable("cow: no debug information of the library, or no process (%s)" % error)
+        raise CowUnavailable("cow: no debug information of the library, or no process: it has some unless it was stripped (%s)" % error)
 
 
 def cow_at(address, kind):
@@ -77,6 +92,7 @@ class CowArenas(gdb.Command):
     def __init__(self):
         super().__init__("cow-arenas", gdb.COMMAND_DATA)
 
+    @cow_in_cplusplus
     def invoke(self, argument, from_tty):
         count = 0
         for books in cow_books():
@@ -99,6 +115,7 @@ class CowVersions(gdb.Command):
     def __init__(self):
         super().__init__("cow-versions", gdb.COMMAND_DATA)
 
+    @cow_in_cplusplus
     def invoke(self, argument, from_tty):
         address = int(gdb.parse_and_eval(argument)) if argument else None
         found = False

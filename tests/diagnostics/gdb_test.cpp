@@ -69,7 +69,7 @@ TEST_P(Debugger, lets_faults_pass_and_lists_arenas_and_versions) {
   const std::string text =
       debug("be_debugged:" + GetParam(),
             "-x " + command_file() +
-                " -ex 'break stop_for_debugger' -ex run -ex cow-arenas -ex 'cow-versions arena' -ex "
+                " -ex 'break stop_for_debugger' -ex run -ex 'set language c' -ex cow-arenas -ex 'cow-versions arena' -ex "
                 "'cow-versions 1' -ex continue");
   if (text.find("no debug information") != std::string::npos) GTEST_SKIP() << "built without debug information";
   EXPECT_EQ(text.find("received signal"), std::string::npos) << text;

@@ -140,10 +140,22 @@ TEST(Presets, are_all_in_a_document) {
   }
 }
 
+/// A page without its blocks of code.
+std::string prose_of(const std::string& page) {
+  std::string prose;
+  bool code = false;
+  for (const std::string& line : lines_of(content_of(page))) {
+    const bool fence = line.rfind("```", 0) == 0;
+    if (!fence && !code) prose += line + "\n";
+    code = code != fence;
+  }
+  return prose;
+}
+
 /// The targets of links to files of this project.
 std::vector<std::string> links_in(const std::string& page) {
   std::vector<std::string> links;
-  const std::string text = content_of(page);
+  const std::string text = prose_of(page);
   for (std::size_t at = text.find("]("); at != text.npos; at = text.find("](", at + 2)) {
     std::string target = text.substr(at + 2, text.find(')', at) - at - 2);
     target = target.substr(0, target.find('#'));

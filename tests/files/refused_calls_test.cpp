@@ -75,7 +75,7 @@ TEST_F(FailedSave, that_lets_go_at_any_kernel_call_leaves_the_arena_right) {
   std::int64_t nth = 1;
   for (; nth < 2000; ++nth) {
     Snapshot last = arena.arena().snapshot();
-    arena.paint_run(nth % 100, 3, static_cast<std::uint64_t>(nth));
+    arena.paint_run(static_cast<std::size_t>(nth % 100), 3, static_cast<std::uint64_t>(nth));
     const Picture now = arena.picture();
     const bool failed = fails_at(nth, [&] { save(std::move(last), folder / "a", unsynced()); }, false);
     EXPECT_FALSE(last);

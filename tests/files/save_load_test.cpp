@@ -135,7 +135,7 @@ TEST_P(SavedArena, takes_layers) {
   save(last, folder / "0", unsynced());
   std::vector<std::filesystem::path> layers;
   std::vector<Picture> pictures{arena.picture()};
-  for (int layer = 1; layer < 6; ++layer) {
+  for (std::size_t layer = 1; layer < 6; ++layer) {
     for (std::size_t page = 0; page < pages; page += 7) arena.paint((page + layer * 41U) % pages, page + layer);
     arena.paint_run(layer * 20U, 10, 0);
     const Snapshot now = arena.arena().snapshot();
