@@ -1,5 +1,5 @@
-// Saved files beside what one would do by hand: medians of interleaved runs, as ratios. Arguments: MiB of the arena (1024),
-// repetitions (5), "cpu" to compare processor time. Files go to /dev/shm.
+// Saved files beside what one would do by hand: medians of interleaved runs, as ratios. Arguments: MiB of the arena
+// (1024), repetitions (5), "cpu" to compare processor time. Files go to /dev/shm.
 #include <cow/cow.hpp>
 
 #include <fcntl.h>
@@ -65,7 +65,8 @@ void write_scattered(cow::Arena& arena, std::uint64_t seed) {
 void write_plainly(const cow::Arena& arena, const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   for (std::size_t at = 0; at < arena.capacity();) {
-    const ssize_t some = ::write(fd, arena.data() + at, std::min<std::size_t>(std::size_t{1} << 20, arena.capacity() - at));
+    const ssize_t some =
+        ::write(fd, arena.data() + at, std::min<std::size_t>(std::size_t{1} << 20, arena.capacity() - at));
     if (some <= 0) std::abort();
     at += static_cast<std::size_t>(some);
   }
@@ -203,7 +204,9 @@ void compressed(const Setting& setting) {
   std::vector<double> ours, program;
   try {
     for (int i = 0; i < setting.repetitions; ++i) {
-      program.push_back(ms_of([&] { if (std::system(command.c_str()) != 0) std::abort(); }));
+      program.push_back(ms_of([&] {
+        if (std::system(command.c_str()) != 0) std::abort();
+      }));
       ours.push_back(ms_of([&] { cow::save(snapshot, setting.folder / "packed", options); }));
     }
   } catch (const std::invalid_argument& without) {
@@ -223,7 +226,8 @@ double most_kept(const Setting& setting, bool lets_go) {
   std::mt19937_64 random(5);
   cow::SaveOptions options = fast();
   options.progress = [&](const cow::SaveProgress& progress) {
-    for (; dirtied < progress.bytes_done / 4096 / 2; ++dirtied) arena.data()[random() % arena.capacity()] = std::byte{4};
+    for (; dirtied < progress.bytes_done / 4096 / 2; ++dirtied)
+      arena.data()[random() % arena.capacity()] = std::byte{4};
     if (++calls % 16 == 0) {
       const cow::MemoryAccount account = cow::account_memory(arena);
       most = std::max(most, account.history_bytes + account.history_free_bytes + account.left_behind_bytes);
@@ -251,7 +255,8 @@ int main(int argc, char** argv) {
   load_and_touch(setting);
   writer_beside_save(setting);
   compressed(setting);
-  std::printf("%-58s %9.3f  (at most 0.1)\n", "save(Snapshot&&) beside a writer: memory kept, of the arena", most_kept(setting, true));
+  std::printf("%-58s %9.3f  (at most 0.1)\n", "save(Snapshot&&) beside a writer: memory kept, of the arena",
+              most_kept(setting, true));
   std::printf("%-58s %9.3f\n", "save(const Snapshot&) beside it", most_kept(setting, false));
   std::filesystem::remove_all(setting.folder);
   return 0;
