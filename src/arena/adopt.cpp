@@ -12,6 +12,7 @@
 #include "kernel/fork_gate.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/known_writes.hpp"
+#include "words/mutants.hpp"
 
 namespace cow {
 namespace {
@@ -26,6 +27,7 @@ os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, Boo
   for (Page p = run.first; p < run.end(); ++p) {
     const std::byte* const from = content.at(p);
     if (same(books.address_of(p), from, books.bytes(1))) continue;
+    if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
     if (const os::Error error = writes.push_back({books.address_of(p), from, books.bytes(1)})) return error;
   }
   return {};

@@ -27,6 +27,7 @@ class VersionContent {
   /// Before at() is asked for these pages.
   os::Error add(Pages run) noexcept;
   const std::byte* at(Page p) const noexcept;
+  bool is_zero(Page p) const noexcept { return frame_of(p) == zero_frame; }
 
  private:
   std::optional<Frame> frame_of(Page p) const noexcept;

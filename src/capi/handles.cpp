@@ -101,6 +101,11 @@ void* find_object(HandleNumber handle, Kind kind) noexcept {
   return place->object.load(std::memory_order_relaxed);
 }
 
+const std::atomic<HandleNumber>* word_of(HandleNumber handle) noexcept {
+  const Place* const place = place_at(index_of(handle));
+  return place == nullptr || place->handle.load(std::memory_order_acquire) != handle ? nullptr : &place->handle;
+}
+
 HandleNumber add_object(void* object, Kind kind) noexcept {
   std::uint32_t index = take_free_place();
   if (index == no_place) index = begin_place();

@@ -18,6 +18,9 @@ enum class Kind : std::uint8_t { arena = 1, snapshot, view, heap, transaction };
 /// what is nearly always in a cache.
 void* find_object(HandleNumber handle, Kind kind) noexcept;
 
+/// The word that equals the handle for as long as that is open, for what asks often; it never goes. Null if it is not.
+const std::atomic<HandleNumber>* word_of(HandleNumber handle) noexcept;
+
 /// A handle on the object, or 0 if there is no memory for one.
 HandleNumber add_object(void* object, Kind kind) noexcept;
 

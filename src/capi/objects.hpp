@@ -1,6 +1,7 @@
 // What lies behind each kind of handle, and how calls come by it.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -23,6 +24,11 @@ struct OpenHeap {
   Heap heap;
   ArenaRef arena;
   HandleNumber arena_handle;
+  const std::atomic<HandleNumber>* arena_word = word_of(arena_handle);
+
+  bool arena_is_open() const noexcept {
+    return arena_word != nullptr && arena_word->load(std::memory_order_acquire) == arena_handle;
+  }
 };
 
 template <class Handle>
@@ -70,7 +76,7 @@ auto* find(Handle* handle) noexcept {
 template <>
 inline auto* find<cow_heap>(cow_heap* handle) noexcept {
   auto* const heap = static_cast<OpenHeap*>(find_object(number_of(handle), Kind::heap));
-  return heap != nullptr && find_object(heap->arena_handle, Kind::arena) != nullptr ? heap : nullptr;
+  return heap != nullptr && heap->arena_is_open() ? heap : nullptr;
 }
 template <>
 inline auto* find<const cow_heap>(const cow_heap* handle) noexcept {

@@ -13,6 +13,7 @@
 #include "diagnostics/unwinder.hpp"
 #include "faults/handler.hpp"
 #include "kernel/os.hpp"
+#include "kernel/process_lock.hpp"
 
 namespace cow {
 
@@ -57,7 +58,7 @@ void start_namer() {
 
 bool print_backtraces_of_bad_accesses(bool on) {
   if (!load_libunwind()) return false;
-  static std::mutex switching;
+  static constinit ProcessLock switching;
   static std::uint64_t started_in = 0;
   const std::lock_guard guard(switching);
   if (on) {

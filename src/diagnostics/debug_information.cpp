@@ -10,9 +10,12 @@
 #include <link.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <mutex>
 #include <string>
 
 #include "diagnostics/symbols.hpp"
+#include "kernel/process_lock.hpp"
 
 namespace cow {
 namespace {
@@ -65,8 +68,18 @@ Libdw load() noexcept {
   return dw;
 }
 
+// As in unwinder.cpp: no static local that a thread which a fork() child does not have may have begun.
 const Libdw& libdw() {
-  static const Libdw dw = load();
+  static constinit ProcessLock loading;
+  static constinit Libdw dw;
+  static constinit std::atomic<bool> tried{false};
+  if (!tried.load(std::memory_order_acquire)) {
+    const std::lock_guard guard(loading);
+    if (!tried.load(std::memory_order_relaxed)) {
+      dw = load();
+      tried.store(true, std::memory_order_release);
+    }
+  }
   return dw;
 }
 

@@ -5,7 +5,11 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstddef>
+#include <mutex>
+
+#include "kernel/process_lock.hpp"
 
 namespace cow {
 
@@ -42,9 +46,18 @@ bool load() noexcept {
 
 }  // namespace
 
+// No static local: a fork() child would wait for ever for a thread that was making it.
 bool load_libunwind() noexcept {
-  static const bool loaded = load();
-  return loaded;
+  static constinit ProcessLock loading;
+  static constinit std::atomic<bool> tried{false};
+  if (!tried.load(std::memory_order_acquire)) {
+    const std::lock_guard guard(loading);
+    if (!tried.load(std::memory_order_relaxed)) {
+      (void)load();
+      tried.store(true, std::memory_order_release);
+    }
+  }
+  return libunwind.complete;
 }
 
 }  // namespace cow

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "faults/context.hpp"
 #include "kernel/os.hpp"
 
 namespace cow {
@@ -55,8 +56,8 @@ Predecessors for_segv, for_bus;
 
 Predecessors& predecessors(int signo) noexcept { return signo == SIGBUS ? for_bus : for_segv; }
 
-/// Lies in the frame of pass_on() for as long as that is there. More than a word: deeper calls that come later overwrite
-/// what they use of the stack, and leave holes.
+/// Lies in the frame of pass_on() for as long as that is there. More than a word: deeper calls that come later
+/// overwrite what they use of the stack, and leave holes.
 struct Mark {
   static constexpr std::size_t words = 64;
   volatile std::uint64_t word[words];
@@ -94,10 +95,12 @@ struct HandedOn {
 [[gnu::tls_model("initial-exec")]] constinit thread_local HandedOn handed_on;
 
 /// Whether the one we handed the last fault to is still at work. One that jumped out leaves a mark that has been
-/// overwritten where the stack has been that deep since; the stack itself may be gone.
-bool is_at_work() noexcept {
+/// overwritten where the stack has been that deep since; the stack itself may be gone. What lies below the stack that
+/// was interrupted now is gone for sure, though it may be whole: the kernel leaves a hole of some KiB in its own frame
+/// for this signal (aarch64).
+bool is_at_work(const void* ucontext) noexcept {
   const os::ErrnoKept kept;
-  return handed_on.mark->is_there();
+  return interrupted_stack(ucontext) <= reinterpret_cast<std::uintptr_t>(handed_on.mark) && handed_on.mark->is_there();
 }
 
 bool sent_by_someone(const siginfo_t* info) noexcept { return info->si_code <= 0; }
@@ -113,7 +116,7 @@ bool raised_again(const siginfo_t* info) noexcept {
 /// deeper.
 bool comes_back(const siginfo_t* info, const void* ucontext, const void* frame) noexcept {
   if (handed_on.ucontext == nullptr || frame >= handed_on.frame) return false;
-  return handed_on.ucontext == ucontext || (raised_again(info) && is_at_work());
+  return handed_on.ucontext == ucontext || (raised_again(info) && is_at_work(ucontext));
 }
 
 /// The default action, as if we had not been there: the instruction faults again, and the core dump shows it. A signal

@@ -33,6 +33,7 @@
 #include "kernel/fork_gate.hpp"
 #include "kernel/os.hpp"
 #include "kernel/other_stack.hpp"
+#include "kernel/process_lock.hpp"
 
 namespace cow {
 namespace {
@@ -278,7 +279,7 @@ void isolate_child(Fork& fork) noexcept {
   book_delete(fork.cut->child);
 }
 
-std::mutex watching_lock;
+constinit ProcessLock watching_lock;
 std::atomic<bool> watching{false};
 
 /// Before fork() returns, so that no code of the child's own comes first.

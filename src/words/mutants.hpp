@@ -30,7 +30,7 @@ enum class Mutant {
   merge_first_region_wins,         // where regions overlap
   merge_takes_pages_of_both,       // a page that both sides changed is taken whole
   merge_writes_what_it_can,        // conflicts that are refused keep only themselves from being merged
-  adopt_keeps_what_ours_wrote,     // only what the other side wrote is adopted
+  adopt_skips_zero_pages,          // a page that reads as zero in the version is not adopted
   difference_forgets_ours,         // between two clones only what one of them wrote is named
   count_
 };
@@ -49,7 +49,7 @@ inline const char* mutant_name(std::size_t i) noexcept {
       "block_crosses_claims", "unwritten_shared_version", "failed_sweep_knows_of_drops", "failed_window_is_forgotten",
       "failed_move_keeps_frames", "failed_discard_keeps_content", "unwatched_page_is_protected",
       "merge_equal_changes_conflict", "merge_prefers_theirs", "merge_sum_forgets_base", "merge_first_region_wins",
-      "merge_takes_pages_of_both", "merge_writes_what_it_can", "adopt_keeps_what_ours_wrote",
+      "merge_takes_pages_of_both", "merge_writes_what_it_can", "adopt_skips_zero_pages",
       "difference_forgets_ours"};
   static_assert(sizeof names / sizeof names[0] == mutant_count);
   return names[i];

@@ -199,6 +199,7 @@ TEST(a_rollback_takes_allocations_back) {
 TEST(the_process_heap_takes_back_what_it_did_not_give) {
   cow_arena* arena = arena_of(1024);
   cow_heap* heap = heap_of(arena);
+  cow_heap_stats stats = {sizeof stats, 0, 0, 0, 0, 0, 0};
   char *of_libc = cow_process_strdup("libc's"), *of_arena;
   CHECK(of_libc != NULL && cow_arena_contains(arena, of_libc) == 0);
   CHECK(cow_process_heap_set(heap) == 0);
@@ -216,6 +217,7 @@ TEST(the_process_heap_takes_back_what_it_did_not_give) {
   cow_process_free(of_arena);
   CHECK((of_arena = (char*)cow_process_malloc(10)) != NULL && cow_arena_contains(arena, of_arena) == 1);
   cow_process_free(of_arena);
+  CHECK(cow_heap_get_stats(heap, &stats) == 0 && stats.live_blocks == 0 && stats.refused_frees == 0);
   CHECK(cow_process_heap_set(NULL) == 0);
   CHECK((of_libc = (char*)cow_process_aligned_alloc(256, 10)) != NULL && cow_arena_contains(arena, of_libc) == 0);
   cow_process_free(of_libc);

@@ -12,12 +12,17 @@ namespace cow::model {
 
 using Bytes = std::vector<std::byte>;
 
+struct MirrorVersion;
+using MirrorVersionPtr = std::shared_ptr<const MirrorVersion>;
+
 /// The content of an arena at one moment.
 struct MirrorVersion {
-  std::uint64_t owner = 0;  // the arena it was taken of
+  std::uint64_t owner = 0;   // the arena it was taken of
   Bytes content;
+  std::uint64_t family = 0;
+  std::uint64_t order = 0;   // of all versions, by age
+  MirrorVersionPtr came_of;  // what the owner was cloned from
 };
-using MirrorVersionPtr = std::shared_ptr<const MirrorVersion>;
 
 struct HeldArena {
   Arena arena;
@@ -26,6 +31,7 @@ struct HeldArena {
   MirrorVersionPtr base;    // what it was cloned from; null for the first of a family
   MirrorVersionPtr newest;  // of the latest snapshot; null when there was none
   bool written = false;     // since the latest snapshot, as far as anyone can tell
+  std::uint64_t family = 0;
 };
 
 struct HeldSnapshot {
@@ -48,6 +54,19 @@ inline Related related(const HeldArena& arena, const HeldSnapshot& snapshot) {
   if (snapshot.mirror->owner == arena.id || snapshot.mirror == arena.base) return Related::yes;
   if (arena.base && arena.base->owner == snapshot.mirror->owner && arena.base->content == snapshot.mirror->content)
     return Related::perhaps;
+  return Related::no;
+}
+
+/// Whether an arena that was cloned from `came_of`, or a version of it, comes from a base. Perhaps: the base has the
+/// content that the arena was cloned with, but the model cannot see whether it is that version.
+inline Related comes_from(std::uint64_t arena, MirrorVersionPtr came_of, std::uint64_t order,
+                          const MirrorVersion& base) {
+  if (base.owner == arena) return base.order <= order ? Related::yes : Related::no;
+  for (; came_of; came_of = came_of->came_of) {
+    if (came_of->owner != base.owner) continue;
+    if (base.order <= came_of->order) return Related::yes;
+    return base.content == came_of->content ? Related::perhaps : Related::no;
+  }
   return Related::no;
 }
 

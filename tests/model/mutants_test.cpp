@@ -20,14 +20,17 @@ constexpr std::chrono::seconds limit{120};
 
 /// Some show only where operations fail, and mappings are few.
 Setting setting_for(std::size_t mutant) {
-  if (mutant < static_cast<std::size_t>(Mutant::failed_sweep_knows_of_drops)) return {};
+  const auto planted = static_cast<Mutant>(mutant);
+  if (planted < Mutant::failed_sweep_knows_of_drops) return {};
+  if (planted > Mutant::unwatched_page_is_protected) return {};
   return {std::nullopt, 60, true, false};
 }
 
 class Mutants : public testing::TestWithParam<std::size_t> {};
 
 TEST(Unmutated, the_engine_passes_the_seeds_that_find_the_mutants) {
-  for (const std::size_t mutant : {std::size_t{1}, mutant_count - 1}) {
+  constexpr auto where_calls_fail = static_cast<std::size_t>(Mutant::unwatched_page_is_protected);
+  for (const std::size_t mutant : {std::size_t{1}, where_calls_fail}) {
     const Verdict verdict = run_seeds(seeds, setting_for(mutant), 2, limit);
     EXPECT_TRUE(verdict.passed) << verdict.text;
   }

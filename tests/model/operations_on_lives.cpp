@@ -22,8 +22,7 @@ void World::new_family() {
   } else if (!succeeds([&] { made.emplace(options); })) {
     return;
   }
-  HeldArena arena{std::move(*made), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false};
-  ++families_;
+  HeldArena arena{std::move(*made), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false, ++families_};
   trace_.line(name(arena), ": new, of ", options.capacity / page_size(), " pages");
   arenas_.push_back(std::move(arena));
 }
@@ -46,7 +45,7 @@ void World::adopt_snapshot(HeldArena& arena, Snapshot handle) {
     require(mirror->owner == arena.id || mirror == arena.base, "another arena's version came back");
     require(mirror->content == arena.content, "a version is shared that has other content");
   } else {
-    mirror = std::make_shared<const MirrorVersion>(MirrorVersion{arena.id, arena.content});
+    mirror = new_version(arena);
   }
   arena.newest = mirror;
   arena.written = false;
@@ -114,15 +113,21 @@ void World::roll_back() {
 }
 
 void World::adopt_clone(Arena clone, const MirrorVersionPtr& base) {
-  HeldArena held{std::move(clone), next_arena_id_++, base->content, base, nullptr, false};
+  HeldArena held{std::move(clone), next_arena_id_++, base->content, base, nullptr, false, base->family};
   trace_.line(name(held), ": the clone");
   check_arena(held);
   arenas_.push_back(std::move(held));
 }
 
+MirrorVersionPtr World::new_version(const HeldArena& arena) const {
+  static std::uint64_t order = 0;
+  return std::make_shared<const MirrorVersion>(
+      MirrorVersion{arena.id, arena.content, arena.family, ++order, arena.base});
+}
+
 MirrorVersionPtr World::version_just_cloned(const HeldArena& arena) const {
   if (!arena.written && handle_on(arena.newest) != nullptr) return arena.newest;
-  return std::make_shared<const MirrorVersion>(MirrorVersion{arena.id, arena.content});
+  return new_version(arena);
 }
 
 void World::clone_arena() {

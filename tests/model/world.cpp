@@ -47,6 +47,10 @@ const std::vector<World::Operation>& World::operations() {
       {"open view", 5, &World::open_view},
       {"move views", 1, &World::move_views},
       {"close view", 4, &World::close_view},
+      {"ask what differs", 5, &World::ask_what_differs},
+      {"adopt", 6, &World::adopt_version},
+      {"merge", 8, &World::merge_versions},
+      {"transaction", 4, &World::go_through_a_transaction},
   };
   return all;
 }

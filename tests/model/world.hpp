@@ -84,6 +84,12 @@ class World {
   void move_views();
   void close_view();
 
+  // operations_on_relatives.cpp
+  void ask_what_differs();
+  void adopt_version();
+  void merge_versions();
+  void go_through_a_transaction();
+
   /// Runs an operation of the engine, with kernel calls refused where the setting says so. False: it threw, so that
   /// nothing that shows may have changed.
   template <class Operation>
@@ -119,6 +125,9 @@ class World {
   void adopt_clone(Arena clone, const MirrorVersionPtr& base);
   /// The version that a clone of the arena has just been made from.
   MirrorVersionPtr version_just_cloned(const HeldArena& arena) const;
+  MirrorVersionPtr new_version(const HeldArena& arena) const;
+  const HeldSnapshot* any_relative(std::uint64_t family);
+  MergeOptions any_merge_options(std::size_t capacity);
   // What ends cannot fail, whatever is refused.
   void erase_arena(std::size_t index);
   void erase_snapshot(std::size_t index);
@@ -133,6 +142,8 @@ class World {
   void check_view(const HeldView& view) const;
   void check_numbers(const HeldArena& arena) const;
   void check_changed(const HeldArena& arena, const HeldSnapshot& since);
+  void check_between(const HeldSnapshot& a, const HeldSnapshot& b);
+  void check_differences(const HeldSnapshot& a, const HeldSnapshot& b, std::size_t granule);
   void check_prepared(const HeldArena& arena, Range range) const;
   void check_nothing_left(HeldArena& last);
 

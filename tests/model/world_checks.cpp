@@ -102,10 +102,11 @@ void World::check_numbers(const HeldArena& arena) const {
   require(stats.snapshots_alive <= needed.size(), "more snapshots alive than anyone holds");
 }
 
-void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) {
-  std::vector<PageRange> ranges;
-  if (!succeeds([&] { ranges = arena.arena.changed_since(since.handle); })) return;
-  const std::size_t pages = arena.content.size() / page_size();
+namespace {
+
+/// Sorted, disjoint, and each page that differs is named.
+void require_named(const std::vector<PageRange>& ranges, const Bytes& a, const Bytes& b) {
+  const std::size_t pages = a.size() / page_size();
   std::vector<bool> named(pages, false);
   std::size_t end = 0;
   for (const PageRange& range : ranges) {
@@ -114,10 +115,43 @@ void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) {
     for (std::size_t page = range.first; page < end; ++page) named[page] = true;
   }
   for (std::size_t page = 0; page < pages; ++page) {
-    const bool same = std::memcmp(arena.content.data() + page * page_size(),
-                                  since.mirror->content.data() + page * page_size(), page_size()) == 0;
+    const bool same = std::memcmp(a.data() + page * page_size(),
+                                  b.data() + page * page_size(), page_size()) == 0;
     require(same || named[page], "a page that differs is not among those that changed");
   }
+}
+
+}  // namespace
+
+void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) {
+  std::vector<PageRange> ranges;
+  if (!succeeds([&] { ranges = arena.arena.changed_since(since.handle); })) return;
+  require_named(ranges, arena.content, since.mirror->content);
+}
+
+void World::check_between(const HeldSnapshot& a, const HeldSnapshot& b) {
+  std::vector<PageRange> ranges;
+  if (!succeeds([&] { ranges = changed_between(a.handle, b.handle); })) return;
+  require_named(ranges, a.mirror->content, b.mirror->content);
+  require(a.mirror != b.mirror || ranges.empty(), "a version differs from itself");
+}
+
+void World::check_differences(const HeldSnapshot& a, const HeldSnapshot& b, std::size_t granule) {
+  const Bytes &before = a.mirror->content, &after = b.mirror->content;
+  Bytes rebuilt = before;
+  std::size_t end = 0;
+  const auto note = [&](const Difference& d) {
+    require(d.offset % granule == 0 && d.before.size() % granule == 0, "a difference is no run of granules");
+    require(!d.before.empty() && (end == 0 || d.offset > end), "differences are not maximal or not ascending");
+    require(std::memcmp(d.before.data(), &before[d.offset], d.before.size()) == 0, "a difference has another before");
+    end = d.offset + d.before.size();
+    for (std::size_t at = d.offset; at < end; at += granule) {
+      require(std::memcmp(&before[at], &after[at], granule) != 0, "a granule is told that does not differ");
+    }
+    std::memcpy(&rebuilt[d.offset], d.after.data(), d.after.size());
+  };
+  if (!succeeds([&] { for_each_difference(a.handle, b.handle, note, granule); })) return;
+  require(rebuilt == after, "the differences do not lead from one version to the other");
 }
 
 // The kernel itself must be able to write there, which no handler helps with.

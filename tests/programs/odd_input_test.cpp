@@ -76,6 +76,11 @@ constexpr Call calls[] = {
     {"sqlite_no_file", "sqlite_time_travel", "/nowhere", failed, "cannot read /nowhere"},
     {"sqlite_empty_file", "sqlite_time_travel", "/dev/null", failed, "/dev/null"},
     {"sqlite_not_a_database", "sqlite_time_travel", "/etc/passwd", failed, "/etc/passwd"},
+    {"checkpoint_no_folder", "checkpoint", "", wrong_usage, "where to? A folder, please"},
+    {"checkpoint_no_name", "checkpoint", "''", wrong_usage, "where to? A folder, please"},
+    {"checkpoint_cannot_write", "checkpoint", "/proc/x/y", failed, "[/proc/x/y]"},
+    {"checkpoint_a_file", "checkpoint", "/etc/passwd", failed, "[/etc/passwd]"},
+    {"checkpoint_no_steps", "checkpoint", "--steps 0 /tmp", wrong_usage, "--steps takes a number from 1"},
     {"sqlite_no_rounds", "sqlite_time_travel", "--rounds 0", wrong_usage, "--rounds takes a number from 1"},
 };
 INSTANTIATE_TEST_SUITE_P(Examples, OddInput, testing::ValuesIn(calls),

@@ -1,0 +1,5 @@
+find_path(COW_ODEINT_HEADERS boost/numeric/odeint.hpp HINTS ${Boost_INCLUDE_DIRS})
+mark_as_advanced(COW_ODEINT_HEADERS)
+if(NOT COW_ODEINT_HEADERS)
+  set(missing "Boost.odeint (Debian: libboost-dev)")
+endif()
