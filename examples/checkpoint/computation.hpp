@@ -1,5 +1,5 @@
-// A long computation whose state lies in an arena: heat spreads over a plate, step by step. The same number of steps gives
-// the same plate, whoever made them and however often he was interrupted.
+// A long computation whose state lies in an arena: heat spreads over a plate, step by step. The same number of steps
+// gives the same plate, whoever made them and however often he was interrupted.
 #pragma once
 
 #include <cow/cow.hpp>

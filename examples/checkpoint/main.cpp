@@ -1,5 +1,5 @@
-// A long computation that is saved every so often by a thread of its own, while it goes on, and goes on from the last saved
-// state when it was killed. See README.md beside this file.
+// A long computation that is saved every so often by a thread of its own, while it goes on, and goes on from the last
+// saved state when it was killed. See README.md beside this file.
 #include <cow/cow.hpp>
 
 #include <unistd.h>
@@ -51,11 +51,16 @@ Options parse(std::span<const char* const> given) {
   Options options;
   for (examples::Arguments arguments(given); !arguments.empty();) {
     const std::string_view argument = arguments.next();
-    if (argument == "--steps") options.steps = arguments.number_after(argument, 1, 100'000'000);
-    else if (argument == "--every") options.every = std::chrono::milliseconds(arguments.number_after(argument, 1, 1'000'000));
-    else if (argument == "--no-sync") options.sync = false;
-    else if (argument.starts_with('-') || !options.folder.empty()) examples::refuse("what is this", argument);
-    else options.folder = argument;
+    if (argument == "--steps")
+      options.steps = arguments.number_after(argument, 1, 100'000'000);
+    else if (argument == "--every")
+      options.every = std::chrono::milliseconds(arguments.number_after(argument, 1, 1'000'000));
+    else if (argument == "--no-sync")
+      options.sync = false;
+    else if (argument.starts_with('-') || !options.folder.empty())
+      examples::refuse("what is this", argument);
+    else
+      options.folder = argument;
   }
   if (options.folder.empty()) throw examples::UsageError("where to? A folder, please");
   return options;
@@ -72,8 +77,8 @@ cow::SaveOptions how_to_save(const Options& options) {
   how.sync = options.sync;
   if (::isatty(STDERR_FILENO) == 1) {
     how.progress = [](const cow::SaveProgress& progress) {
-      std::fprintf(stderr, "\rsaving %3.0f %%", 100.0 * static_cast<double>(progress.bytes_done) /
-                                                    static_cast<double>(progress.bytes_total + 1));
+      std::fprintf(stderr, "\rsaving %3.0f %%",
+                   100.0 * static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total + 1));
       return true;
     };
   }

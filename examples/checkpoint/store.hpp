@@ -1,5 +1,5 @@
-// Checkpoints in a folder: a whole file, and layers on it. What counts is what a list names, which is replaced by a rename;
-// so a process that is killed at any moment leaves the state of the last checkpoint.
+// Checkpoints in a folder: a whole file, and layers on it. What counts is what a list names, which is replaced by a
+// rename; so a process that is killed at any moment leaves the state of the last checkpoint.
 #pragma once
 
 #include <cow/cow.hpp>

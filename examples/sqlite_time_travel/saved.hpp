@@ -1,12 +1,12 @@
-// A database that one process builds and another has back without building it: the arena that all of SQLite's memory lies
-// in is saved, and loaded at the same address.
+// A database that one process builds and another has back without building it: the arena that all of SQLite's memory
+// lies in is saved, and loaded at the same address.
 //
-// What SQLite's memory points to outside of it are SQLite's own code and constants, and ours. So both processes must have
-// them at the same addresses: the same program with the same libraries, started without randomized addresses.
+// What SQLite's memory points to outside of it are SQLite's own code and constants, and ours. So both processes must
+// have them at the same addresses: the same program with the same libraries, started without randomized addresses.
 #pragma once
 
-#include <cow/cow.hpp>
 #include <sqlite3.h>
+#include <cow/cow.hpp>
 
 #include <sys/personality.h>
 #include <unistd.h>
@@ -53,7 +53,8 @@ struct SavedDatabase {
   /// Throws where it cannot be used here.
   void check() const {
     if (std::strncmp(version, sqlite3_libversion(), sizeof version) != 0) {
-      throw std::runtime_error(std::string("the file was saved with SQLite ") + version + ", and this is " + sqlite3_libversion());
+      throw std::runtime_error(std::string("the file was saved with SQLite ") + version + ", and this is " +
+                               sqlite3_libversion());
     }
     if (sqlite_code != sqlite3_close || our_methods != &detail::heap_methods) {
       throw std::runtime_error("SQLite or this program lies at other addresses than when the file was saved");
@@ -142,7 +143,8 @@ void load_database(const std::string& file, Parse&& parse) {
     first_query_us = examples::microseconds_of([&] { tables = tables_in(database); });
     if (text_of(database, "PRAGMA integrity_check") != "ok") throw std::runtime_error("integrity_check fails");
     database.execute("INSERT INTO name (text) VALUES ('written after loading')");
-    if (text_of(database, "PRAGMA integrity_check") != "ok") throw std::runtime_error("integrity_check fails after a write");
+    if (text_of(database, "PRAGMA integrity_check") != "ok")
+      throw std::runtime_error("integrity_check fails after a write");
   }
   const UsualMemory usual;
   double backup_us = 0;

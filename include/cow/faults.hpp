@@ -8,10 +8,10 @@
 // thread has one. A thread that blocks SIGSEGV cannot be helped: the kernel kills the process at its first store to a
 // protected page; prepare_write() first. A plugin that contains the library stays loaded once it has made an arena.
 //
-// A coroutine may have its stack inside an arena if its thread has an alternate stack. Operations on that arena throw
-// std::logic_error there: call them on an ordinary stack. Those on its clones, and on whatever else shares its frames,
-// are not refused, but may hang there, and fork() ends the process. A thread of pthread_create() may not: glibc keeps
-// at the stack's end what the kernel writes to by itself, and a write by the kernel raises no signal.
+// A coroutine may have its stack inside an arena if its thread has an alternate stack. Operations on that arena, and on
+// what it shares frames with, throw std::logic_error there: call them on an ordinary stack. Handles may end there. The
+// child of a fork() there ends at once, and one line says why. A thread of pthread_create() may not: glibc keeps at the
+// stack's end what the kernel writes to by itself, and a write by the kernel raises no signal.
 #pragma once
 
 #include <csignal>

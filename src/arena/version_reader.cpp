@@ -31,12 +31,13 @@ os::Error read_frames(const ArenaBooks& books, Frame first, std::uint64_t count,
   const std::size_t bytes = books.bytes(count);
   if (first == zero_frame) return std::memset(into, 0, bytes), os::Error{};
   if (!History::owns(first)) return os::read_at(file.fd(first), into, bytes, file.offset(first));
-  for (std::uint64_t i = 0; i < count; ++i) copy_bytes(into + books.bytes(i), file.history().address(first + i), books.bytes(1));
+  for (std::uint64_t i = 0; i < count; ++i)
+    copy_bytes(into + books.bytes(i), file.history().address(first + i), books.bytes(1));
   return {};
 }
 
-/// At most `pages_at_once`. Whoever writes a page meanwhile logs it before its entry changes, and changes the entry before
-/// the content: entries that are the same afterwards vouch for what was read, and the others are asked again.
+/// At most `pages_at_once`. Whoever writes a page meanwhile logs it before its entry changes, and changes the entry
+/// before the content: entries that are the same afterwards vouch for what was read, and the others are asked again.
 os::Error read_some_pages(Version& version, Pages run, std::byte* into) noexcept {
   const ArenaBooks& books = version.books;
   Source sources[pages_at_once];

@@ -22,14 +22,15 @@ os::Result<Source> find_source(Version& version, Page p) noexcept;
 os::Error read_pages(Version& version, Pages run, std::byte* into) noexcept;
 
 /// Which pages may differ from zero, and the frames that show them at this moment: they may change as soon as this has
-/// returned. Two versions of one family that show the same frame have the same content there. Cost: that of a clone's list.
+/// returned. Two versions of one family that show the same frame have the same content there. Cost: that of a clone's
+/// list.
 os::Error list_content(Version& version, RunList& runs) noexcept;
 
 /// Pages that were written since the version, and are kept for it, as far as the logs tell now.
 os::Error list_kept(Version& version, BookVector<Page>& pages) noexcept;
 
-/// Gives up what is kept of the version for pages that nobody will ask it for again. Only where nobody else has it: true
-/// if so. Cost: of what its log holds.
+/// Gives up what is kept of the version for pages that nobody will ask it for again. Only where nobody else has it:
+/// true if so. Cost: of what its log holds.
 bool let_go(Version& version, const PageSet& done) noexcept;
 
 }  // namespace cow

@@ -61,8 +61,8 @@ Version* older_than(Version& version) noexcept COW_IN_OPERATION {
   return place == version.books.versions.begin() ? nullptr : &*std::prev(place);
 }
 
-/// Takes the entries out of a log that `goes` for and that the next older version lacks no page of, and gives up what they
-/// keep.
+/// Takes the entries out of a log that `goes` for and whose pages the next older version does not lack, and gives up
+/// what they keep.
 template <class Goes>
 void give_up_entries(ArenaBooks& books, UndoLog& log, const Version* older, Goes&& goes, FrameRelease& freed,
                      UndoLog::Chunks& emptied) noexcept {

@@ -1,5 +1,6 @@
 // Allocators in the shapes of libraries: with a context, SQLite's, and those that know one malloc for the process.
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -104,7 +105,9 @@ void* cow_process_aligned_alloc(std::size_t alignment, std::size_t n) noexcept {
   cow_heap* const heap = heap_of_process();
   if (heap != nullptr) return allocate(__func__, heap, n, alignment);
   void* block = nullptr;
-  const int error = posix_memalign(&block, alignment < sizeof(void*) ? sizeof(void*) : alignment, n);
+  const bool right = std::has_single_bit(alignment);  // sanitizers end the process for another
+  const int error =
+      right ? posix_memalign(&block, alignment < sizeof(void*) ? sizeof(void*) : alignment, n) : EINVAL;
   if (error != 0) errno = error;
   return error == 0 ? block : nullptr;
 }

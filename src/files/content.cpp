@@ -8,7 +8,8 @@
 namespace cow::files {
 namespace {
 
-/// What a run of short pieces of other files lies on costs one mapping: they are copied over it (barrier/saved_mapping).
+/// What a run of short pieces of other files lies on costs one mapping: they are copied over it
+/// (barrier/saved_mapping).
 constexpr std::uint64_t length_worth_mapping = 16;
 
 void add_mapped(LoadPlan& plan, const LoadPlan::Mapped& more) {
@@ -29,7 +30,8 @@ void plan_piece(const Content& content, const Piece& piece, std::uint64_t page_b
   const std::uint64_t begin = (piece.begin + page_bytes - 1) / page_bytes * page_bytes;
   const std::uint64_t end = piece.end / page_bytes * page_bytes;
   const std::uint64_t offset = content.entry(piece).offset + content.offset_in_entry(piece) + (begin - piece.begin);
-  if (!lazy || !content.is_plain(piece) || begin >= end || offset % page_bytes != 0) return plan.copied.push_back(piece);
+  if (!lazy || !content.is_plain(piece) || begin >= end || offset % page_bytes != 0)
+    return plan.copied.push_back(piece);
   Piece rest = piece;
   if (piece.begin < begin) rest.end = begin, plan.copied.push_back(rest);
   add_mapped(plan, {begin / page_bytes, (end - begin) / page_bytes, piece.file, offset / page_bytes});

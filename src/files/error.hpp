@@ -11,10 +11,14 @@ namespace cow::files {
 
 inline const char* what_to_do(os::Error error) noexcept {
   switch (error.code) {
-    case EFBIG: return "; RLIMIT_FSIZE (ulimit -f) or the file system allows no longer file";
-    case EBADF: return "; the descriptor is closed, or not open for this";
-    case EPIPE: return "; nobody reads at the other end";
-    default: return "";
+    case EFBIG:
+      return "; RLIMIT_FSIZE (ulimit -f) or the file system allows no longer file";
+    case EBADF:
+      return "; the descriptor is closed, or not open for this";
+    case EPIPE:
+      return "; nobody reads at the other end";
+    default:
+      return "";
   }
 }
 

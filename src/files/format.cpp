@@ -57,7 +57,8 @@ std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(
 
 void check_entry(const Entry& entry, const Entry* before, const Head& head, const Trailer& trailer, std::uint64_t at) {
   const std::uint64_t pages = head.capacity / head.page_bytes;
-  const std::string where = "entry " + std::to_string(at) + " of its index, for page " + std::to_string(entry.first) + ", ";
+  const std::string where =
+      "entry " + std::to_string(at) + " of its index, for page " + std::to_string(entry.first) + ", ";
   check_that(entry.pages != 0 && entry.first < pages && entry.pages <= pages - entry.first,
              where + "goes beyond the arena");
   check_that(before == nullptr || before->end() <= entry.first, where + "comes before the one in front of it");
@@ -154,14 +155,14 @@ Head decode_head(std::span<const std::byte, head_bytes> bytes) {
   const ConstFields fields(bytes.data());
   check_that(std::memcmp(bytes.data(), head_magic, sizeof head_magic) == 0, "it is no saved file of cow");
   const std::uint32_t version = fields.word(8);
-  check_that(version == format_version, "it is of format version " + std::to_string(version) + ", and this reads version " +
-                                            std::to_string(format_version));
+  check_that(version == format_version, "it is of format version " + std::to_string(version) +
+                                            ", and this reads version " + std::to_string(format_version));
   check_that(fields.number(head_bytes - sum_bytes) == checksum(bytes.first(head_bytes - sum_bytes)),
              "its head, the first 4096 bytes, does not match its checksum");
   Head head;
   head.flags = fields.word(12);
-  check_that((head.flags & ~known_flags) == 0, "it uses features that this does not know (flags " +
-                                                   std::to_string(head.flags) + at_byte(12) + ")");
+  check_that((head.flags & ~known_flags) == 0,
+             "it uses features that this does not know (flags " + std::to_string(head.flags) + at_byte(12) + ")");
   head.page_bytes = fields.number(16);
   head.capacity = fields.number(24);
   head.address = fields.number(32);
@@ -171,10 +172,12 @@ Head decode_head(std::span<const std::byte, head_bytes> bytes) {
   head.heap_version = fields.number(88);
   head.heap_root = fields.number(96);
   head.heap_root_type = fields.number(104);
-  check_that(std::has_single_bit(head.page_bytes) && head.page_bytes >= 512 && head.page_bytes <= std::uint64_t{1} << 22,
-             "it has pages of " + counted(head.page_bytes, "byte") + at_byte(16));
-  check_that(head.capacity != 0 && head.capacity % head.page_bytes == 0 && head.capacity / head.page_bytes <= most_pages,
-             "it has an impossible capacity" + at_byte(24));
+  check_that(
+      std::has_single_bit(head.page_bytes) && head.page_bytes >= 512 && head.page_bytes <= std::uint64_t{1} << 22,
+      "it has pages of " + counted(head.page_bytes, "byte") + at_byte(16));
+  check_that(
+      head.capacity != 0 && head.capacity % head.page_bytes == 0 && head.capacity / head.page_bytes <= most_pages,
+      "it has an impossible capacity" + at_byte(24));
   check_that(head.is_layer() == (head.base_id != Id{}), "it is half a layer" + at_byte(56));
   const std::size_t name = fields.word(112), note = fields.word(116);
   check_that(name <= head_bytes && note <= head_bytes && text_at + name + note <= head_bytes - sum_bytes,
@@ -200,8 +203,9 @@ Trailer decode_trailer(std::span<const std::byte, trailer_bytes> bytes, const He
   trailer.sums_sum = fields.number(48);
   trailer.pages = fields.number(56);
   trailer.id = fields.id(64);
-  check_that(trailer.file_bytes == file_bytes, "it has " + std::to_string(file_bytes) + " bytes, and was written with " +
-                                                   std::to_string(trailer.file_bytes));
+  check_that(
+      trailer.file_bytes == file_bytes,
+      "it has " + std::to_string(file_bytes) + " bytes, and was written with " + std::to_string(trailer.file_bytes));
   check_that(trailer.id == head.id, "its end" + end + "is another file's");
   check_that(trailer.index_offset >= head_bytes && trailer.index_offset <= file_bytes &&
                  trailer.entries <= file_bytes / entry_bytes && trailer.sums <= file_bytes / sum_bytes &&
@@ -211,7 +215,8 @@ Trailer decode_trailer(std::span<const std::byte, trailer_bytes> bytes, const He
 }
 
 std::vector<Entry> decode_entries(std::span<const std::byte> bytes, const Head& head, const Trailer& trailer) {
-  check_that(checksum(bytes) == trailer.index_sum, "its index," + at_byte(trailer.index_offset) + ", does not match its checksum");
+  check_that(checksum(bytes) == trailer.index_sum,
+             "its index," + at_byte(trailer.index_offset) + ", does not match its checksum");
   std::vector<Entry> entries(bytes.size() / entry_bytes);
   std::uint64_t sums = 0, pages = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {

@@ -41,7 +41,8 @@ class Squash {
   void all() {
     for (const Piece& piece : content_.pieces()) {
       if (content_.is_zeros(piece)) {
-        if (head_.is_layer()) writer_.put_zeros(piece.begin / head_.page_bytes, (piece.end - piece.begin) / head_.page_bytes);
+        if (head_.is_layer())
+          writer_.put_zeros(piece.begin / head_.page_bytes, (piece.end - piece.begin) / head_.page_bytes);
         done_ += piece.end - piece.begin;
       } else {
         copy(piece);

@@ -26,8 +26,8 @@ constexpr std::size_t worth_opening = std::size_t{1} << 16;
 void check_heap(const Content& content) {
   const Head& head = content.top();
   if (head.heap_version == 0 || head.heap_version == detail::heap_version) return;
-  content.files().back().refuse("its heap is of version " + std::to_string(head.heap_version) + ", and this library's of " +
-                              std::to_string(detail::heap_version));
+  content.files().back().refuse("its heap is of version " + std::to_string(head.heap_version) +
+                                ", and this library's of " + std::to_string(detail::heap_version));
 }
 
 std::size_t capacity_for(const Content& content, const LoadOptions& options) {
@@ -55,7 +55,8 @@ ArenaOptions options_for(const Content& content, const LoadOptions& options) {
   return arena;
 }
 
-/// The files that the plan maps, by descriptors of their own until an arena takes them over, and its runs in their frames.
+/// The files that the plan maps, by descriptors of their own until an arena takes them over, and its runs in their
+/// frames.
 class MappedContent {
  public:
   MappedContent(const Content& content, const LoadPlan& plan) {

@@ -11,6 +11,8 @@
 namespace cow::files {
 namespace {
 
+constexpr std::size_t worth_a_call = std::size_t{1} << 16;
+
 std::string random_text() {
   std::uint64_t number = 0;
   fail_if(os::random_bytes(&number, sizeof number), "choosing a name for a new file");
@@ -40,13 +42,28 @@ PathOutput::~PathOutput() {
 }
 
 void PathOutput::write(std::uint64_t offset, std::span<const std::byte> bytes) {
-  fail_if(os::write_to_disk(file_.get(), bytes.data(), bytes.size(), offset), doing());
+  const bool follows = offset == waiting_at_ + waiting_.size() && waiting_.size() < worth_a_call;
+  if (!follows || bytes.size() >= worth_a_call) write_waiting();
+  if (bytes.size() < worth_a_call) {
+    if (waiting_.empty()) waiting_at_ = offset;
+    waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+  } else {
+    fail_if(os::write_to_disk(file_.get(), bytes.data(), bytes.size(), offset), doing());
+  }
   written_ += bytes.size();
 }
 
+void PathOutput::write_waiting() {
+  if (waiting_.empty()) return;
+  fail_if(os::write_to_disk(file_.get(), waiting_.data(), waiting_.size(), waiting_at_), doing());
+  waiting_.clear();
+}
+
 void PathOutput::commit(std::uint64_t offset, std::span<const std::byte> last) {
+  write_waiting();
   if (sync_) fail_if(os::sync_content(file_.get()), doing());
   write(offset, last);
+  write_waiting();
   if (sync_) fail_if(os::sync_content(file_.get()), doing());
   fail_if(os::rename_over(part_.c_str(), path_.c_str()), doing());
   part_.clear();

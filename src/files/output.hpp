@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "files/owned_file.hpp"
 
@@ -46,9 +47,13 @@ class PathOutput : public Output {
   void commit(std::uint64_t offset, std::span<const std::byte> last) override;
 
  private:
+  void write_waiting();
+
   std::filesystem::path path_, part_;
   bool sync_;
   OwnedFile directory_, file_;
+  std::vector<std::byte> waiting_;  // short pieces, one behind the other: a layer's pages are scattered
+  std::uint64_t waiting_at_ = 0;
 };
 
 class DescriptorOutput : public Output {

@@ -66,7 +66,8 @@ void Reader::read_parts() {
     std::array<std::byte, head_bytes> begin{};
     const std::size_t got = std::min<std::uint64_t>(kind.bytes, begin.size());
     read_at(0, std::span(begin).first(got));
-    throw Damaged("it has " + std::to_string(kind.bytes) + " bytes, fewer than any saved file; it was cut short, or is none");
+    throw Damaged("it has " + std::to_string(kind.bytes) +
+                  " bytes, fewer than any saved file; it was cut short, or is none");
   }
   std::array<std::byte, head_bytes> head;
   read_at(0, head);
@@ -100,9 +101,8 @@ void Reader::check_sum(std::uint64_t index, std::span<const std::byte> bytes, co
                        std::uint64_t page) const {
   if (checksum(bytes) == sums_[index]) return;
   refuse("page " + std::to_string(page) + " of the arena, at byte " +
-         std::to_string(entry.offset + (entry.bytes == entry.pages * head_.page_bytes
-                                            ? (page - entry.first) * head_.page_bytes
-                                            : 0)) +
+         std::to_string(entry.offset +
+                        (entry.bytes == entry.pages * head_.page_bytes ? (page - entry.first) * head_.page_bytes : 0)) +
          ", does not match its checksum");
 }
 
@@ -126,7 +126,8 @@ void Reader::read_plain(std::size_t entry, std::uint64_t from, std::span<std::by
   while (!into.empty()) {
     const std::uint64_t first = from / page, in_page = from % page;
     if (in_page == 0 && into.size() >= page) {
-      const std::uint64_t pages = std::min<std::uint64_t>(into.size() / page, std::max<std::uint64_t>(1, piece_bytes / page));
+      const std::uint64_t pages =
+          std::min<std::uint64_t>(into.size() / page, std::max<std::uint64_t>(1, piece_bytes / page));
       const auto piece = into.first(pages * page);
       read_at(of.offset + first * page, piece);
       for (std::uint64_t i = 0; i < pages; ++i) {
@@ -160,8 +161,9 @@ const std::vector<std::byte>& Reader::unpacked(std::size_t entry) {
   } catch (const std::runtime_error& without) {
     refuse(without.what());
   }
-  if (!whole) refuse("page " + std::to_string(of.first) + " of the arena, at byte " + std::to_string(of.offset) +
-                     ", cannot be decompressed");
+  if (!whole)
+    refuse("page " + std::to_string(of.first) + " of the arena, at byte " + std::to_string(of.offset) +
+           ", cannot be decompressed");
   unpacked_entry_ = entry;
   return unpacked_;
 }
@@ -191,7 +193,8 @@ void Reader::check_all(const Progress& progress) {
   for (const std::size_t i : order) {
     const Entry& entry = entries_[i];
     if (entry.bytes == 0) continue;
-    if (entry.offset < covered) refuse("two of its pages have the same content at byte " + std::to_string(entry.offset));
+    if (entry.offset < covered)
+      refuse("two of its pages have the same content at byte " + std::to_string(entry.offset));
     check_gap(covered, entry.offset);
     const std::uint64_t bytes = entry.pages * head_.page_bytes;
     for (std::uint64_t done = 0; done < bytes; done += piece.size()) {

@@ -14,8 +14,8 @@
 
 namespace cow::files {
 
-/// Throws std::runtime_error for what is wrong with the file, std::system_error for what the kernel refuses. Checks head,
-/// end and index when made.
+/// Throws std::runtime_error for what is wrong with the file, std::system_error for what the kernel refuses. Checks
+/// head, end and index when made.
 class Reader {
  public:
   static Reader open(const std::filesystem::path& path);

@@ -1,5 +1,5 @@
-// cow::save(): a version's pages to a file, in order; or, where nobody else has the version, those that writers are changing
-// first, and what is kept of written ones given back.
+// cow::save(): a version's pages to a file, in order; or, where nobody else has the version, those that writers are
+// changing first, and what is kept of written ones given back.
 #include "cow/save.hpp"
 
 #include <algorithm>
@@ -107,8 +107,8 @@ class Save {
   }
 
   bool is_to_be_written(Page p) const noexcept {
-    const auto behind = std::upper_bound(pages_.begin(), pages_.end(), p,
-                                         [](Page page, const Pages& run) { return page < run.first; });
+    const auto behind =
+        std::upper_bound(pages_.begin(), pages_.end(), p, [](Page page, const Pages& run) { return page < run.first; });
     return behind != pages_.begin() && p < std::prev(behind)->end();
   }
 
@@ -158,7 +158,8 @@ class Save {
 files::Id checked_base(const SaveOptions& options, const std::string& doing) {
   const bool layer = static_cast<bool>(options.since);
   if (layer != !options.base.empty()) {
-    throw std::invalid_argument("cow: " + doing + ": SaveOptions::since and base belong together: a version, and the "
+    throw std::invalid_argument("cow: " + doing +
+                                ": SaveOptions::since and base belong together: a version, and the "
                                 "file that it was saved to");
   }
   if (!layer) return {};

@@ -1,5 +1,5 @@
-// A version of an arena as something to save: which of its pages may have content, or may differ from another version's,
-// and what they hold.
+// A version of an arena as something to save: which of its pages may have content, or may differ from another
+// version's, and what they hold.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@
 
 namespace cow::files {
 
-/// A number for the version's content, the same in each file that it is saved to: the loaded files' where nothing has been
-/// written since they were loaded.
+/// A number for the version's content, the same in each file that it is saved to: the loaded files' where nothing has
+/// been written since they were loaded.
 Id content_of(Version& version, const std::string& doing);
 
 /// What a saved file's head tells of the version, without an id.
@@ -24,7 +24,11 @@ Head head_of(Version& version, const std::string& doing);
 /// The pages that may have content, in runs; or, with `since`, those that may differ from it.
 std::vector<Pages> pages_to_look_at(Version& version, Version* since, const std::string& doing);
 
-enum class PageNews : std::uint8_t { nothing, zeros, content };
+enum class PageNews : std::uint8_t {
+  nothing,
+  zeros,
+  content
+};
 
 /// Pages of a version, read and compared.
 class PageLook {

@@ -10,8 +10,8 @@ constexpr std::size_t chunk_bytes = std::size_t{1} << 20;  // of content, compre
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
 
-/// The first place at or behind `at` for a run of pages: where it has a whole block, blocks of the arena are blocks of the
-/// file.
+/// The first place at or behind `at` for a run of pages: where it has a whole block, blocks of the arena are blocks of
+/// the file.
 std::uint64_t place_for(std::uint64_t at, std::uint64_t first, std::uint64_t pages, std::uint64_t page_bytes) {
   const std::uint64_t begin = first * page_bytes, end = begin + pages * page_bytes;
   if (round_up(begin, block_bytes) + block_bytes > end) return round_up(at, page_bytes);
@@ -49,8 +49,8 @@ void Writer::put(std::uint64_t first, std::span<const std::byte> content, std::u
   pages_ += content.size() / head_.page_bytes;
   if (compressor_ == nullptr) return write_plain(first, content, more);
   while (!content.empty()) {
-    const bool follows =
-        !waiting_.empty() && waiting_first_ + waiting_.size() / head_.page_bytes == first && waiting_.size() < chunk_bytes;
+    const bool follows = !waiting_.empty() && waiting_first_ + waiting_.size() / head_.page_bytes == first &&
+                         waiting_.size() < chunk_bytes;
     if (!follows) {
       write_packed();
       waiting_first_ = first;

@@ -27,12 +27,12 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// Gives each of these pages its place, so that they may be put in any order and lie in the order of pages. Only where
-  /// the output can seek, and nothing is compressed.
+  /// Gives each of these pages its place, so that they may be put in any order and lie in the order of pages. Only
+  /// where the output can seek, and nothing is compressed.
   void plan(std::span<const Place> runs);
 
-  /// Pages with content, one behind the other. `more`: pages behind them that may follow, which are worth laying so that
-  /// machines with larger pages can map them too.
+  /// Pages with content, one behind the other. `more`: pages behind them that may follow, which are worth laying so
+  /// that machines with larger pages can map them too.
   void put(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more = 0);
   /// Pages that read as zero, where the base may have content. In a layer only.
   void put_zeros(std::uint64_t first, std::uint64_t pages);
@@ -58,7 +58,7 @@ class Writer {
   std::vector<Place> plan_;
   std::vector<Piece> pieces_;
   std::vector<std::uint64_t> sums_;
-  std::uint64_t next_ = 0;   // where the file goes on
+  std::uint64_t next_ = 0;  // where the file goes on
   std::uint64_t pages_ = 0;
   std::unique_ptr<Compressor> compressor_;
   std::vector<std::byte> waiting_, packed_;  // pages that make one compressed chunk

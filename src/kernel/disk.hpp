@@ -1,5 +1,5 @@
-// What saved files need of the kernel: files with names, their directories, and descriptors of the program's own. Through
-// the seam, as all else.
+// What saved files need of the kernel: files with names, their directories, and descriptors of the program's own.
+// Through the seam, as all else.
 #pragma once
 
 #include <cstddef>

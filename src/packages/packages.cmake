@@ -64,8 +64,6 @@ string(REGEX REPLACE "\n$" "" licence "${licence}")
 string(REPLACE "\n" "\n " COW_LICENCE "${licence}")
 configure_file(packages/copyright.in packages/copyright @ONLY)
 configure_file(packages/changelog.in packages/changelog.Debian @ONLY)
-find_program(COW_GZIP gzip)
-mark_as_advanced(COW_GZIP)
 if(COW_GZIP)
   execute_process(COMMAND ${COW_GZIP} -9 -n -c ${CMAKE_CURRENT_BINARY_DIR}/packages/changelog.Debian
     OUTPUT_FILE ${CMAKE_CURRENT_BINARY_DIR}/packages/changelog.Debian.gz COMMAND_ERROR_IS_FATAL ANY)

@@ -1,5 +1,5 @@
-// Saved files that an arena was loaded from and reads where its pages were not written yet: frames that nobody writes and
-// nobody frees. Added before anybody else knows of the family, and never changed.
+// Saved files that an arena was loaded from and reads where its pages were not written yet: frames that nobody writes
+// and nobody frees. Added before anybody else knows of the family, and never changed.
 #pragma once
 
 #include <cstddef>
@@ -33,9 +33,7 @@ class SavedFiles {
   os::Error add(const os::Descriptor& fd, std::uint64_t pages) noexcept { return files_.push_back({fd, pages}); }
   bool empty() const noexcept { return files_.empty(); }
 
-  const os::Descriptor& fd(Frame frame) const noexcept {
-    return files_[(frame - first_frame) >> page_bits].fd;
-  }
+  const os::Descriptor& fd(Frame frame) const noexcept { return files_[(frame - first_frame) >> page_bits].fd; }
   /// Whole pages of the file that the frame is in.
   std::uint64_t pages(Frame frame) const noexcept { return files_[(frame - first_frame) >> page_bits].pages; }
   static std::uint64_t page_of(Frame frame) noexcept {

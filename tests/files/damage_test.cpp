@@ -52,7 +52,7 @@ class Damaged : public testing::Test {
 
 TEST_F(Damaged, at_any_length_it_is_refused) {
   const std::string bytes = bytes_of(whole);
-  for (std::size_t length = 0; length < bytes.size(); length += length + 700 > bytes.size() ? 1 : 97) {
+  for (std::size_t length = 0; length<bytes.size(); length += length + 700> bytes.size() ? 1 : 97) {
     put_bytes(bad, bytes.substr(0, length));
     const std::string why = refusal([&] { (void)inspect(bad); });
     ASSERT_NE(why, "") << length << " of " << bytes.size();

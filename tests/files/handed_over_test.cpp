@@ -1,5 +1,5 @@
-// Promise: a saved file goes through a pipe; in a sealed memory file another process loads it and cannot write to it; a heap
-// comes along with its root, and raw pointers hold at the saved address.
+// Promise: a saved file goes through a pipe; in a sealed memory file another process loads it and cannot write to it; a
+// heap comes along with its root, and raw pointers hold at the saved address.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -56,7 +56,11 @@ TEST(HandedOver, through_a_pipe_that_ends_early_is_refused) {
   ::close(ends[1]);
   int short_ends[2];
   ASSERT_EQ(::pipe2(short_ends, O_CLOEXEC), 0);
-  ASSERT_EQ(::write(short_ends[1], "\x89""cow", 4), 4);
+  ASSERT_EQ(::write(short_ends[1],
+                    "\x89"
+                    "cow",
+                    4),
+            4);
   ::close(short_ends[1]);
   EXPECT_TRUE(throws_exactly<std::runtime_error>([&] { (void)load(short_ends[0], {}); }));
   ::close(short_ends[0]);

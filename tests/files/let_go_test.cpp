@@ -49,8 +49,8 @@ TEST_P(LettingGo, saves_the_same_beside_writers) {
   EXPECT_TRUE(shows(arena.arena(), then));
 }
 
-/// The most history in use while a save goes on beside a writer that dirties as many pages as `pace` tells for each page
-/// saved, in an order that has nothing to do with the save's.
+/// The most history in use while a save goes on beside a writer that dirties as many pages as `pace` tells for each
+/// page saved, in an order that has nothing to do with the save's.
 std::uint64_t most_history(const Folder& folder, Arena& arena, bool lets_go, double pace) {
   const std::size_t pages = page_count(arena);
   fill_run(arena, 0, pages, 1);
@@ -59,7 +59,8 @@ std::uint64_t most_history(const Folder& folder, Arena& arena, bool lets_go, dou
   std::uint64_t most = 0, dirtied = 0;
   SaveOptions options = unsynced();
   options.progress = [&](const SaveProgress& progress) {
-    const auto due = static_cast<std::uint64_t>(static_cast<double>(progress.bytes_done) / static_cast<double>(page_size()) * pace);
+    const auto due =
+        static_cast<std::uint64_t>(static_cast<double>(progress.bytes_done) / static_cast<double>(page_size()) * pace);
     for (; dirtied < due; ++dirtied) put_mark(arena, dirtied * 2654435761U % pages, dirtied);
     most = std::max(most, account_memory(arena).history_bytes);
     return true;

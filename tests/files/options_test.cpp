@@ -148,7 +148,8 @@ TEST_F(SaveAndLoad, layers_are_squashed_and_later_ones_fit_on_the_result) {
   save(before.arena().snapshot(), folder / "5", layer_on(last, files.back()));
   squash({files[1], files[2], files[3]}, folder / "middle", unsynced());
   EXPECT_TRUE(inspect(folder / "middle").is_layer());
-  EXPECT_TRUE(shows(load(folder / "a", with_layers({folder / "middle", folder / "4", folder / "5"})), before.picture()));
+  EXPECT_TRUE(
+      shows(load(folder / "a", with_layers({folder / "middle", folder / "4", folder / "5"})), before.picture()));
   squash(files, folder / "a", unsynced());
   verify(folder / "a");
   EXPECT_TRUE(shows(load(folder / "a", {}), then));

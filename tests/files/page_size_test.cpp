@@ -1,5 +1,5 @@
-// Promise: files are read on machines with other pages. The plan of a load is made for pages of 4, 16 and 64 KiB and carried
-// out byte by byte: what it maps lies in whole pages of the file, and all of it together is the content.
+// Promise: files are read on machines with other pages. The plan of a load is made for pages of 4, 16 and 64 KiB and
+// carried out byte by byte: what it maps lies in whole pages of the file, and all of it together is the content.
 #include <random>
 
 #include "files/content.hpp"
@@ -29,7 +29,8 @@ std::string carried_out(Content& content, const LoadPlan& plan, const std::vecto
     cover(begin, bytes);
   }
   for (const Piece& piece : plan.copied) {
-    content.read(piece, piece.begin, std::as_writable_bytes(std::span(memory)).subspan(piece.begin, piece.end - piece.begin));
+    content.read(piece, piece.begin,
+                 std::as_writable_bytes(std::span(memory)).subspan(piece.begin, piece.end - piece.begin));
     cover(piece.begin, piece.end - piece.begin);
   }
   return memory;

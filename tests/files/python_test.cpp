@@ -36,7 +36,8 @@ TEST(ReaderInPython, sees_the_same_bytes) {
   arena.paint(90, 7);
   save(arena.arena().snapshot(), folder / "b", layer_on(first, folder / "a"));
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < arena.arena().capacity(); ++i) sum += std::to_integer<std::uint64_t>(arena.arena().data()[i]);
+  for (std::size_t i = 0; i < arena.arena().capacity(); ++i)
+    sum += std::to_integer<std::uint64_t>(arena.arena().data()[i]);
   const std::string reader = PYTHON_READER " ";
   const Said said = python(reader + (folder / "a").string() + " " + (folder / "b").string());
   EXPECT_EQ(said.code, 0) << said.text;

@@ -1,5 +1,5 @@
-// Promise: a save that fails, at whichever kernel call, throws, leaves nothing behind, the old file as it was and the arena
-// right; one that is killed leaves the old file or the new one.
+// Promise: a save that fails, at whichever kernel call, throws, leaves nothing behind, the old file as it was and the
+// arena right; one that is killed leaves the old file or the new one.
 #include <sys/resource.h>
 
 #include <csignal>
@@ -63,7 +63,9 @@ TEST_F(FailedSave, at_any_kernel_call_leaves_nothing_behind) {
   SaveOptions options;  // synced
   std::int64_t nth = 1;
   for (; nth < 2000; ++nth) {
-    if (!fails_at(nth, [&] { save(second, folder / "a", options); }, true)) break;
+    if (!fails_at(
+            nth, [&] { save(second, folder / "a", options); }, true))
+      break;
     put_bytes(folder / "a", old);
     expect_right();
   }
@@ -77,7 +79,8 @@ TEST_F(FailedSave, that_lets_go_at_any_kernel_call_leaves_the_arena_right) {
     Snapshot last = arena.arena().snapshot();
     arena.paint_run(static_cast<std::size_t>(nth % 100), 3, static_cast<std::uint64_t>(nth));
     const Picture now = arena.picture();
-    const bool failed = fails_at(nth, [&] { save(std::move(last), folder / "a", unsynced()); }, false);
+    const bool failed = fails_at(
+        nth, [&] { save(std::move(last), folder / "a", unsynced()); }, false);
     EXPECT_FALSE(last);
     EXPECT_TRUE(shows(arena.arena(), now));
     if (!failed) break;
@@ -91,7 +94,13 @@ TEST_F(FailedSave, of_a_squash_at_any_kernel_call_leaves_nothing_behind) {
   save(second, layers / "b", layer_on(first, folder / "a"));
   std::int64_t nth = 1;
   for (; nth < 2000; ++nth) {
-    if (!fails_at(nth, [&] { squash({folder / "a", layers / "b"}, folder / "a", unsynced()); }, false)) break;
+    if (!fails_at(
+            nth,
+            [&] {
+              squash({folder / "a", layers / "b"}, folder / "a", unsynced());
+            },
+            false))
+      break;
   }
   EXPECT_GT(nth, 10);
   EXPECT_TRUE(shows(load(folder / "a", {}), arena.picture()));

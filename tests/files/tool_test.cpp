@@ -33,11 +33,13 @@ class Tool : public testing::Test {
 
   /// Both streams of a command line, in which @ stands for the folder.
   Said run(std::string line) const {
-    for (std::size_t at = 0; (at = line.find('@', at)) != std::string::npos;) line.replace(at, 1, folder.path().string() + "/");
+    for (std::size_t at = 0; (at = line.find('@', at)) != std::string::npos;)
+      line.replace(at, 1, folder.path().string() + "/");
     FILE* const pipe = ::popen((COW_FILE_TOOL " " + line + " 2>&1").c_str(), "r");
     Said said;
     std::array<char, 4096> some;
-    for (std::size_t got; (got = std::fread(some.data(), 1, some.size(), pipe)) != 0;) said.text.append(some.data(), got);
+    for (std::size_t got; (got = std::fread(some.data(), 1, some.size(), pipe)) != 0;)
+      said.text.append(some.data(), got);
     said.code = WEXITSTATUS(::pclose(pipe));
     return said;
   }
@@ -50,7 +52,8 @@ TEST_F(Tool, tells_what_a_file_says_of_itself) {
   const Said said = run("info @a @b");
   EXPECT_EQ(said.code, 0) << said.text;
   const std::string content = page_size() == 4096 ? "80.0 KiB, 20 pages of 4.0 KiB" : "20 pages of ";
-  for (const std::string& part : {std::string("a whole file"), std::string("\"painted\" of "), content, std::string("lies on")}) {
+  for (const std::string& part :
+       {std::string("a whole file"), std::string("\"painted\" of "), content, std::string("lies on")}) {
     EXPECT_NE(said.text.find(part), std::string::npos) << part << " in " << said.text;
   }
   const Said json = run("info --json @a @nowhere");
@@ -101,7 +104,8 @@ TEST_F(Tool, squashes_and_extracts) {
 }
 
 TEST_F(Tool, refuses_what_makes_no_sense) {
-  for (const char* line : {"", "frobnicate @a", "info", "diff @a", "squash @a", "info --what @a", "extract -o - --bytes x @a"}) {
+  for (const char* line :
+       {"", "frobnicate @a", "info", "diff @a", "squash @a", "info --what @a", "extract -o - --bytes x @a"}) {
     const Said said = run(line);
     EXPECT_EQ(said.code, 2) << line << ": " << said.text;
     EXPECT_NE(said.text.find("cow-file: "), std::string::npos) << said.text;

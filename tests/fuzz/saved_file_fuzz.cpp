@@ -1,12 +1,12 @@
-// The reader of saved files under libFuzzer: whatever bytes it gets, it reads them or refuses them. Checksums are put right
-// first, so that what lies behind them is reached.
+// The reader of saved files under libFuzzer: whatever bytes it gets, it reads them or refuses them. Checksums are put
+// right first, so that what lies behind them is reached.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <span>

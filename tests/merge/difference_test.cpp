@@ -83,6 +83,7 @@ TEST_P(DifferenceBetween, an_arena_and_its_clone_is_what_either_wrote) {
   put_mark(clone, 10, 2);
   const Snapshot clones = clone.snapshot();
   put_mark(clone, 20, 2);
+  put_mark(clone, 10, 3);
   put_mark(arena, 30, 2);
   const Snapshot arenas = arena.snapshot();
   put_mark(arena, 40, 2);

@@ -68,9 +68,10 @@ class Differences {
   void finish(std::uint64_t capacity_a, std::uint64_t capacity_b) {
     print();
     if (json_) {
-      std::printf("%s], \"page_bytes\": %llu, \"pages\": %llu, \"capacities\": [%llu, %llu]}\n", runs_ == 0 ? "{\"differ\": [" : "",
-                  static_cast<unsigned long long>(page_), static_cast<unsigned long long>(pages_),
-                  static_cast<unsigned long long>(capacity_a), static_cast<unsigned long long>(capacity_b));
+      std::printf("%s], \"page_bytes\": %llu, \"pages\": %llu, \"capacities\": [%llu, %llu]}\n",
+                  runs_ == 0 ? "{\"differ\": [" : "", static_cast<unsigned long long>(page_),
+                  static_cast<unsigned long long>(pages_), static_cast<unsigned long long>(capacity_a),
+                  static_cast<unsigned long long>(capacity_b));
     } else {
       std::printf("%s differ, %s in %s\n", readable_bytes(pages_ * page_).c_str(), counted(pages_, "page").c_str(),
                   counted(runs_, "run").c_str());
@@ -81,7 +82,8 @@ class Differences {
  private:
   void print() {
     if (count_ == 0) return;
-    const auto begin = static_cast<unsigned long long>(first_ * page_), bytes = static_cast<unsigned long long>(count_ * page_);
+    const auto begin = static_cast<unsigned long long>(first_ * page_),
+               bytes = static_cast<unsigned long long>(count_ * page_);
     if (json_) {
       std::printf("%s{\"offset\": %llu, \"bytes\": %llu}", runs_ == 0 ? "{\"differ\": [" : ", ", begin, bytes);
     } else {
@@ -101,8 +103,10 @@ class RawOutput {
     if (path != "-") output_ = std::make_unique<files::PathOutput>(path, true);
   }
   void write(std::uint64_t at, std::span<const std::byte> bytes) {
-    if (output_ == nullptr) return files::fail_if(os::write_on(1, bytes.data(), bytes.size()), "writing to standard output");
-    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; })) output_->write(at, bytes);
+    if (output_ == nullptr)
+      return files::fail_if(os::write_on(1, bytes.data(), bytes.size()), "writing to standard output");
+    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; }))
+      output_->write(at, bytes);
   }
   /// `last`: the last byte, if there is one, which makes the file as long as it should be.
   void finish(std::uint64_t bytes, std::span<const std::byte> last) {
@@ -151,7 +155,8 @@ int extract(const Arguments& arguments) {
   Bar bar("extracting", arguments.quiet);
   std::vector<std::byte> buffer;
   for (std::uint64_t done = 0; done < bytes;) {
-    if (output.skips_zeros()) done = std::max(done, std::min(cursor.next(arguments.offset + done) - arguments.offset, bytes));
+    if (output.skips_zeros())
+      done = std::max(done, std::min(cursor.next(arguments.offset + done) - arguments.offset, bytes));
     buffer.resize(std::min(bytes_at_once, bytes - done));
     cursor.read(arguments.offset + done, buffer);
     output.write(done, buffer);

@@ -30,11 +30,15 @@ int for_each_file(const Arguments& arguments, F&& f) {
       } catch (const std::system_error& error) {
         code = std::max(code, not_possible);
         std::fprintf(stderr, "cow-file: %s\n", error.what());
-        if (arguments.json) std::printf("{\"file\": %s, \"error\": %s}", json_text(path.string()).c_str(), json_text(error.what()).c_str());
+        if (arguments.json)
+          std::printf("{\"file\": %s, \"error\": %s}", json_text(path.string()).c_str(),
+                      json_text(error.what()).c_str());
       } catch (const std::runtime_error& error) {
         code = std::max(code, differs_or_damaged);
         std::fprintf(stderr, "cow-file: %s\n", error.what());
-        if (arguments.json) std::printf("{\"file\": %s, \"error\": %s}", json_text(path.string()).c_str(), json_text(error.what()).c_str());
+        if (arguments.json)
+          std::printf("{\"file\": %s, \"error\": %s}", json_text(path.string()).c_str(),
+                      json_text(error.what()).c_str());
       }
     }
   }
@@ -45,7 +49,8 @@ int for_each_file(const Arguments& arguments, F&& f) {
 int info(const Arguments& arguments) {
   return for_each_file(arguments, [&](const std::filesystem::path& path) {
     const SavedFile file = inspect(path);
-    std::fputs((arguments.json ? describe_as_json(path.string(), file) : describe(path.string(), file)).c_str(), stdout);
+    std::fputs((arguments.json ? describe_as_json(path.string(), file) : describe(path.string(), file)).c_str(),
+               stdout);
   });
 }
 
@@ -93,7 +98,8 @@ int run(const Arguments& arguments) {
 int guarded(int argc, char** argv) {
   try {
     const int code = run(parse(argc, argv));
-    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw std::system_error(errno, std::generic_category(), "standard output");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      throw std::system_error(errno, std::generic_category(), "standard output");
     return code;
   } catch (const WrongUse& error) {
     std::fprintf(stderr, "cow-file: %s\nTry: cow-file --help\n", error.what());

@@ -35,7 +35,8 @@ std::string formatted(const char* format, unsigned long long value) {
 /// A line for people: control characters would do things to a terminal.
 std::string printable(const std::string& text) {
   std::string plain = text;
-  std::replace_if(plain.begin(), plain.end(), [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }, ' ');
+  std::replace_if(
+      plain.begin(), plain.end(), [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }, ' ');
   return plain;
 }
 
