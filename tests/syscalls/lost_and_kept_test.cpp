@@ -73,7 +73,10 @@ void expect_datagram_lost(const Ends& sockets, std::byte* at) {
   EXPECT_EQ(errno, EAGAIN) << "the datagram is still there";
 }
 
-TEST_P(SystemCall, recv_of_a_datagram_fails_and_loses_it) { expect_datagram_lost(Ends::sockets(SOCK_DGRAM), page(1)); }
+TEST_P(SystemCall, recv_of_a_datagram_fails_and_loses_it) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
+  expect_datagram_lost(Ends::sockets(SOCK_DGRAM), page(1));
+}
 
 TEST_P(SystemCall, recv_of_a_udp_datagram_fails_and_loses_it) {
   COW_WHERE_WRITES_ARE_CAUGHT();
