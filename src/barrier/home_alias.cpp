@@ -1,8 +1,6 @@
 // See barrier/home_alias.hpp.
 #include "barrier/home_alias.hpp"
 
-#include "kernel/copy_page.hpp"
-
 namespace cow {
 
 void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -26,19 +24,6 @@ void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   os::unmap(books.home_alias, books.bytes(books.pages));
   MappingBudget::used.fetch_sub(1, std::memory_order_relaxed);
   books.home_alias = nullptr;
-}
-
-os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept COW_FAULT_LOCKED {
-  const std::byte* from = books.address_of(p);
-  if (books.fronts.in_use.load(std::memory_order_relaxed)) {
-    if (!reached_by_alias(books, p)) {
-      const Frame frame = books.frame_of(p);
-      return os::read_at(books.family.file.fd(frame), into, books.bytes(1), books.family.file.offset(frame));
-    }
-    from = alias_of(books, p);
-  }
-  copy_bytes(into, from, books.bytes(1));
-  return {};
 }
 
 }  // namespace cow

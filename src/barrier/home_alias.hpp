@@ -16,7 +16,4 @@ inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept COW_FAULT
 }
 inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED { return books.home_alias + books.bytes(p.value); }
 
-/// The content of the frame that the books name for page p, which a front may hide in the arena's mapping.
-os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept COW_FAULT_LOCKED;
-
 }  // namespace cow

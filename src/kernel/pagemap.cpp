@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "kernel/ask.hpp"
+#include "kernel/memory_sanitizer.hpp"
 
 namespace cow::os {
 namespace {
@@ -34,6 +35,7 @@ Result<Scanned> scan(const Descriptor& pagemap, ScanRequest request, AddressRun*
   request.vec_len = most < regions_at_once ? most : regions_at_once;
   const long count = ask(SYS_ioctl, pagemap.number, pagemap_scan, &request);
   if (count == -1) return {{}, {errno}};
+  memory_sanitizer::has_content(regions, static_cast<std::size_t>(count) * sizeof(Region));
   for (long i = 0; i < count; ++i) found[i] = {regions[i].start, regions[i].end};
   return {{request.walk_end, static_cast<std::size_t>(count)}, {}};
 }

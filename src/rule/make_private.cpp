@@ -65,6 +65,20 @@ void note_recurrence(ArenaBooks& books, Page p, Epoch birth) noexcept COW_FAULT_
   }
 }
 
+/// The content of the frame that the books name for page p, which a front may hide in the arena's mapping.
+os::Error read_frame(const ArenaBooks& books, Page p, std::byte* into) noexcept COW_FAULT_LOCKED {
+  const std::byte* from = books.address_of(p);
+  if (books.fronts.in_use.load(std::memory_order_relaxed)) {
+    if (!reached_by_alias(books, p)) {
+      const Frame frame = books.frame_of(p);
+      return os::read_at(books.family.file.fd(frame), into, books.bytes(1), books.family.file.offset(frame));
+    }
+    from = alias_of(books, p);
+  }
+  copy_bytes(into, from, books.bytes(1));
+  return {};
+}
+
 /// Copies before-images to history and logs them. At most `batch` pages; a failure leaves those behind it as they were.
 os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   History& history = books.family.file.history();

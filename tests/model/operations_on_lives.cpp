@@ -4,8 +4,19 @@
 #include <utility>
 
 #include "model/world.hpp"
+#include "support/barriers.hpp"
 
 namespace cow::model {
+
+namespace {
+
+Barrier any_barrier(ByteSource& choice) {
+  static const bool userfaultfd = test::is_available(Barrier::userfaultfd);
+  const std::size_t kind = choice.below(3);
+  return kind == 0 ? Barrier::mprotect : kind == 1 || !userfaultfd ? Barrier::automatic : Barrier::userfaultfd;
+}
+
+}  // namespace
 
 void World::new_family() {
   if (arenas_.size() >= arena_limit_ || families_ >= 2) return;
@@ -14,7 +25,7 @@ void World::new_family() {
   ArenaOptions options;
   options.capacity = choice_.between(16, most) * page_size();
   options.name = "model";
-  options.barrier = setting_.barrier.value_or(choice_.chance(50) ? Barrier::mprotect : Barrier::automatic);
+  options.barrier = setting_.barrier.value_or(any_barrier(choice_));
   if (choice_.chance(20)) options.reserve_history_bytes = choice_.between(1, 200) * page_size();
   std::optional<Arena> made;
   if (arenas_.empty()) {

@@ -32,6 +32,7 @@ class WriteGuard : public BarrierTest {
 COW_FOR_EVERY_BARRIER(WriteGuard);
 
 TEST_P(WriteGuard, writable_gives_the_same_buffer_ready) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(4);
   fill_run(arena, 0, 4, 1);
   const Snapshot snapshot = arena.snapshot();
@@ -45,6 +46,7 @@ TEST_P(WriteGuard, writable_gives_the_same_buffer_ready) {
 }
 
 TEST_P(WriteGuard, writable_ends_with_the_next_snapshot) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(4);
   fill_run(arena, 0, 4, 1);
   const std::span<std::byte> buffer = writable(arena, pages_of(arena, 1, 1));
@@ -61,6 +63,7 @@ TEST_P(WriteGuard, writable_refuses_what_is_not_in_the_arena) {
 }
 
 TEST_P(WriteGuard, retry_gets_past_a_snapshot_at_the_worst_moment) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(4);
   fill_run(arena, 0, 4, 1);
   const Ends pipe = Ends::pipe();
@@ -79,6 +82,7 @@ TEST_P(WriteGuard, retry_gets_past_a_snapshot_at_the_worst_moment) {
 }
 
 TEST_P(WriteGuard, retry_gets_past_a_fork) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(4);
   fill_run(arena, 0, 4, 1);
   const Ends pipe = Ends::pipe();

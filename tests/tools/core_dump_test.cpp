@@ -50,6 +50,7 @@ class CoreDump : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(CoreDump);
 
 TEST_P(CoreDump, leaves_out_what_is_kept_for_snapshots) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64, "dumped");
   fill_run(arena, 0, 64, 1);
   const Snapshot snapshot = arena.snapshot();
