@@ -14,6 +14,7 @@
 #include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
+#include "kernel/memory_sanitizer.hpp"
 #include "rule/close_again.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_ahead.hpp"
@@ -114,6 +115,7 @@ class Undoing {
   }
 
   void drop(Pages run) noexcept COW_FAULT_LOCKED {
+    memory_sanitizer::has_content(books_.address_of(run.first), books_.bytes(run.count));
     if (!fronts::drop(books_, run)) return books_.fronts.uncollected.erase(run);
     for (Page p = run.first; p < run.end(); ++p) copy(p);
   }

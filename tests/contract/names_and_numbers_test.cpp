@@ -99,6 +99,7 @@ TEST_P(NamesAndNumbers, faults_and_pages_are_counted_by_what_they_needed) {
 }
 
 TEST_P(NamesAndNumbers, pages_that_move_away_from_a_clone_are_counted) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 64, 1);
   const Arena clone = arena.clone();
@@ -111,6 +112,7 @@ TEST_P(NamesAndNumbers, pages_that_move_away_from_a_clone_are_counted) {
 }
 
 TEST_P(NamesAndNumbers, levels_are_those_of_now) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   ArenaStats stats = arena.stats();
   EXPECT_EQ(stats.pages_private, 0U);
@@ -139,6 +141,7 @@ TEST_P(NamesAndNumbers, levels_are_those_of_now) {
 }
 
 TEST_P(NamesAndNumbers, frames_that_only_clones_borrow_are_called_loose) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   std::vector<Arena> original;
   original.push_back(make_arena(64));
   fill_run(original[0], 0, 64, 1);

@@ -39,6 +39,7 @@ class FilledPipe {
 };
 
 TEST_P(PrepareWrite, lets_a_system_call_fill_protected_memory) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(4));
   painted.paint_run(0, 4, 1);
   const Snapshot snapshot = painted.arena().snapshot();
@@ -98,6 +99,7 @@ TEST_P(PrepareWrite, in_a_clone_leaves_its_base_alone) {
 }
 
 TEST_P(PrepareWrite, is_undone_by_the_next_snapshot) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(4));
   painted.paint_run(0, 4, 1);
   painted.arena().prepare_write(painted.arena().data(), painted.arena().capacity());
@@ -149,6 +151,7 @@ TEST_P(PrepareWrite, of_no_bytes_does_nothing) {
 }
 
 TEST_P(PrepareWrite, can_be_repeated) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(16));
   painted.paint_run(0, 16, 1);
   const Snapshot snapshot = painted.arena().snapshot();

@@ -87,6 +87,7 @@ TEST_P(Snapshots, can_be_dropped_in_every_order) {
 }
 
 TEST_P(Snapshots, give_their_frames_back_when_the_last_holder_goes) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(64));
   painted.paint_run(0, 64, 1);
   Snapshot older = painted.arena().snapshot();
@@ -100,6 +101,7 @@ TEST_P(Snapshots, give_their_frames_back_when_the_last_holder_goes) {
 }
 
 TEST_P(Snapshots, hand_their_before_images_down_to_older_ones_that_need_them) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(8));
   painted.paint_run(0, 8, 1);
   const Picture first_picture = painted.picture();

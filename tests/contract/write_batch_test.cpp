@@ -61,6 +61,7 @@ TEST_P(WriteBatch, applies_what_overlaps_in_order) {
 }
 
 TEST_P(WriteBatch, copies_each_page_once) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(8);
   fill_run(arena, 0, 8, 1);
   const Snapshot snapshot = arena.snapshot();
@@ -189,6 +190,7 @@ TEST_P(WriteBatch, writes_a_heaps_memory) {
 }
 
 TEST_P(WriteBatch, leaves_the_next_snapshot_nothing_to_protect) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   constexpr std::size_t pages = 4096;
   Arena arena = make_arena(pages);
   fill_run(arena, 0, pages, 1);

@@ -53,6 +53,7 @@ TEST_P(KnownWrite, leaves_what_memcpy_would_and_all_snapshots_alone) {
 }
 
 TEST_P(KnownWrite, takes_no_fault_and_opens_no_page) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 32, 1);
   const Snapshot snapshot = arena.snapshot();
@@ -69,6 +70,7 @@ TEST_P(KnownWrite, takes_no_fault_and_opens_no_page) {
 }
 
 TEST_P(KnownWrite, leaves_the_page_protected_for_the_plain_store_that_follows) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Painted painted(make_arena(8));
   painted.paint_run(0, 8, 1);
   const Snapshot first = painted.arena().snapshot();
@@ -87,6 +89,7 @@ TEST_P(KnownWrite, leaves_the_page_protected_for_the_plain_store_that_follows) {
 }
 
 TEST_P(KnownWrite, copies_a_page_once_for_each_snapshot) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(8);
   fill_run(arena, 0, 8, 1);
   for (int round = 1; round < 4; ++round) {

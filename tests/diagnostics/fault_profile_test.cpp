@@ -269,6 +269,7 @@ std::size_t alternate_stack_used(std::size_t size, Call&& call) {
 }
 
 TEST_P(FaultProfiles, the_handler_needs_no_more_stack_than_it_says) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_sanitizer) GTEST_SKIP() << "sanitizers make frames larger";
   std::size_t page = 0;
   const auto write = [&] { write_from_depth<30>(arena(), page += 4); };

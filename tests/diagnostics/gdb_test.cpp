@@ -19,7 +19,8 @@ __attribute__((noinline)) void stop_for_debugger(const void* arena) { asm volati
 namespace {
 
 COW_CHILD_BODY(be_debugged) {
-  Arena arena(options_for(argument == "mprotect" ? Barrier::mprotect : Barrier::automatic, 64, "debugged"));
+  const bool userfaultfd = argument == "userfaultfd" && is_available(Barrier::userfaultfd);
+  Arena arena(options_for(userfaultfd ? Barrier::userfaultfd : Barrier::mprotect, 64, "debugged"));
   fill_run(arena, 0, 32, 1);
   const Snapshot first = arena.snapshot();
   put_mark(arena, 3, 2);
@@ -62,7 +63,7 @@ class Debugger : public testing::TestWithParam<std::string> {
     }
   }
 };
-INSTANTIATE_TEST_SUITE_P(Barriers, Debugger, testing::Values("mprotect", "automatic"),
+INSTANTIATE_TEST_SUITE_P(Barriers, Debugger, testing::Values("mprotect", "userfaultfd"),
                          [](const auto& barrier) { return barrier.param; });
 
 TEST_P(Debugger, lets_faults_pass_and_lists_arenas_and_versions) {

@@ -84,6 +84,7 @@ TEST_P(PageMaps, dropping_the_snapshots_makes_pages_private_again) {
 }
 
 TEST_P(PageMaps, a_clone_is_named_for_the_pages_that_it_shows) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 32, 1);
   Arena clone = arena.clone();

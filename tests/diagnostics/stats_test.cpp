@@ -53,6 +53,7 @@ class Statistics : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(Statistics);
 
 TEST_P(Statistics, each_fault_has_its_time) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(256);
   fill_run(arena, 0, 256, 1);
   const Snapshot snapshot = arena.snapshot();
@@ -66,6 +67,7 @@ TEST_P(Statistics, each_fault_has_its_time) {
 }
 
 TEST_P(Statistics, pages_copied_along_are_those_that_no_fault_asked_for) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(256);
   fill_run(arena, 0, 256, 1);
   Snapshot snapshot = arena.snapshot();
@@ -77,6 +79,7 @@ TEST_P(Statistics, pages_copied_along_are_those_that_no_fault_asked_for) {
 }
 
 TEST_P(Statistics, since_tells_an_interval) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = make_arena(64);
   fill_run(arena, 0, 64, 1);
   const Snapshot snapshot = arena.snapshot();
