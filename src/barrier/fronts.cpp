@@ -240,7 +240,8 @@ std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAUL
 bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const memory_sanitizer::ChecksOff off;
   const std::byte* const at = books.address_of(p);
-  return *at == std::byte{0} && std::memcmp(at, at + 1, books.bytes(1) - 1) == 0;
+  constexpr std::byte zero{0};
+  return std::memcmp(at, &zero, 1) == 0 && std::memcmp(at, at + 1, books.bytes(1) - 1) == 0;
 }
 
 os::Error drop(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {

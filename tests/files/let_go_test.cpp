@@ -70,6 +70,7 @@ std::uint64_t most_history(const Folder& folder, Arena& arena, bool lets_go, dou
 }
 
 TEST_P(LettingGo, keeps_little_beside_a_writer_of_half_its_speed) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   constexpr std::size_t pages = 8192;
   Arena arena = make_arena(pages);
   const std::uint64_t all = arena.capacity();

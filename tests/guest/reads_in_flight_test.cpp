@@ -110,6 +110,7 @@ TEST_P(ReadInFlight, that_a_snapshot_waits_for_is_whole_in_it) {
 
 // or a buffer that is not registered: the kernel looks for the page again when there is something to read.
 TEST_P(ReadInFlight, into_memory_that_is_not_registered_fails_after_a_snapshot_and_loses_nothing) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   ASSERT_TRUE(ring_.begin_read(pipe_.reading_end(), page(), words.size(), false));
   const Snapshot meanwhile = arena_->snapshot();
   EXPECT_EQ(finish_read(), -EFAULT);
@@ -124,6 +125,7 @@ TEST_P(ReadInFlight, into_memory_that_is_not_registered_fails_after_a_snapshot_a
 
 // A buffer stays registered to the frame that it had: a page that moves since, for a view or a clone, is another.
 TEST_P(ReadInFlight, into_a_registered_buffer_does_not_follow_a_page_that_has_moved) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (!ring_.register_buffer(page(), page_size())) GTEST_SKIP() << "the kernel pins no memory for this process";
   const Snapshot meanwhile = arena_->snapshot();
   const View view = meanwhile.view();
