@@ -237,7 +237,7 @@ std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAUL
   return count;
 }
 
-bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+COW_READS_UNINITIALIZED bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const memory_sanitizer::ChecksOff off;
   const std::byte* const at = books.address_of(p);
   constexpr std::byte zero{0};
