@@ -68,10 +68,14 @@ const std::vector<Entry>& entries() {
       cycle<TextbookRemap>(1),
       cycle<RawUserfaultfd>(1),
       cycle<CowSnapshots<Barrier::mprotect>>(1),
-      cycle<CowSnapshots<Barrier::automatic>>(1),
+      cycle<CowSnapshots<Barrier::userfaultfd>>(1),
+      cycle<CowSnapshots<Barrier::kernel>>(2),  // fronts
+      cycle<CowSnapshots<Barrier::automatic>>(2),
       cycle<CowKnownWrites>(1),
       cycle<CowClones<Barrier::mprotect>>(1),
-      cycle<CowClones<Barrier::automatic>>(1),
+      cycle<CowClones<Barrier::userfaultfd>>(1),
+      cycle<CowClones<Barrier::kernel>>(2),
+      cycle<CowClones<Barrier::automatic>>(2),
       cycle<CowKnownClones>(1),
       cycle<CowViews<Barrier::mprotect>>(1),
       cycle<CowViews<Barrier::automatic>>(1),
@@ -79,6 +83,7 @@ const std::vector<Entry>& entries() {
       rollback<RestorePrivate>(2),
       rollback<RestoreFork>(1),
       rollback<RestoreCow<Barrier::mprotect>>(1),
+      rollback<RestoreCow<Barrier::userfaultfd>>(1),
       rollback<RestoreCow<Barrier::automatic>>(1),
       map<MapFork>(2),
       map<MapDeepCopy>(3),
@@ -91,7 +96,7 @@ const std::vector<Entry>& entries() {
       map<MapCowCalls>(2),
 #endif
       {Experiment::books, name::cow, 2, make<BooksTrial<Barrier::mprotect>>},
-      {Experiment::books, name::cow_auto, 2, make<BooksTrial<Barrier::automatic>>},
+      {Experiment::books, name::cow_userfaultfd, 2, make<BooksTrial<Barrier::userfaultfd>>},
   };
   return table;
 }

@@ -21,7 +21,7 @@ constexpr std::array names = {
     piece::segv_delivery,    piece::segv_return,         piece::bus_delivery,    piece::bus_return,
     piece::lookup,           piece::copy,                piece::unprotect_split, piece::unprotect_store,
     piece::unprotect_extend, piece::unprotect_userfault, piece::userfault_store, piece::remap,
-    piece::remap_store,      piece::resolve,             piece::resolve_auto};
+    piece::remap_store,      piece::resolve,             piece::resolve_userfaultfd};
 
 /// What reading the clock costs, to be taken off where it is read inside an operation.
 double clock_ns() {
@@ -159,9 +159,6 @@ std::unique_ptr<Trial> look_up(const Setting& setting, std::uint64_t seed) {
 /// The library's whole work for a first write, without the signal: look-up, books, copy, unprotect.
 std::unique_ptr<Trial> resolve(const Setting& setting, std::uint64_t seed, cow::Barrier barrier) {
   auto arena = std::make_shared<cow::Arena>(make_arena(setting.bytes, barrier));
-  if (barrier == cow::Barrier::automatic && arena->barrier() == cow::Barrier::mprotect) {
-    throw NotAvailable("automatic is mprotect here");
-  }
   const std::size_t count = setting.bytes / cow::page_size();
   for (Page page = 0; page < count; ++page) store_word(arena->data(), page, page);
   return std::make_unique<Piece>(setting.pattern, count, seed, [=](auto pages) {
@@ -248,7 +245,7 @@ std::unique_ptr<Trial> make_fault_piece(std::string_view name, const Setting& se
   if (name == piece::bus_return) return bus_round_trip(setting, seed, false);
   if (name == piece::lookup) return look_up(setting, seed);
   if (name == piece::resolve) return resolve(setting, seed, cow::Barrier::mprotect);
-  if (name == piece::resolve_auto) return resolve(setting, seed, cow::Barrier::automatic);
+  if (name == piece::resolve_userfaultfd) return resolve(setting, seed, cow::Barrier::userfaultfd);
   if (name == piece::copy) return copy_page(setting, seed);
   if (name == piece::unprotect_split) return unprotect(setting, seed, Pattern::uniform, Half::calls);
   if (name == piece::unprotect_store) return unprotect(setting, seed, Pattern::uniform, Half::stores);

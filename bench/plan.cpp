@@ -18,10 +18,12 @@ using Names = std::vector<std::string_view>;
 const Names one_snapshot = {name::fork,     name::fork_huge,   name::eager, name::private_mapping,
                             name::textbook, name::userfaultfd, name::cow,   name::cow_auto,
                             name::known_writes};
-const Names each_way = {name::fork, name::fork_huge, name::cow, name::cow_auto, name::known_writes};
-const Names bars_only = {name::fork, name::cow, name::cow_auto, name::known_writes};
+const Names each_way = {name::fork,       name::fork_huge, name::cow,         name::cow_userfaultfd,
+                        name::cow_kernel, name::cow_auto,  name::known_writes};
+const Names bars_only = {name::fork,       name::cow,      name::cow_userfaultfd,
+                         name::cow_kernel, name::cow_auto, name::known_writes};
 const Names parallel = {name::fork, name::userfaultfd, name::cow, name::cow_auto};
-const Names both_barriers = {name::cow, name::cow_auto};
+const Names both_barriers = {name::cow, name::cow_userfaultfd};
 const Names rollbacks = {name::restore_copy, name::restore_private, name::restore_fork, name::cow, name::cow_auto};
 const Names maps = {name::map_fork, name::map_copy, name::lmdb, name::map_cow, name::map_cow_auto,
                     name::map_calls};
@@ -106,7 +108,8 @@ void plan_figures(Planner& plan) {
 
 void plan_costs(Planner& plan) {
   const Setting clones[] = {settings::clone(0), settings::clone(100), settings::clone(1'000)};
-  plan.compare("clones, 1 GiB", {name::fork, name::clones, name::clones_auto, name::known_clones}, clones, 2);
+  plan.compare("clones, 1 GiB", {name::fork, name::clones, name::clones_userfaultfd, name::clones_kernel, name::clones_auto, name::known_clones},
+               clones, 2);
   plan.compare("views, 1 GiB", {name::views, name::views_auto}, clones, 2);
   plan.compare("rollback loop, 44 runs of 4 pages", rollbacks, settings::rollback_loop(), short_cycles);
   plan.compare("rollback, 1 GiB, 1,000 uniform", both_barriers, settings::rollback(1'000));

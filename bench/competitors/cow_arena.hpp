@@ -17,13 +17,33 @@ inline cow::Arena make_arena(std::size_t bytes, cow::Barrier barrier) {
 }
 
 inline std::string barrier_note(const cow::Arena& arena) {
-  return arena.barrier() == cow::Barrier::userfaultfd ? "barrier: userfaultfd" : "barrier: mprotect";
+  switch (arena.barrier()) {
+    case cow::Barrier::userfaultfd: return "barrier: userfaultfd";
+    case cow::Barrier::kernel: return "barrier: kernel";
+    default: return "barrier: mprotect";
+  }
 }
+
+/// "cow, kernel", "cow clones, mprotect".
+struct Labels {
+  std::string_view mprotect, userfaultfd, kernel, automatic;
+
+  constexpr std::string_view of(cow::Barrier kind) const {
+    switch (kind) {
+      case cow::Barrier::mprotect: return mprotect;
+      case cow::Barrier::userfaultfd: return userfaultfd;
+      case cow::Barrier::kernel: return kernel;
+      case cow::Barrier::automatic: break;
+    }
+    return automatic;
+  }
+};
 
 template <cow::Barrier kind>
 class CowSnapshots {
  public:
-  static constexpr std::string_view label = kind == cow::Barrier::mprotect ? "cow, mprotect" : "cow, automatic";
+  static constexpr std::string_view label =
+      Labels{"cow, mprotect", "cow, userfaultfd", "cow, kernel", "cow, automatic"}.of(kind);
   static constexpr bool drop_counts = true, many = true;
 
   explicit CowSnapshots(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
@@ -71,7 +91,7 @@ template <cow::Barrier kind>
 class CowClones {
  public:
   static constexpr std::string_view label =
-      kind == cow::Barrier::mprotect ? "cow clones, mprotect" : "cow clones, automatic";
+      Labels{"cow clones, mprotect", "cow clones, userfaultfd", "cow clones, kernel", "cow clones, automatic"}.of(kind);
   static constexpr bool drop_counts = true, many = true;
 
   explicit CowClones(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
@@ -113,7 +133,7 @@ template <cow::Barrier kind>
 class CowViews {
  public:
   static constexpr std::string_view label =
-      kind == cow::Barrier::mprotect ? "cow views, mprotect" : "cow views, automatic";
+      Labels{"cow views, mprotect", "cow views, userfaultfd", "cow views, kernel", "cow views, automatic"}.of(kind);
   static constexpr bool drop_counts = true, many = true;
 
   explicit CowViews(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
