@@ -66,7 +66,8 @@ COW_C_API size_t cow_page_size(void) COW_C_NOEXCEPT;
 enum cow_barrier {
   COW_BARRIER_MPROTECT = 0,    /* mprotect and SIGSEGV: works everywhere */
   COW_BARRIER_USERFAULTFD = 1, /* cheaper for scattered writes; needs Linux 5.19 and a permissive sandbox */
-  COW_BARRIER_AUTOMATIC = 2    /* the better one of those that can be had */
+  COW_BARRIER_AUTOMATIC = 2,   /* the best one of those that can be had; changes where another would cost less */
+  COW_BARRIER_KERNEL = 3       /* no signal, no EFAULT; needs Linux 6.7, /proc and quiet cuts: see single_writer */
 };
 
 typedef struct cow_arena_options {
@@ -75,7 +76,7 @@ typedef struct cow_arena_options {
   const char* name;             /* shown in /proc/self/maps and in reports; copied. NULL: "cow" */
   void* address;                /* a fixed, page-aligned base (never over another mapping); NULL: anywhere */
   int barrier;                  /* COW_BARRIER_MPROTECT */
-  int single_writer;            /* not 0: a promise that no other thread writes while a snapshot or clone is taken. 0 */
+  int single_writer;            /* not 0: a promise that no other thread writes while a snapshot or clone is taken (quiet cuts). 0 */
   int in_core_dumps;            /* not 0: core dumps hold the arena, its clones and views. 1 */
   int reserved;                 /* 0 */
   size_t reserve_history_bytes; /* memory that is there for before-images: faults then cannot lack it. 0 */

@@ -30,7 +30,8 @@ constexpr cow_arena_options default_options{.size = sizeof(cow_arena_options),
 static_assert(COW_BARRIER_MPROTECT == static_cast<int>(cow::Barrier::mprotect));
 static_assert(COW_BARRIER_USERFAULTFD == static_cast<int>(cow::Barrier::userfaultfd));
 static_assert(COW_BARRIER_AUTOMATIC == static_cast<int>(cow::Barrier::automatic));
-constexpr int last_barrier = COW_BARRIER_AUTOMATIC;
+static_assert(COW_BARRIER_KERNEL == static_cast<int>(cow::Barrier::kernel));
+constexpr int last_barrier = COW_BARRIER_KERNEL;
 
 cow::ArenaOptions options_of(const cow_arena_options* given) {
   const cow_arena_options options = read_options(given, default_options);

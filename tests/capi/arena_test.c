@@ -14,7 +14,7 @@ TEST(the_header_and_the_library_are_of_the_projects_version) {
 }
 
 TEST(numbers_that_programs_are_compiled_with_stay) {
-  CHECK(COW_BARRIER_MPROTECT == 0 && COW_BARRIER_USERFAULTFD == 1 && COW_BARRIER_AUTOMATIC == 2);
+  CHECK(COW_BARRIER_MPROTECT == 0 && COW_BARRIER_USERFAULTFD == 1 && COW_BARRIER_AUTOMATIC == 2 && COW_BARRIER_KERNEL == 3);
   CHECK(COW_REPORT_STATS == 0 && COW_REPORT_DUMP == 1 && COW_REPORT_PAGES == 2);
   CHECK(COW_REPORT_PAGES_SVG == 3 && COW_REPORT_MEMORY == 4);
   CHECK(COW_PROFILE_TABLE == 0 && COW_PROFILE_FOLDED == 1 && COW_PROFILE_SVG == 2);
@@ -260,6 +260,7 @@ TEST(whether_a_barrier_can_be_had_is_told) {
   CHECK(cow_barrier_available(COW_BARRIER_MPROTECT) == 1);
   CHECK(cow_barrier_available(COW_BARRIER_AUTOMATIC) == 1);
   CHECK(cow_barrier_available(COW_BARRIER_USERFAULTFD) >= 0);
+  CHECK(cow_barrier_available(COW_BARRIER_KERNEL) >= 0);
   CHECK_FAILS(cow_barrier_available(-1), EINVAL, "no such barrier");
   CHECK_FAILS(cow_barrier_available(1000), EINVAL, "no such barrier");
 }

@@ -235,6 +235,16 @@ TEST_F(KernelBarrier, leaves_arenas_out_of_core_dumps_that_are_to_be_left_out) {
   }
 }
 
+TEST_F(KernelBarrier, keeps_memory_locked_that_was) {
+  Arena arena = make(true);
+  if (::mlock(page_at(arena, 8), 4 * page_size()) != 0) GTEST_SKIP() << "this process may not lock memory";
+  fill_run(arena, 0, pages, 1);
+  const Snapshot before = arena.snapshot();
+  fill_run(arena, 0, pages, 2);
+  const Snapshot after = arena.snapshot();
+  EXPECT_TRUE(mapping_at(page_at(arena, 9)).locked());
+}
+
 TEST_F(KernelBarrier, makes_clones_that_go_back_to_their_base) {
   Arena arena = make(true);
   fill_run(arena, 0, pages, 1);
