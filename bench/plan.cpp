@@ -108,8 +108,9 @@ void plan_figures(Planner& plan) {
 
 void plan_costs(Planner& plan) {
   const Setting clones[] = {settings::clone(0), settings::clone(100), settings::clone(1'000)};
-  plan.compare("clones, 1 GiB", {name::fork, name::clones, name::clones_userfaultfd, name::clones_kernel, name::clones_auto, name::known_clones},
-               clones, 2);
+  const Names clone_names = {name::fork,          name::clones,      name::clones_userfaultfd,
+                             name::clones_kernel, name::clones_auto, name::known_clones};
+  plan.compare("clones, 1 GiB", clone_names, clones, 2);
   plan.compare("views, 1 GiB", {name::views, name::views_auto}, clones, 2);
   plan.compare("rollback loop, 44 runs of 4 pages", rollbacks, settings::rollback_loop(), short_cycles);
   plan.compare("rollback, 1 GiB, 1,000 uniform", both_barriers, settings::rollback(1'000));

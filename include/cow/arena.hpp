@@ -24,7 +24,7 @@ enum class Barrier {
   userfaultfd,  ///< userfaultfd write-protection and SIGBUS: cheaper; needs Linux 5.19 and a permissive sandbox
   automatic,    ///< begins with kernel where cuts are quiet and it can be had, else userfaultfd, else mprotect; and
                 ///< changes where another would have cost less for several cuts running
-  kernel,       ///< the kernel's own copy-on-write: no signal, and no system call fails; needs Linux 6.7, userfaultfd and
+  kernel,       ///< the kernel's own copy-on-write: no signal, and no system call fails; needs Linux 6.7, userfaultfd,
                 ///< /proc/self/pagemap, and quiet cuts (ArenaOptions::quiet_cuts)
 };
 
@@ -36,8 +36,8 @@ struct ArenaOptions {
   std::string name = "cow";  ///< shown in /proc/self/maps and in reports
   void* address = nullptr;   ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
   Barrier barrier = Barrier::mprotect;
-  /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena; between cuts
-  /// any may. Barrier::kernel needs it, and keeps to signals where nobody gives it; under the others pages that are
+  /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena; between
+  /// cuts any may. Barrier::kernel needs it, and keeps to signals where nobody gives it; under the others pages that are
   /// written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their faults would
   /// cost. A process without threads has this without promising. A broken promise tears snapshots; under
   /// Barrier::kernel a build with assertions finds many of them, and snapshot() throws std::logic_error.

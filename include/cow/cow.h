@@ -76,7 +76,7 @@ typedef struct cow_arena_options {
   const char* name;             /* shown in /proc/self/maps and in reports; copied. NULL: "cow" */
   void* address;                /* a fixed, page-aligned base (never over another mapping); NULL: anywhere */
   int barrier;                  /* COW_BARRIER_MPROTECT */
-  int single_writer;            /* not 0: a promise that no other thread writes while a snapshot or clone is taken (quiet cuts). 0 */
+  int single_writer;            /* not 0: a promise that no other thread writes while a cut is made. 0 */
   int in_core_dumps;            /* not 0: core dumps hold the arena, its clones and views. 1 */
   int reserved;                 /* 0 */
   size_t reserve_history_bytes; /* memory that is there for before-images: faults then cannot lack it. 0 */

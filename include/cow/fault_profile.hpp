@@ -21,8 +21,8 @@ struct FaultProfileOptions {
 /// Starts anew, forgetting what was recorded before. Until stopped, every nth fault that the handler resolves, in any
 /// thread and any arena, records the call stack of the write. Throws std::system_error without memory for it.
 ///
-/// Arenas under Barrier::kernel have no faults: they change to a barrier with signals, and back at the first quiet snapshot
-/// after the profile has been stopped (ArenaStats::barrier_reason says so).
+/// Arenas under Barrier::kernel have no faults: they change to a barrier with signals, and back at the first quiet
+/// snapshot after the profile has been stopped (ArenaStats::barrier_reason says so).
 ///
 /// It allocates and unwinds once in the calling thread, so that the handler finds all that it needs: there it takes no
 /// memory but what is reserved here. What remains: libunwind asks the dynamic loader (dl_iterate_phdr) about code

@@ -109,9 +109,9 @@ struct ArenaStats {
   std::uint64_t epoch = 0;               ///< advances with each snapshot that found something written
   std::uint64_t snapshots_alive = 0;     ///< versions of this arena that some handle holds
   std::uint64_t pages_private = 0;       ///< pages written by this arena: it shows frames of its own there
-  std::uint64_t pages_writable = 0;      ///< pages that can be written now without a fault; kernel: written since the last cut
-  std::uint64_t pages_with_fronts = 0;   ///< under Barrier::kernel: pages that may take private memory besides their frame
-  std::uint64_t barrier_changes = 0;     ///< counter: how often Barrier::automatic, or a cut that was not quiet, changed it
+  std::uint64_t pages_writable = 0;      ///< pages that can be written without a fault; kernel: written since the cut
+  std::uint64_t pages_with_fronts = 0;   ///< kernel barrier: pages that may take private memory besides their frame
+  std::uint64_t barrier_changes = 0;     ///< counter: by Barrier::automatic, or a cut that was not quiet
   const char* barrier_reason = "";       ///< why it is the one in use
   std::uint64_t pages_borrowed = 0;      ///< pages that still show the version this arena was cloned from
   std::uint64_t mappings = 0;            ///< kernel mappings (VMAs) this arena's range is split into

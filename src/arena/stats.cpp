@@ -56,7 +56,8 @@ void add_uncollected(ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LO
     stats.pages_writable += run.count;
     for (Page p = run.first; p < run.end(); ++p) {
       const bool counted = books.own.contains(p) && !books.blank.contains(p);
-      stats.pages_private += counted || books.birth_of(p) == borrowed_birth ? 0 : 1;  // that one is borrowed until the cut
+      const bool borrowed = books.birth_of(p) == borrowed_birth;  // until the cut
+      stats.pages_private += counted || borrowed ? 0 : 1;
       stats.file_frames_used += counted || books.fronts.taken.contains(p) ? 0 : 1;
     }
   }

@@ -15,7 +15,7 @@ struct WriteBarrier {
   Barrier kind;
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
-  bool collects;         // no write is caught: the next cut asks what was written, and nothing from unprotect() on is called
+  bool collects;         // no write is caught: a cut asks what was written. Nothing from unprotect() on is called then
 
   /// What all arenas of the process share, opened anew where that was lost.
   os::Result<os::Descriptor> (*open)();

@@ -14,6 +14,8 @@ void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
-inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED { return books.home_alias + books.bytes(p.value); }
+inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  return books.home_alias + books.bytes(p.value);
+}
 
 }  // namespace cow

@@ -84,7 +84,8 @@ void add_line(std::string& text, std::string_view name, const std::string& says)
 std::string to_json(const ArenaStats& stats) {
   std::string json = "{";
   for (const Member& member : members) add_field(json, member.name, stats.*member.value);
-  return json + ",\"barrier_reason\":\"" + stats.barrier_reason + "\",\"handler_time\":" + to_json(stats.handler_time) + "}";
+  json += std::string(",\"barrier_reason\":\"") + stats.barrier_reason + "\"";
+  return json + ",\"handler_time\":" + to_json(stats.handler_time) + "}";
 }
 
 std::string to_text(const ArenaStats& stats) {

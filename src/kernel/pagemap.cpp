@@ -47,7 +47,8 @@ Result<Descriptor> open_pagemap() noexcept {
 }
 
 Result<Descriptor> open_async_userfaultfd() noexcept {
-  return open_userfaultfd_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP | feature_wp_shared | feature_unpopulated | feature_async);
+  return open_userfaultfd_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP | feature_wp_shared | feature_unpopulated |
+                               feature_async);
 }
 
 Result<Scanned> scan_and_protect(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,

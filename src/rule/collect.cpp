@@ -42,7 +42,9 @@ bool home_is_free(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
 }
 
 /// Pages that had to leave go home when nobody shows their frames there any more.
-bool may_go_home(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED { return books.away.contains(p) && home_is_free(books, p); }
+bool may_go_home(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  return books.away.contains(p) && home_is_free(books, p);
+}
 
 /// The page's mapping goes on showing what is beneath the front, which is another frame from now on, or its home.
 void note_what_is_beneath(ArenaBooks& books, const Plane& plane, Pages run) noexcept COW_FAULT_LOCKED {
@@ -212,10 +214,11 @@ void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 
 namespace {
 
-/// Calls f(part, claim) for the parts of a run whose frames can lose their memory, one claim each: own pages at home that
-/// no clone shows, and pages never written. f2(part) for the others.
+/// Calls punched(part, claim) for the parts of a run whose frames can lose their memory, one claim each: own pages at
+/// home that no clone shows, and pages never written. others(part) for the rest.
 template <class Punched, class Others>
-os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept COW_FAULT_LOCKED {
+os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept
+    COW_FAULT_LOCKED {
   const auto kind = [&](Page p) COW_FAULT_LOCKED {
     const Claim claim = claim_of(books, p);
     const Fronts& fronts = books.fronts;
