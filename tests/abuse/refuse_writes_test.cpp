@@ -13,6 +13,7 @@
 #include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
+#include "support/deaths.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"
 #include "support/small_arena.hpp"
@@ -24,6 +25,7 @@ constexpr std::size_t pages = 32;
 constexpr int went_on = 3;  // exit code of a child that survived its mistake
 
 Arena original(const std::string& barrier) {
+  die_by_signal();
   Arena arena(options_for(barrier == "userfaultfd" ? Barrier::userfaultfd : Barrier::mprotect, pages, "original"));
   fill_run(arena, 0, pages, 1);
   return arena;
@@ -62,6 +64,7 @@ COW_CHILD_BODY(store_where_nobody_may) {
 
 // A page that was never written, in an arena without any snapshot.
 COW_CHILD_BODY(store_to_a_page_without_memory) {
+  die_by_signal();
   Arena arena(options_for(argument == "userfaultfd" ? Barrier::userfaultfd : Barrier::mprotect, pages, "original"));
   const RefuseWrites guard(arena);
   put_mark(arena, 5, 2);

@@ -19,6 +19,7 @@
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
+#include "support/environment.hpp"
 #include "support/io_ring.hpp"
 #include "support/pages.hpp"
 #include "support/threads.hpp"
@@ -236,6 +237,7 @@ TEST_F(KernelBarrier, leaves_arenas_out_of_core_dumps_that_are_to_be_left_out) {
 }
 
 TEST_F(KernelBarrier, keeps_memory_locked_that_was) {
+  if (under_sanitizer) GTEST_SKIP() << "the run-times of sanitizers take mlock() away";
   Arena arena = make(true);
   if (::mlock(page_at(arena, 8), 4 * page_size()) != 0) GTEST_SKIP() << "this process may not lock memory";
   fill_run(arena, 0, pages, 1);
