@@ -116,9 +116,9 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAU
 namespace {
 
 /// Extents without any content are fresh; the others are private, run by run of their frames.
-os::Error show_privately(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
-  for (Page p{0}; p.value < books.pages;) {
+  for (Page p{0}; p.value < books.pages; ++mappings) {
     const Run* const borrowed = books.borrower.base.from(p);
     Page next = std::min(books.own.next(p), Page{books.pages});
     if (borrowed != books.borrower.base.end()) next = std::min(next, std::max(borrowed->first, p));
@@ -142,6 +142,18 @@ os::Error show_privately(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 
 }  // namespace
 
+namespace {
+
+/// Pages that were copied ahead are open still: by the books of the next barrier nothing is.
+void call_all_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  books.staying.clear();
+  books.writable.clear();
+  books.prepared.clear();
+  books.half_protected = false;
+}
+
+}  // namespace
+
 void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.fronts.unshared.empty() || count_runs(books) > most_runs) return;
   map_home_alias(books);
@@ -152,14 +164,16 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
   const WriteBarrier& barrier_before = *books.barrier;
   const Moving moving(books);
   books.barrier_fd = file.value;
+  std::uint64_t mappings = 0;
   os::Error error = kernel_barrier.attach(books);
   if (!error) {
     books.fronts.in_use.store(true, std::memory_order_release);
-    error = show_privately(books);
+    error = show_privately(books, mappings);
   }
   if (!error) {
     books.use_barrier(kernel_barrier, false);
-    books.staying.clear();
+    call_all_protected(books);
+    set_mappings(books, mappings);
     note_change(books, why);
     return;
   }
@@ -168,6 +182,7 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
     show_frames(books);
     (void)os::protect(books.base, books.bytes(books.pages), os::Access::read);
     begin_catching(books);
+    call_all_protected(books);
     books.fronts.in_use.store(false, std::memory_order_release);
     books.fronts.forget();
   } else {

@@ -198,6 +198,28 @@ TEST_F(KernelBarrier, lends_the_fault_profile_a_barrier_with_signals) {
   EXPECT_EQ(mark_of(after, 15), 3U);
 }
 
+// Such pages are open when the barrier changes.
+TEST_F(KernelBarrier, takes_over_pages_that_were_copied_ahead) {
+  Arena arena = make(true);
+  fill_run(arena, 0, pages, 1);
+  std::vector<Snapshot> all;
+  std::uint64_t mark = 10;
+  for (int turn = 0; turn < 3; ++turn) {
+    start_fault_profile({.every = 1});
+    for (int round = 0; round < 12; ++round) {
+      put_mark(arena, 5, mark++);
+      all.push_back(arena.snapshot());
+    }
+    stop_fault_profile();
+    for (int round = 0; round < 12; ++round) {
+      put_mark(arena, 5, mark++);
+      all.push_back(arena.snapshot());
+    }
+    ASSERT_EQ(arena.barrier(), Barrier::kernel);
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(mark_of(all[i], 5), 10 + i);
+}
+
 TEST_F(KernelBarrier, takes_no_second_memory_for_what_is_not_written_for_long) {
   Arena arena = make(true);
   fill_run(arena, 0, pages, 1);
@@ -276,7 +298,8 @@ TEST_F(KernelBarrier, is_left_by_automatic_where_little_is_written_and_taken_whe
   EXPECT_NE(arena.barrier(), Barrier::kernel);
   EXPECT_GE(cuts, 4);
   for (cuts = 0; cuts < 100 && arena.barrier() != Barrier::kernel; ++cuts) {
-    for (std::size_t page = 0; page < many; page += 17) put_mark(arena, (page + 977 * cuts) % many, 3);
+    const std::size_t shift = 977 * static_cast<std::size_t>(cuts);
+    for (std::size_t page = 0; page < many; page += 17) put_mark(arena, (page + shift) % many, 3);
     last = arena.snapshot();
   }
   EXPECT_EQ(arena.barrier(), Barrier::kernel);

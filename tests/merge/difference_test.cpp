@@ -35,7 +35,7 @@ class DifferenceBetween : public BarrierTest {
         end = range.first + range.count;
       }
     }
-    for (const std::size_t granule : {1, 8, 64}) EXPECT_TRUE(is_exact(a, b, granule));
+    for (const std::size_t granule : {1U, 8U, 64U}) EXPECT_TRUE(is_exact(a, b, granule));
     EXPECT_TRUE(is_exact(b, a, 1));
   }
 };

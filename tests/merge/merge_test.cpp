@@ -178,7 +178,7 @@ TEST_P(Merge, keeps_or_takes_regions_whole_whoever_changed_them) {
 
 TEST_P(Merge, lets_later_regions_win) {
   Both both = two_sides();
-  for (const std::size_t at : {0, 8, 16}) put<std::int64_t>(both.arena, at, 10), put<std::int64_t>(both.clone, at, 20);
+  for (const std::size_t at : {0U, 8U, 16U}) put<std::int64_t>(both.arena, at, 10), put<std::int64_t>(both.clone, at, 20);
   MergeOptions options;
   options.regions = {{0, 24, MergeRule::sum_i64}, {8, 8, MergeRule::keep_ours}, {16, 8, MergeRule::by_granule}};
   const MergeReport report = both.merge(options);
@@ -197,7 +197,7 @@ TEST_P(Merge, refuses_options_that_cannot_be_and_changes_nothing) {
     const auto result = throws_exactly<std::invalid_argument>([&] { both.merge(options); });
     return result && shows(both.arena, Picture(pages, 1)) ? result : testing::AssertionFailure() << result.message();
   };
-  for (const std::size_t granule : {0, 3, 24, 128}) {
+  for (const std::size_t granule : {0U, 3U, 24U, 128U}) {
     EXPECT_TRUE(refused({.granule = granule, .on_conflict = OnConflict::refuse, .regions = {}})) << granule;
   }
   EXPECT_TRUE(refused(with_region(0, 6, MergeRule::sum_i32)));
@@ -248,7 +248,7 @@ TEST_P(Merge, works_between_all_relatives) {
   EXPECT_EQ(mark_of(grandchild, 4), 5U);
   { const Arena gone = std::move(both.clone); }
   merge(both.arena, both.base, cousin.snapshot());
-  for (const std::size_t page : {1, 2, 3, 4}) EXPECT_EQ(mark_of(both.arena, page), page + 1);
+  for (const std::size_t page : {1U, 2U, 3U, 4U}) EXPECT_EQ(mark_of(both.arena, page), page + 1);
   EXPECT_TRUE(shows(both.base, Picture(pages, 1)));
 }
 

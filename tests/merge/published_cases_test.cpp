@@ -149,7 +149,7 @@ TEST_P(Faabric, neighbouring_numbers_are_summed_apart) {
 TEST_P(Faabric, tightly_packed_changes_are_told_apart) {
   Arena arena = make_arena(3);
   const Snapshot snapshot = arena.snapshot();
-  for (const std::size_t i : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16}) arena.data()[i] = std::byte{1};
+  for (const std::size_t i : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 9U, 11U, 12U, 14U, 16U}) arena.data()[i] = std::byte{1};
   std::vector<std::pair<std::size_t, std::size_t>> found;
   for (const auto& d : differences(snapshot, arena.snapshot())) found.emplace_back(d.offset, d.after.size());
   EXPECT_EQ(found, (std::vector<std::pair<std::size_t, std::size_t>>{{0, 10}, {11, 2}, {14, 1}, {16, 1}}));
