@@ -228,7 +228,7 @@ Arena Arena::clone() {
 }
 
 void roll_back_or_throw(ArenaBooks& books, Version& version) {
-  throw_if(books.barrier->check(books), "rollback");
+  throw_if(check_barrier(books), "rollback");
   const bool own = &version.books == &books;
   if (!own && !is_base_of(version, books)) {
     throw std::invalid_argument("cow: rollback to a snapshot of another arena");
@@ -256,7 +256,7 @@ void Arena::rollback(const Snapshot& snapshot) {
 void Arena::adopt(const Snapshot& snapshot) {
   ArenaBooks& books = usable(books_, "adopt");
   Version& version = usable(Access::version(snapshot), "adopt");
-  throw_if(books.barrier->check(books), "adopt");
+  throw_if(check_barrier(books), "adopt");
   if (&version.books.family != &books.family) {
     throw std::invalid_argument("cow: adopt of a version of another family: it must be a snapshot of this arena, of "
                                 "its clones, of what it was cloned from, or of theirs");
@@ -276,7 +276,7 @@ std::vector<PageRange> Arena::changed_since(const Snapshot& snapshot) const {
   ArenaBooks& books = usable(books_, "changed_since");
   Version& version = usable(Access::version(snapshot), "changed_since");
   const auto what = [&] { return "changed_since of an arena of " + in_bytes(books.bytes(books.pages)); };
-  throw_if(books.barrier->check(books), what);
+  throw_if(check_barrier(books), what);
   BookVector<Pages> changed;
   if (&version.books == &books) {
     throw_if(list_changed(version, changed), what);

@@ -43,6 +43,9 @@ Version* take_version(ArenaBooks& books, PagesLeftOpen left = PagesLeftOpen::rec
 os::Result<Version*> take_version_or_error(ArenaBooks& books,
                                            PagesLeftOpen left = PagesLeftOpen::recurring) noexcept COW_IN_OPERATION;
 
+/// EBADF where writes may have gone unseen. A cut in another thread may change the barrier: takes the fault lock.
+os::Error check_barrier(ArenaBooks& books) noexcept;
+
 /// One handle less; with the last one the version goes, and with the last version the books of an arena that is gone.
 void release_version(Version* version) noexcept;
 

@@ -163,6 +163,11 @@ void release_last(Version& version) noexcept {
 
 }  // namespace
 
+os::Error check_barrier(ArenaBooks& books) noexcept {
+  const FaultLockGuard guard(*books.fault_lock);
+  return books.barrier->check(books);
+}
+
 void release_version(Version* version) noexcept {
   if (version == nullptr || !of_this_process(version->books)) return;
   std::uint64_t handles = version->handles.load(std::memory_order_relaxed);

@@ -87,7 +87,7 @@ MergeReport merge(Arena& into, const Snapshot& base, const Snapshot& theirs, con
   ArenaBooks& books = usable(Access::books(into), "merge");
   Version& base_version = usable(Access::version(base), "merge");
   Version& their_version = usable(Access::version(theirs), "merge");
-  throw_if(books.barrier->check(books), "merge");
+  throw_if(check_barrier(books), "merge");
   check_options(options);
   check_ancestry(books, base_version, their_version);
   const Regions regions(options.regions, into.capacity());
