@@ -1,5 +1,5 @@
-// What makes pages read-only and catches the first write to each, behind one interface. Knows the kernel's
-// means, and nothing of why. All of it but open(), attach() and leave() may run in the signal handler.
+// What catches the first write to each page, or finds at a cut what was written, behind one interface. Knows the
+// kernel's means, and nothing of why. All of it but open(), map(), attach() and leave() may run in the signal handler.
 #pragma once
 
 #include "books/arena_books.hpp"
