@@ -219,6 +219,25 @@ class COW_API Arena {
   /// where p may be nullptr too, nothing is done.
   void discard(void* p, std::size_t n);
 
+  /// Takes whole pages out of snapshots, for what must outlive a rollback: coverage maps, statistics, logs, the state
+  /// of a random generator. They keep what they hold, and from here on they are ordinary memory of the process, at the
+  /// same place: never protected, so that system calls may write there at any time, never copied, and left alone by
+  /// rollback(), adopt(), merge() and transactions. Snapshots taken from here on show zeros there, in views, reads and
+  /// saved files too; older ones go on showing what they showed. In clones of them the pages are excluded as well, each
+  /// clone has memory of its own there, which begins as zero. A fork() child has a copy of its moment, as of all memory.
+  /// changed_since() never names them. discard() makes them zero, write() and prepare_write() work as on memory. For
+  /// good: there is no way back. A saved file does not tell; exclude them again after load().
+  ///
+  /// [p, p + n) must be whole pages, which throws std::invalid_argument otherwise; with n == 0, where p may be nullptr
+  /// too, nothing is done, and so where all of it is excluded already. In an arena that holds a heap only pages inside
+  /// one large block in use may be excluded, allocated with a page's alignment; else std::logic_error. Such a block must
+  /// never be freed, nor may a rollback go back to before it was allocated: the heap would put other things there.
+  /// Where it throws, nothing has changed; where parts in the middle were excluded before, each part between is a step
+  /// of its own. Other threads may read and store to the pages meanwhile; a system call that is writing there meanwhile
+  /// may be lost. Takes memory beside the arena's file, as much as is in use there. Cost: some 20 microseconds, and a
+  /// copy of what the pages hold, while faults of other threads wait.
+  void exclude(void* p, std::size_t n);
+
   /// The pages that may differ from the snapshot's content: sorted, disjoint, a superset of those that do.
   std::vector<PageRange> changed_since(const Snapshot& snapshot) const;
 

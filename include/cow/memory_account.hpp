@@ -24,6 +24,8 @@ struct MemoryAccount {
   std::uint64_t untouched_bytes = 0;
   /// Not part of the sum: fronts of this arena, private memory that Barrier::kernel puts before its frames.
   std::uint64_t front_bytes = 0;
+  /// Nor this: memory of this arena's pages that Arena::exclude() took out of the file; private memory of the process.
+  std::uint64_t excluded_bytes = 0;
   std::uint64_t kernel_bytes = 0;  ///< memory and swap behind the file, as fstat() tells it
 
   std::uint64_t total() const noexcept {

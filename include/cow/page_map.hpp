@@ -17,6 +17,7 @@ enum class PageState {
   private_page,  ///< written, and shown by nobody else
   shared,        ///< written, and shown by snapshots or clones too: the next write copies it
   borrowed,      ///< not written since the arena was cloned: shows what it was cloned from
+  excluded,      ///< memory of the process that snapshots and rollbacks leave alone: Arena::exclude()
 };
 
 /// Pages that are shared alike. Snapshots are numbered from 1, the oldest alive; a page that one of them shows is shown

@@ -128,6 +128,8 @@ struct ArenaStats {
   std::uint64_t process_mappings = 0;        ///< mappings of all arenas and views together
   std::uint64_t process_mapping_budget = 0;  ///< near this, faults save mappings, by copies or further faults
 
+  std::uint64_t pages_excluded = 0;  ///< of this arena: what snapshots and rollbacks leave alone (Arena::exclude)
+
   /// What happened after `earlier`, statistics of the same arena: counters less what they were, levels as they are now.
   COW_API ArenaStats since(const ArenaStats& earlier) const noexcept;
 };

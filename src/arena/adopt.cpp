@@ -25,6 +25,7 @@ bool same(const void* a, const void* b, std::size_t bytes) noexcept {
 os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<Write>& writes) noexcept {
   if (const os::Error error = content.add(run)) return error;
   for (Page p = run.first; p < run.end(); ++p) {
+    if (books.is_excluded(p) || content.is_excluded(p)) continue;
     const std::byte* const from = content.at(p);
     if (same(books.address_of(p), from, books.bytes(1))) continue;
     if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;

@@ -19,6 +19,7 @@
 #include "rule/close_again.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
+#include "rule/exclude.hpp"
 #include "rule/known_writes.hpp"
 
 namespace cow {
@@ -28,19 +29,6 @@ std::size_t page_size() noexcept { return os::page_size(); }
 namespace {
 
 constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
-
-/// Nothing at nullptr is no mistake: it is what empty spans and vectors have.
-void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
-  if (n == 0 && p == nullptr) return;
-  const std::byte* const at = static_cast<const std::byte*>(p);
-  const std::size_t capacity = books.bytes(books.pages);
-  const bool inside = at >= books.base && at <= books.base + capacity;
-  if (inside && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
-  const std::string where =
-      inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
-  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" +
-                              books.name + "\" of " + in_bytes(capacity));
-}
 
 /// Calls f(pages) for the run in parts, each under the fault lock.
 template <class F>
@@ -147,7 +135,8 @@ void discard_range(ArenaBooks& books, void* p, std::size_t n) {
     return make_ready(books, part, Untouched::left);
   });
   in_parts(books, run, "discard", [&](Pages part) COW_FAULT_LOCKED {
-    return books.barrier->collects ? discard_uncollected(books, part) : make_blank(books, part), os::Error{};
+    books.barrier->collects ? discard_uncollected(books, part) : make_blank(books, part);
+    return make_excluded_blank(books, part), os::Error{};
   });
 }
 
@@ -322,7 +311,9 @@ void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(book
 
 // A hint, as a set of pages gives without its lock.
 bool ArenaRef::is_writable(const void* p) const noexcept COW_HELD_UNCHECKED {
-  return books_->fronts.in_use.load(std::memory_order_relaxed) || books_->writable.contains(books_->page_of(p));
+  const Page page = books_->page_of(p);
+  return books_->fronts.in_use.load(std::memory_order_relaxed) || books_->writable.contains(page) ||
+         books_->is_excluded(page);
 }
 std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
 

@@ -21,15 +21,15 @@ constexpr std::uint64_t extent_pages = 512;
 /// Private mappings are made run by run: more than this are not worth it.
 constexpr std::uint64_t most_runs = 1024;
 
-/// From page p on, what lies in one run of frames.
+/// From page p on, which is not excluded, what lies in one run of frames.
 Run shown_run(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const Frame frame = books.frame_of(p);
   if (frame != books.home->frame_of(p)) {
     Page end = p + 1;
-    while (end.value < books.pages && books.frame_of(end) == frame + (end - p)) ++end;
+    while (end.value < books.pages && books.frame_of(end) == frame + (end - p) && !books.is_excluded(end)) ++end;
     return {p, end - p, frame};
   }
-  Page end = std::min(books.away.next(p), Page{books.pages});
+  Page end = std::min(books.away.next(p), books.excluded.next(p));
   const RunList& base = books.borrower.base;
   for (const Run* run = base.from(p); run != base.end() && run->first < end; ++run) {
     const Page limit = std::min(run->end(), end);
@@ -39,14 +39,22 @@ Run shown_run(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   return {p, end - p, frame};
 }
 
+/// Behind the pages from p on that are excluded, or p.
+Page behind_excluded(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  return books.is_excluded(p) ? books.excluded.next_absent(p) : p;
+}
+
 std::uint64_t count_runs(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t count = 0;
-  for (Page p{0}; p.value < books.pages; p = shown_run(books, p).end()) ++count;
+  for (Page p{0}; p.value < books.pages; ++count) {
+    const Page behind = behind_excluded(books, p);
+    p = p < behind ? behind : shown_run(books, p).end();
+  }
   return count;
 }
 
 void set_mappings(ArenaBooks& books, std::uint64_t count) noexcept COW_FAULT_LOCKED {
-  books.count_mappings(count - books.mappings);
+  books.count_mappings(count + books.excluded_seams - books.mappings);
   books.writable_edges = 0;
 }
 
@@ -56,6 +64,10 @@ void show_frames(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   std::uint64_t runs = 0;
   for (Page p{0}; p.value < books.pages; ++runs) {
+    if (books.is_excluded(p)) {
+      p = behind_excluded(books, p);
+      continue;
+    }
     const Run run = shown_run(books, p);
     const Pages pages{run.first, run.count};
     p = run.end();
@@ -93,15 +105,11 @@ void note_change(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
 
 os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
-  std::byte* const at = books.base;
-  const std::size_t bytes = books.bytes(books.pages);
   // From here on whoever stores waits in the handler: the kernel has flushed all other processors when it returns.
-  if (const os::Error error = os::protect(at, bytes, os::Access::read)) {
-    (void)os::protect(at, bytes, os::Access::read_write);
-    return error;
-  }
-  if (const os::Error error = collect(books)) {
-    (void)os::protect(at, bytes, os::Access::read_write);
+  os::Error error = protect_all(books, os::Access::read);
+  if (!error) error = collect(books);
+  if (error) {
+    books.half_protected = static_cast<bool>(protect_all(books, os::Access::read_write));
     return error;
   }
   const Moving moving(books);
@@ -119,6 +127,10 @@ namespace {
 os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   for (Page p{0}; p.value < books.pages; ++mappings) {
+    if (books.is_excluded(p)) {
+      p = behind_excluded(books, p);
+      continue;
+    }
     const Run* const borrowed = books.borrower.base.from(p);
     Page next = std::min(books.own.next(p), Page{books.pages});
     if (borrowed != books.borrower.base.end()) next = std::min(next, std::max(borrowed->first, p));
@@ -180,7 +192,7 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
   books.barrier_fd = before;
   if (books.fronts.in_use.load(std::memory_order_relaxed)) {
     show_frames(books);
-    (void)os::protect(books.base, books.bytes(books.pages), os::Access::read);
+    (void)protect_all(books, os::Access::read);
     begin_catching(books);
     call_all_protected(books);
     books.fronts.in_use.store(false, std::memory_order_release);
@@ -197,7 +209,7 @@ constexpr std::uint64_t signal_ns = 7500, front_ns = 2500, scan_ns_per_1024_page
 constexpr unsigned fewest_cuts = 4;
 
 std::uint64_t populated_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  return books.own.count() + books.borrower.base.pages();
+  return books.own.count() - books.excluded.count() + books.borrower.base.pages();
 }
 
 /// Whether the other kind of barrier would have cost less, cut after cut, by more than two changes cost.

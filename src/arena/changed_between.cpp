@@ -34,13 +34,21 @@ os::Result<bool> list_logged(ArenaBooks& books, Epoch from, Epoch to, BookVector
 }
 
 os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>& pages) noexcept COW_FAULT_LOCKED {
-  for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
-    for (Page p = run.first; p < run.end(); ++p) {
-      if (books.table.get(p).birth > epoch) continue;  // what it was before is among the kept pages
-      if (const os::Error error = pages.push_back(p)) return error;
+  os::Error error;
+  const auto list = [&](Page first, Page end) {
+    for (Page p = first; p < end && !error; ++p) {
+      if (books.table.get(p).birth <= epoch) error = pages.push_back(p);  // else it is among the kept pages
+    }
+  };
+  for_each_run_less(books.own, books.excluded, [&](Pages run) { list(run.first, run.end()); });
+  // What is excluded reads as zero, as it may have from the start.
+  for (Pages run = books.excluded.next_run({0}); run.count != 0; run = books.excluded.next_run(run.end())) {
+    const RunList& base = books.borrower.base;
+    for (const Run* at = base.from(run.first); at != base.end() && at->first < run.end(); ++at) {
+      list(std::max(at->first, run.first), std::min(at->end(), run.end()));
     }
   }
-  return {};
+  return error;
 }
 
 /// Of the pages kept for a version, those that do not show what its arena started with.

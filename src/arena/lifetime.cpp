@@ -18,6 +18,7 @@
 #include "faults/registry.hpp"
 #include "fork/cut.hpp"
 #include "rule/copy_ahead.hpp"
+#include "rule/exclude.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -118,6 +119,7 @@ os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept COW_
   MappingBudget::used.fetch_add(guard_mappings, std::memory_order_relaxed);
   if (const os::Error error = books.barrier->map(books)) return error;
   if (const os::Error error = books.barrier->attach(books)) return error;
+  if (const os::Error error = map_excluded(books)) return error;
   if (!books.in_core_dumps) os::hide_from_core_dumps(books.base, books.bytes(books.pages));
   books.count_mappings(books.borrower.base.mappings(books.pages));
   fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books, nullptr);
@@ -254,6 +256,7 @@ ArenaBooks* create_clone(Version& version) {
     clone = books.value;
     error = books.error;
     if (!error) error = clone->borrower.base.copy(version.runs);
+    if (!error) exclude_as_in(version, *clone);
     if (clone == nullptr) {
       give_back_loan(family, loan.value);
       throw_if(error, what);

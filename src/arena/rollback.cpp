@@ -19,6 +19,7 @@
 #include "rule/collect.hpp"
 #include "rule/copy_ahead.hpp"
 #include "rule/copy_on_write.hpp"
+#include "words/mutants.hpp"
 
 namespace cow {
 namespace {
@@ -53,12 +54,19 @@ bool in_one_piece(const Run& run, const Run& next) noexcept {
   return !History::owns(run.frame) && run.continues_in(next);
 }
 
-/// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames.
+/// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames. What has been excluded
+/// meanwhile is left alone.
 template <class F>
 os::Error for_each_kept_run(const Version& version, F&& f) {
+  const ArenaBooks& books = version.books;
+  const auto goes_on = [&](const Run& run, const KeptPage& kept) {
+    return in_one_piece(run, {kept.page, 1, kept.frame}) && !books.is_excluded(kept.page);
+  };
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Run run{kept->page, 1, kept->frame};
-    for (++kept; kept != version.kept.end() && in_one_piece(run, {kept->page, 1, kept->frame}); ++kept) ++run.count;
+    ++kept;
+    if (books.is_excluded(run.first) && !mutant(Mutant::excluded_pages_roll_back)) continue;
+    for (; kept != version.kept.end() && goes_on(run, *kept); ++kept) ++run.count;
     if (const os::Error error = f(run)) return error;
   }
   return {};
@@ -139,7 +147,7 @@ bool frames_hold(ArenaBooks& books, const Version& version) noexcept COW_IN_OPER
 
 bool has_no_own_pages(ArenaBooks& books) noexcept COW_IN_OPERATION {
   FaultLockHeld held(*books.fault_lock);
-  return books.own.empty();
+  return books.own.count() == books.excluded.count();
 }
 
 os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept COW_IN_OPERATION {
@@ -159,10 +167,11 @@ os::Error sweep_all(Version& version) noexcept COW_IN_OPERATION {
 }
 
 os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
-  for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
-    if (const os::Error error = runs.push_back(run)) return error;
-  }
-  return {};
+  os::Error error;
+  for_each_run_less(books.own, books.excluded, [&](Pages run) {
+    if (!error) error = runs.push_back(run);
+  });
+  return error;
 }
 
 }  // namespace
@@ -254,6 +263,7 @@ os::Error list_changed(Version& version, BookVector<Pages>& changed) {
   if (const os::Error error = sweep_all(version)) return error;
   const bool quiet = nobody_else_writes(version.books);
   for (const KeptPage& kept : version.kept) {
+    if (version.books.is_excluded(kept.page)) continue;
     if (quiet && was_copied_ahead_only(version.books, kept)) continue;
     if (!changed.empty() && changed.back().end() == kept.page) {
       ++changed.back().count;

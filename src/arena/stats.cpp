@@ -68,6 +68,7 @@ void add_levels(ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED 
   stats.pages_private = books.own.count() - books.blank.count();
   stats.pages_writable = books.writable.count();
   stats.pages_with_fronts = books.fronts.present.count();
+  stats.pages_excluded = books.excluded.count();
   stats.barrier_changes = books.choice.changes;
   stats.barrier_reason = books.choice.why;
   stats.pages_borrowed = books.borrower.base.pages() - borrowed_and_own(books);

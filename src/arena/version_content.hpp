@@ -27,6 +27,8 @@ class VersionContent {
   /// Before at() is asked for these pages.
   os::Error add(Pages run) noexcept;
   const std::byte* at(Page p) const noexcept;
+  /// Whether the version has nothing there, since its arena keeps such pages to itself.
+  bool is_excluded(Page p) const noexcept { return version_.books.is_excluded_at(p, version_.epoch); }
   bool is_zero(Page p) const noexcept { return frame_of(p) == zero_frame; }
 
  private:

@@ -53,6 +53,15 @@ os::Error map_runs(const FrameFile& file, std::byte* base, const RunList& runs) 
 /// Shows other frames in place of those that are there, with what the user asked of the mapping.
 os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access access) noexcept;
 
+/// Whether a call that protects pages on both sides of a gap may go over it.
+inline bool may_be_protected(const ArenaBooks& books, const PageSet& staying, Pages gap) noexcept {
+  return !staying.intersects(gap) &&
+         !(books.any_excluded.load(std::memory_order_relaxed) && books.excluded.intersects(gap));
+}
+
+/// The whole arena, but for what is excluded: that can be written all the time.
+os::Error protect_all(ArenaBooks& books, os::Access access) noexcept;
+
 extern const WriteBarrier mprotect_barrier;
 extern const WriteBarrier userfaultfd_barrier;
 extern const WriteBarrier kernel_barrier;

@@ -45,8 +45,10 @@ os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) n
 Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   Page first{run.first.value / extent_pages * extent_pages};
   Page end{std::min((run.end().value + extent_pages - 1) / extent_pages * extent_pages, books.pages)};
-  for (Page p = books.fronts.taken.next(first); p < run.first; p = books.fronts.taken.next(p + 1)) first = p + 1;
-  end = std::min(end, books.fronts.taken.next(run.first));
+  for (const PageSet* others : {&books.fronts.taken, &books.excluded}) {
+    for (Page p = others->next(first); p < run.first; p = others->next(p + 1)) first = p + 1;
+    end = std::min(end, others->next(run.first));
+  }
   return {first, end - first};
 }
 
@@ -57,6 +59,10 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept CO
        run = books.fronts.taken.next_run(run.end())) {
     first = run.end();
   }
+  for (Pages run = books.excluded.next_run(first); run.count != 0 && run.first < fresh.first;
+       run = books.excluded.next_run(run.end())) {
+    first = run.end();
+  }
   return {first, fresh.end() - first};
 }
 
@@ -65,7 +71,7 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept CO
 std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const auto side = [&](bool at_the_edge, Page neighbour) -> std::int64_t {
     if (at_the_edge) return 0;
-    return books.fronts.taken.contains(neighbour) ? -1 : 1;
+    return books.fronts.taken.contains(neighbour) ? -1 : books.is_excluded(neighbour) ? 0 : 1;
   };
   const bool first = run.first.value == 0;
   const std::int64_t both = side(first, first ? run.first : run.first - 1) +
@@ -216,13 +222,13 @@ os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noe
     if (found.error && found.error.code != ENXIO) return found.error;
     const Page first = found ? page_at(found.value) : Page{books.pages};
     if (first.value >= books.pages) return {};
-    if (taken.contains(first)) {
-      p = taken.next_absent(first);
+    if (taken.contains(first) || books.is_excluded(first)) {
+      p = taken.contains(first) ? taken.next_absent(first) : books.excluded.next_absent(first);
       continue;
     }
     const os::Result<std::uint64_t> hole = os::next_hole(file.fd(home), found.value);
     if (!hole) return hole.error;
-    const Page end = std::min({page_at(hole.value), taken.next(first), Page{books.pages}});
+    const Page end = std::min({page_at(hole.value), taken.next(first), books.excluded.next(first)});
     if (const os::Error error = runs.push_back({first, end - first})) return error;
     p = taken.next_absent(end);
   }

@@ -12,4 +12,16 @@ os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access acc
   return error;
 }
 
+os::Error protect_all(ArenaBooks& books, os::Access access) noexcept {
+  for (Page p{0}; p.value < books.pages;) {
+    const bool any = books.any_excluded.load(std::memory_order_relaxed);
+    const Page end = any ? books.excluded.next(p) : Page{books.pages};
+    if (p < end) {
+      if (const os::Error error = os::protect(books.address_of(p), books.bytes(end - p), access)) return error;
+    }
+    p = any ? books.excluded.next_absent(end) : end;
+  }
+  return {};
+}
+
 }  // namespace cow

@@ -29,7 +29,8 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) COW_FAULT_L
   Pages wide{};
   os::Error error;
   for_each_run_less(books.writable, staying, [&](Pages run) {
-    const bool joins = wide.count != 0 && wide_calls && !staying.intersects({wide.end(), run.first - wide.end()});
+    const bool joins =
+        wide.count != 0 && wide_calls && may_be_protected(books, staying, {wide.end(), run.first - wide.end()});
     if (joins) {
       wide.count = run.end() - wide.first;
       return;

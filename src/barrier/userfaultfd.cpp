@@ -22,14 +22,20 @@ constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 constexpr std::uint64_t gap_worth_walking = 8;
 
 /// Pages that show a saved file: their mappings stay read-only, and cannot be watched; a store is a SIGSEGV, and moves
-/// them to frames of the arena's own.
-bool shows_saved_file(const ArenaBooks& books, Page p) {
+/// them to frames of the arena's own. And those that are excluded: nobody watches them.
+bool is_never_watched(const ArenaBooks& books, Page p) {
+  if (books.is_excluded(p)) return true;
   return !books.family.file.saved().empty() && books.table.get(p).birth == never_written &&
          SavedFiles::owns(books.borrower.base.find(p));
 }
 
-/// The first page at or behind `from` and before `end` that shows a saved file; else `end`.
-Page next_of_saved_file(const ArenaBooks& books, Page from, Page end) {
+bool may_have_unwatched(const ArenaBooks& books) {
+  return !books.family.file.saved().empty() || books.any_excluded.load(std::memory_order_relaxed);
+}
+
+/// The first page at or behind `from` and before `end` that is never watched; else `end`.
+Page next_never_watched(const ArenaBooks& books, Page from, Page end) {
+  if (books.any_excluded.load(std::memory_order_relaxed)) end = std::min(end, books.excluded.next(from));
   if (books.family.file.saved().empty()) return end;
   const RunList& base = books.borrower.base;
   for (const Run* run = base.from(from); run != base.end() && run->first < end; ++run) {
@@ -41,13 +47,21 @@ Page next_of_saved_file(const ArenaBooks& books, Page from, Page end) {
   return end;
 }
 
+/// The first page at or behind `from` and before `end` that is watched; else `end`.
+Page next_watched(const ArenaBooks& books, Page from, Page end) {
+  while (from < end && is_never_watched(books, from)) {
+    from = books.is_excluded(from) ? books.excluded.next_absent(from, end) : from + 1;
+  }
+  return from;
+}
+
 Pages extent_of(const ArenaBooks& books, Page p) {
   Page first{p.value / extent_pages * extent_pages};
   const Page end = first + std::min(extent_pages, books.pages - first.value);
-  if (books.family.file.saved().empty()) return {first, end - first};
+  if (!may_have_unwatched(books)) return {first, end - first};
   Page open = p;
-  while (open > first && !shows_saved_file(books, open - 1)) open = open - 1;
-  return {open, next_of_saved_file(books, p, end) - open};
+  while (open > first && !is_never_watched(books, open - 1)) open = open - 1;
+  return {open, next_never_watched(books, p, end) - open};
 }
 
 os::Error watch(ArenaBooks& books, Pages run) {
@@ -63,7 +77,7 @@ os::Error protect_range(ArenaBooks& books, Pages run, bool on) {
   const os::Error error = ask();
   if (error.code != ENOENT) return error;
   if (run.count == 1) {
-    if (shows_saved_file(books, run.first)) return {};
+    if (is_never_watched(books, run.first)) return {};
     if (mutant(Mutant::unwatched_page_is_protected)) return {};
     const os::Error unwatched = watch(books, extent_of(books, run.first));
     return unwatched ? unwatched : ask();
@@ -84,20 +98,16 @@ os::Result<os::Descriptor> open() {
   });
 }
 
-/// All of the range but what saved files are mapped to.
+/// All of the range but what saved files are mapped to, and what is excluded.
 os::Error attach(ArenaBooks& books) {
-  if (books.family.file.saved().empty()) return watch(books, {{0}, books.pages});
+  if (!may_have_unwatched(books)) return watch(books, {{0}, books.pages});
   const Page end{books.pages};
-  const RunList& base = books.borrower.base;
-  Page from{0};
-  for (const Run& run : base) {
-    if (!SavedFiles::owns(run.frame)) continue;
-    if (from < run.first) {
-      if (const os::Error error = watch(books, {from, run.first - from})) return error;
-    }
-    from = run.end();
+  for (Page p = next_watched(books, {0}, end); p < end;) {
+    const Page to = next_never_watched(books, p, end);
+    if (const os::Error error = watch(books, {p, to - p})) return error;
+    p = next_watched(books, to, end);
   }
-  return from < end ? watch(books, {from, end - from}) : os::Error{};
+  return {};
 }
 
 void leave(ArenaBooks& books) { os::close_file(books.barrier_fd); }
@@ -154,7 +164,7 @@ Pages short_gap(ArenaBooks& books) COW_FAULT_LOCKED {
     bool any = false;
     for (Pages gap = gap_behind(books, next); gap.count != 0; gap = gap_behind(books, next)) {
       next = gap.end();
-      if (next_of_saved_file(books, gap.first, gap.end()) != gap.end()) continue;
+      if (next_never_watched(books, gap.first, gap.end()) != gap.end()) continue;
       any = true;
       if (gap.count <= longest) return gap;
     }
@@ -207,7 +217,7 @@ os::Error protect_written(ArenaBooks& books, const PageSet& staying) COW_FAULT_L
   os::Error error;
   for_each_run_less(books.writable, staying, [&](Pages run) {
     const bool near = wide.count != 0 && run.first - wide.end() <= gap_worth_walking &&
-                      !staying.intersects({wide.end(), run.first - wide.end()});
+                      may_be_protected(books, staying, {wide.end(), run.first - wide.end()});
     if (near) {
       wide.count = run.end() - wide.first;
       return;

@@ -20,7 +20,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept {
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + (11 + Fronts::sets) * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + (12 + Fronts::sets) * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -29,7 +29,7 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   table = PageTable(at);
   at += PageTable::bytes_for(pages);
   for (PageSet* set :
-       {&own, &away, &blank, &hollow, &opened, &written_twice, &recurring, &staying, &writable, &prepared,
+       {&own, &away, &blank, &hollow, &excluded, &opened, &written_twice, &recurring, &staying, &writable, &prepared,
         &borrower.ended}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
@@ -55,15 +55,17 @@ Edges ArenaBooks::edges(Pages run) const noexcept {
   if (first > last) return count;
   Frame before = frame_of({first - 1});
   const PageSet& in_writable = in_writable_mappings();
-  bool open_before = in_writable.contains({first - 1});
+  bool open_before = in_writable.contains({first - 1}), excluded_before = is_excluded({first - 1});
   for (Page p{first}; p.value <= last; ++p) {
     const Frame frame = frame_of(p);
     const bool open = in_writable.contains(p);
-    const bool jumps = frame != before + 1, turns = open != open_before;
+    const bool private_memory = is_excluded(p), both = private_memory && excluded_before;
+    const bool jumps = private_memory != excluded_before || (frame != before + 1 && !both), turns = open != open_before;
     count.all += jumps || turns ? 1 : 0;
     count.of_protection += turns && !jumps ? 1 : 0;
     before = frame;
     open_before = open;
+    excluded_before = private_memory;
   }
   return count;
 }

@@ -154,6 +154,12 @@ class ArenaBooks {
     const Frame frame = borrower.base.find(p);
     return frame != zero_frame ? frame : home->frame_of(p);
   }
+  /// The pages that versions and rollbacks leave alone; each was born when it was excluded. Once yes it stays so.
+  bool is_excluded(Page p) const noexcept {
+    return any_excluded.load(std::memory_order_acquire) && excluded.contains(p);
+  }
+  /// Whether it was so already in a version of this arena.
+  bool is_excluded_at(Page p, Epoch at) const noexcept { return is_excluded(p) && table.get(p).birth <= at; }
   std::byte* address_of(Page p) const noexcept { return base + (p.value << page_shift); }
   Page page_of(const void* address) const noexcept {
     return {static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base) >> page_shift};
@@ -211,6 +217,10 @@ class ArenaBooks {
   COW_BY_FAULT_LOCK PageSet blank;
   // Of those own, the ones that may have no memory: opened, and never stored to for all we know.
   COW_BY_FAULT_LOCK PageSet hollow;
+  // Of those blank, the ones that were excluded: their mapping is private memory of the process, and not their frame.
+  // They stay so for good. Changed under the lock, asked without it by is_excluded().
+  PageSet excluded;
+  COW_BY_FAULT_LOCK std::uint64_t excluded_seams = 0;  // places where excluded pages of two mappings touch
   // Pages in writable mappings, where that is another thing than pages that can be written.
   COW_BY_FAULT_LOCK PageSet opened;
   COW_BY_FAULT_LOCK OpenedGaps gaps;
@@ -248,6 +258,7 @@ class ArenaBooks {
   // -- No lock covers these: readers of versions ask them -----------------------------------------------------------
 
   LiveReaders live_readers;             // closed when the arena goes
+  std::atomic<bool> any_excluded{false};
   std::atomic<std::uint64_t> moves{0};  // odd while pages may show frames that their entries do not tell yet
 
   // -- The file's lock covers these -------------------------------------------------------------------------------

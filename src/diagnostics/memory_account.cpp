@@ -82,6 +82,15 @@ std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return count;
 }
 
+std::uint64_t excluded_bytes(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  std::uint64_t bytes = 0;
+  const PageSet& excluded = books.excluded;
+  for (Pages run = excluded.next_run({0}); run.count != 0; run = excluded.next_run(run.end())) {
+    bytes += os::resident_bytes(books.address_of(run.first), books.bytes(run.count));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 MemoryAccount account_memory(const Arena& arena) {
@@ -95,6 +104,7 @@ MemoryAccount account_memory(const Arena& arena) {
   {
     FaultLockGuard guard(*books.fault_lock);
     account.live_bytes = books.bytes(written_pages(books));
+    account.excluded_bytes = excluded_bytes(books);
     account.front_bytes = books.bytes(count_fronts(books));
   }
   FaultLockGuard guard(file.lock());
@@ -130,6 +140,7 @@ std::string to_text(const MemoryAccount& account) {
   add("in all", account.total(), '=');
   add("as the kernel counts", account.kernel_bytes);
   if (account.front_bytes != 0) add("fronts besides, private memory of the process", account.front_bytes);
+  if (account.excluded_bytes != 0) add("excluded pages besides, private memory of the process", account.excluded_bytes);
   return text;
 }
 

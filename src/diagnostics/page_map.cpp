@@ -88,6 +88,10 @@ class Survey {
       if (run.count == 0) return {};
       const Page end = std::min(run.end(), run.first + pages_at_once);
       for (Page p = run.first; p < end; ++p) {
+        if (books_.is_excluded(p)) {
+          if (const os::Error error = append(p, PageState::excluded, books_.home->frame_of(p), 0)) return error;
+          continue;
+        }
         if (books_.blank.contains(p)) continue;
         const std::uint64_t oldest = oldest_showing_cached(books_.table.get(p).birth);
         const PageState state = oldest == 0 ? PageState::private_page : PageState::shared;
@@ -136,6 +140,11 @@ class Survey {
     return {};
   }
 
+  /// Shows frames of the arena's own.
+  static bool is_written(const ShownRun& shown) noexcept {
+    return shown.state != PageState::borrowed && shown.state != PageState::excluded;
+  }
+
   /// Its fault lock is held.
   void read_clone(ArenaBooks& other) noexcept {
     if (&other == &books_ || &other.family != &books_.family || other.borrower.base.empty() || error_) return;
@@ -143,7 +152,7 @@ class Survey {
     {
       FaultLockHeld held(books_.family.file.lock());
       for (const ShownRun& shown : shown_) {
-        if (shown.state != PageState::borrowed && !error_) add_common(shown.run, other.borrower);
+        if (is_written(shown) && !error_) add_common(shown.run, other.borrower);
       }
     }
     if (others_.size() != before && !error_) error_ = clones_.push_back(other.base);
@@ -186,6 +195,7 @@ class Survey {
     std::int64_t known = 0;
     for (const ShownRun& shown : shown_) {
       if (shown.state == PageState::borrowed) return;  // they come last
+      if (!is_written(shown)) continue;
       for (Page p = shown.run.first; p < shown.run.end() && !error_; ++p) {
         for (; step != steps.end() && step->page <= p; ++step) known += step->more;
         FaultLockHeld held(books_.family.file.lock());
@@ -254,7 +264,7 @@ class Join {
     if (shown == nullptr) return group;
     group.state = shown->state;
     group.oldest_snapshot = shown->oldest_snapshot;
-    if (group.state == PageState::borrowed) return group;
+    if (group.state == PageState::borrowed || group.state == PageState::excluded) return group;
     for (const auto& [clone, times] : showing_) {
       if (times == 0) continue;
       group.state = PageState::shared;

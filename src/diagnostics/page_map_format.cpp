@@ -19,6 +19,7 @@ struct Look {
 constexpr Look never_written_look{'.', "38;5;245", "#e4e7eb"};
 constexpr Look private_look{'#', "38;5;208", "#f0883e"};
 constexpr Look borrowed_look{'=', "38;5;39", "#58a6e8"};
+constexpr Look excluded_look{'!', "38;5;171", "#c678dd"};
 constexpr const char* terminal_of_shared[] = {"38;5;34", "38;5;135", "38;5;30", "38;5;160", "38;5;142", "38;5;99"};
 constexpr const char* fill_of_shared[] = {"#57ab5a", "#b083f0", "#39a0a0", "#e5534b", "#b5a642", "#8ddb8c"};
 
@@ -37,6 +38,9 @@ std::vector<Look> looks_of(const PageMap& map) {
         continue;
       case PageState::borrowed:
         looks.push_back(borrowed_look);
+        continue;
+      case PageState::excluded:
+        looks.push_back(excluded_look);
         continue;
       case PageState::shared:
         break;
@@ -81,6 +85,8 @@ std::string meaning_of(const PageGroup& group, std::size_t snapshots) {
       return "private";
     case PageState::borrowed:
       return "borrowed from what it was cloned from";
+    case PageState::excluded:
+      return "excluded from snapshots and rollbacks";
     case PageState::shared:
       break;
   }
@@ -159,10 +165,12 @@ std::vector<std::size_t> order_of_legend(const PageMap& map) {
           return 1;
         case PageState::borrowed:
           return 2;
+        case PageState::excluded:
+          return 3;
         case PageState::unwritten:
           break;
       }
-      return 3;
+      return 4;
     };
     return place(one) < place(two);
   });

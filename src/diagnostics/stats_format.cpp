@@ -41,6 +41,7 @@ constexpr Member members[] = {
     {"file_bytes", &ArenaStats::file_bytes},
     {"process_mappings", &ArenaStats::process_mappings},
     {"process_mapping_budget", &ArenaStats::process_mapping_budget},
+    {"pages_excluded", &ArenaStats::pages_excluded},
 };
 static_assert(sizeof(ArenaStats) ==
                   sizeof members / sizeof members[0] * sizeof(std::uint64_t) + sizeof(DurationHistogram) +
@@ -110,7 +111,7 @@ std::string to_text(const ArenaStats& stats) {
                readable_ns(static_cast<double>(times.total_ns())));
   add_line(text, "arena",
            counted(stats.pages_private, "page") + " private, " + number(stats.pages_borrowed) + " borrowed, " +
-               number(stats.pages_writable) + " writable; " + counted(stats.snapshots_alive, "snapshot") + "; epoch " +
+               number(stats.pages_writable) + " writable, " + number(stats.pages_excluded) + " excluded; " + counted(stats.snapshots_alive, "snapshot") + "; epoch " +
                number(stats.epoch));
   add_line(text, "barrier",
            std::string(stats.barrier_reason) + "; " + counted(stats.barrier_changes, "change") + ", " +

@@ -43,6 +43,14 @@ const char* refusal_of(const FaultSlot& slot) noexcept {
   return nullptr;
 }
 
+/// Where nothing is ever protected, a failure may have left something so.
+os::Error open_half_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  if (!books.half_protected) return {};
+  const os::Error error = protect_all(books, os::Access::read_write);
+  books.half_protected = static_cast<bool>(error);
+  return error;
+}
+
 /// The slot's lock is held and the address is in its range.
 Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept COW_FAULT_LOCKED {
   void* const address = info->si_addr;
@@ -57,8 +65,9 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   if (const char* const refusal = refusal_of(slot)) return unresolvable(slot, address, access, refusal);
   ArenaBooks& books = *slot.books;
   const Page page = books.page_of(address);
-  const bool writable_before = books.barrier->collects || claim_of(books, page) == Claim::none;
-  const os::Error error = books.barrier->collects ? os::Error{} : make_writable_for_fault(books, page);
+  const Claim claim = claim_of(books, page);
+  const bool writable_before = books.barrier->collects || claim == Claim::none || claim == Claim::excluded;
+  const os::Error error = books.barrier->collects ? open_half_protected(books) : make_writable_for_fault(books, page);
   if (error) {
     if (bad_access::is_unmapped(info)) return unresolvable(slot, address, access, bad_access::unmapped);
     return unresolvable(slot, address, access, bad_access::reason_of(error), error.code);

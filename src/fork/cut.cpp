@@ -54,16 +54,19 @@ struct CutArena {
   ArenaBooks* books;
   CutHook* hook;               // its before_cut() was called; lives as long as the arena
   std::size_t first_run, runs; // what the child is to show; the version's own list may change
+  std::size_t first_excluded, excluded;  // and what stays as it is: the kernel copies that
   bool kept;
 
   CutArena(FaultSlot& slot) noexcept
-      : range{&slot, slot.publication}, books(slot.books), hook(nullptr), first_run(0), runs(0), kept(false) {}
+      : range{&slot, slot.publication}, books(slot.books), hook(nullptr), first_run(0), runs(0), first_excluded(0), excluded(0),
+        kept(false) {}
 };
 
 /// What a fork() knows of the arenas: its own, whatever becomes of them before the process is copied.
 struct ForkCut {
   BookVector<CutArena> arenas;
   BookVector<Run> runs;
+  BookVector<Pages> excluded;
   BookVector<Published> views;  // those that are kept
   ForkChild* child = nullptr;   // null: there was no memory for it, and the child is shut out of everything
 };
@@ -147,13 +150,22 @@ bool copy_runs(ForkCut& cut, CutArena& arena, const RunList& runs) noexcept {
   return true;
 }
 
+bool list_excluded(ForkCut& cut, CutArena& arena) noexcept COW_FAULT_LOCKED {
+  const PageSet& excluded = arena.books->excluded;
+  arena.first_excluded = cut.excluded.size();
+  for (Pages run = excluded.next_run({0}); run.count != 0; run = excluded.next_run(run.end()), ++arena.excluded) {
+    if (cut.excluded.push_back(run)) return false;
+  }
+  return true;
+}
+
 /// The locks of all of them are held.
 void cut_arenas(ForkCut& cut) noexcept COW_HELD_UNCHECKED {
   for (CutArena& arena : cut.arenas) {
     if (cut.child == nullptr || cut.child->kept.make_room(1)) continue;
     const LentVersion lent = take_and_lend(*arena.books);
     if (lent.version != nullptr) cut.child->kept.append({lent.version, lent.loan});
-    arena.kept = lent.loan != nullptr && copy_runs(cut, arena, lent.version->runs);
+    arena.kept = lent.loan != nullptr && copy_runs(cut, arena, lent.version->runs) && list_excluded(cut, arena);
   }
 }
 
@@ -258,7 +270,8 @@ void isolate_arenas(ForkCut& cut) noexcept {
     if (!arena.range.is_there() || !arena.kept) continue;
     const std::uint64_t share = MappingBudget::left() / 2;  // each takes what it needs, at most half of what is left
     const std::span<const Run> runs = cut.runs.span().subspan(arena.first_run, arena.runs);
-    arena.range.slot->kept = !isolate(*arena.books, runs, share);
+    const std::span<const Pages> excluded = cut.excluded.span().subspan(arena.first_excluded, arena.excluded);
+    arena.range.slot->kept = !isolate(*arena.books, runs, excluded, share);
   }
 }
 

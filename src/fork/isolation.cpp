@@ -13,15 +13,34 @@ std::uint64_t length_worth_mapping(std::span<const Run> runs, std::uint64_t most
   }
 }
 
+/// Zero memory for all but what is excluded. Gives the mappings used.
+os::Result<std::uint64_t> map_zero_around(ArenaBooks& books, std::span<const Pages> excluded) noexcept {
+  Page from{0};
+  std::uint64_t mappings = 0;
+  const auto map_up_to = [&](Page end) {
+    if (from == end) return os::Error{};
+    ++mappings;
+    return os::map_private_zero(books.address_of(from), books.bytes(end - from));
+  };
+  for (const Pages& run : excluded) {
+    if (const os::Error error = map_up_to(run.first)) return {0, error};
+    from = run.end();
+    ++mappings;
+  }
+  const os::Error error = map_up_to({books.pages});
+  return {mappings, error};
+}
+
 }  // namespace
 
 // In the child no lock covers the books: it has one thread.
-os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept
-    COW_HELD_UNCHECKED {
+os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::span<const Pages> excluded,
+                  std::uint64_t most_mappings) noexcept COW_HELD_UNCHECKED {
   const FrameFile& file = books.family.file;
-  if (const os::Error error = os::map_private_zero(books.base, books.bytes(books.pages))) return error;
+  const os::Result<std::uint64_t> zero = map_zero_around(books, excluded);
+  if (!zero) return zero.error;
   const std::uint64_t length = length_worth_mapping(runs, most_mappings);
-  std::uint64_t mappings = 1;
+  std::uint64_t mappings = zero.value;
   for (const Run& run : runs) {
     const bool mapped = run.count >= length;
     std::byte* const at = books.address_of(run.first);

@@ -13,6 +13,8 @@ namespace cow {
 /// Shows the content of a version, at the arena's own addresses, through at most about `most_mappings` private
 /// mappings: the kernel copies what the child writes. Frames that the runs show must stay as they are for as long as
 /// the child lives. On failure the range is in pieces and must be sealed off.
-os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::uint64_t most_mappings) noexcept;
+/// What was excluded is private already, and stays.
+os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::span<const Pages> excluded,
+                  std::uint64_t most_mappings) noexcept;
 
 }  // namespace cow

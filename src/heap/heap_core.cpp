@@ -74,6 +74,10 @@ void HeapCore::attach(const Arena& arena) {
     throw std::invalid_argument(
         "cow::Heap: the arena was written to and holds no heap; make the Heap before writing to the arena");
   }
+  if (arena.stats().pages_excluded != 0) {
+    throw std::logic_error("cow::Heap: pages of the arena are excluded, which a heap would put blocks into; make the "
+                           "heap first, and exclude pages inside a large block of it");
+  }
   made_before_ = true;  // should a rollback take the heap away, the arena's past is not another's
   runs_.format();
   header.version = heap_version;

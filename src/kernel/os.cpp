@@ -186,6 +186,15 @@ Error populate_for_writing(void* at, std::size_t bytes) noexcept {
   return error.code == EFAULT ? Error{ENOMEM} : error;
 }
 
+Error move_over(void* from, std::size_t bytes, void* to) noexcept {
+  before_letting_go();
+  const long moved = ask(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+  if (moved == -1) return {errno};
+  after_mapping();
+  memory_sanitizer::has_content(to, bytes);
+  return {};
+}
+
 void unmap(void* at, std::size_t bytes) noexcept {
   before_letting_go();
   (void)::syscall(SYS_munmap, at, bytes);

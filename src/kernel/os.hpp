@@ -65,6 +65,8 @@ Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, st
 Error map_private_zero(void* at, std::size_t bytes) noexcept;
 Error protect(void* at, std::size_t bytes, Access access) noexcept;
 Error populate_for_writing(void* at, std::size_t bytes) noexcept;
+/// Takes private memory of ours to another place, over the mapping there, in one step: nobody sees a gap.
+Error move_over(void* from, std::size_t bytes, void* to) noexcept;
 void unmap(void* at, std::size_t bytes) noexcept;
 /// Puts inaccessible addresses in place of what is there.
 void seal_off(void* at, std::size_t bytes) noexcept;

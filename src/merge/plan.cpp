@@ -50,8 +50,9 @@ bool MergePlan::refused() const noexcept {
          !mutant(Mutant::merge_writes_what_it_can);
 }
 
-/// What theirs has not changed stays, but where a region is to be as theirs.
+/// What theirs has not changed stays, but where a region is to be as theirs; and what either side excludes.
 bool MergePlan::wants(const Candidate& page) const noexcept {
+  if (books_.is_excluded(page.page) || theirs_.is_excluded(page.page)) return false;
   const std::size_t begin = books_.bytes(page.page.value), end = begin + books_.bytes(1);
   return page.by_them || begin < heap_books_ || regions_.has(MergeRule::take_theirs, begin, end);
 }

@@ -6,6 +6,7 @@
 namespace cow {
 
 Claim claim_of(const ArenaBooks& books, Page p) noexcept {
+  if (books.is_excluded(p)) return Claim::excluded;
   if (books.writable.contains(p)) return Claim::none;
   if (books.fronts.unshared.contains(p)) return Claim::move;  // only a new mapping shows a frame there
   const Epoch birth = books.birth_of(p);
@@ -22,7 +23,8 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
 
 void count(FaultCounters& counters, Claim claim, std::uint64_t pages) noexcept {
   switch (claim) {
-    case Claim::none: break;
+    case Claim::none:
+    case Claim::excluded: break;
     case Claim::first_touch: counters.first_touch += pages; break;
     case Claim::sole_owner: counters.sole_owner += pages; break;
     case Claim::move: counters.moved += pages; break;

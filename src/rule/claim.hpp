@@ -13,6 +13,7 @@ enum class Claim {
   sole_owner,   // nobody else needs the frame: no copy
   move,         // the frame may be mapped elsewhere: the writer moves to a frame of its own
   history,      // only a snapshot needs the content: the before-image goes to history
+  excluded,     // nothing ever: it is never protected, and no version has it
 };
 
 /// The fault lock is held.

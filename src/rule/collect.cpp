@@ -215,7 +215,7 @@ void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 namespace {
 
 /// Calls punched(part, claim) for the parts of a run whose frames can lose their memory, one claim each: own pages at
-/// home that no clone shows, and pages never written. others(part) for the rest.
+/// home that no clone shows, and pages never written. others(part) for the rest, but for what is excluded.
 template <class Punched, class Others>
 os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Others&& others) noexcept
     COW_FAULT_LOCKED {
@@ -227,10 +227,14 @@ os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Ot
     return at_home ? claim : Claim::move;
   };
   for (Page p = run.first; p < run.end();) {
+    if (books.is_excluded(p)) {
+      p = books.excluded.next_absent(p, run.end());
+      continue;
+    }
     const Claim claim = kind(p);
     const bool taken = books.fronts.taken.contains(p);
     Page end = p + 1;
-    while (end < run.end() && kind(end) == claim && books.fronts.taken.contains(end) == taken) ++end;
+    while (end < run.end() && !books.is_excluded(end) && kind(end) == claim && books.fronts.taken.contains(end) == taken) ++end;
     const Pages part{p, end - p};
     const os::Error error = claim == Claim::move ? others(part) : punched(part, claim);
     if (error) return error;

@@ -15,9 +15,16 @@ namespace {
 constexpr std::uint64_t smallest_window = 16, largest_crowded_window = 1024;
 constexpr std::uint64_t enough_edges = 4;  // a window keeps two at most: its ends
 
+/// Excluded pages end it: they are mappings of their own.
 Pages window_around(const ArenaBooks& books, Page p, std::uint64_t size) noexcept {
-  const std::uint64_t first = p.value / size * size;
-  return {{first}, std::min(size, books.pages - first)};
+  Page first{p.value / size * size}, end{std::min(first.value + size, books.pages)};
+  if (!books.any_excluded.load(std::memory_order_relaxed)) return {first, end - first};
+  end = std::min(end, books.excluded.next(p));
+  for (Pages run = books.excluded.next_run(first); run.count != 0 && run.first < p;
+       run = books.excluded.next_run(first)) {
+    first = run.end();
+  }
+  return {first, end - first};
 }
 
 bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept {
@@ -194,7 +201,7 @@ os::Error consolidate_until_it_fits(ArenaBooks& books, Page p, os::Error error) 
   for (std::uint64_t size = smallest_window; error.code == ENOMEM; size *= 4) {
     const Pages window = window_around(books, p, size);
     error = consolidate(books, window);
-    if (window.count == books.pages) break;
+    if (size >= books.pages) break;
   }
   return error;
 }

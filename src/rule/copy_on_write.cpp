@@ -46,6 +46,7 @@ Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LO
 }
 
 os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
+  if (claim == Claim::excluded) return {};
   if (claim == Claim::none) return books.half_protected ? books.barrier->unprotect(books, run, true) : os::Error{};
   os::Error error;
   if (claim == Claim::move) {
@@ -95,6 +96,7 @@ os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept COW
 
 os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   Claim claim = claim_of(books, p);
+  if (claim == Claim::excluded) return {};  // stored to while it was being excluded
   if (claim == Claim::none) {
     ++books.faults_already_done;
     const os::Error error = make_run_writable(books, {p, 1}, claim);
@@ -129,6 +131,7 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexc
 
 os::Error make_private(ArenaBooks& books, Page p) noexcept {
   const Claim claim = claim_of(books, p);
+  if (claim == Claim::excluded) return {};
   const bool private_already = claim == Claim::none || books.birth_of(p) == books.epoch;
   if (claim == Claim::move) return make_writable(books, {p, 1});
   if (private_already && claim != Claim::first_touch) return {};

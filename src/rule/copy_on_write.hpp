@@ -27,7 +27,8 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Unto
 /// it is writable.
 os::Error make_private(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
-/// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero.
+/// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero, but
+/// for what is excluded.
 /// Cannot fail.
 void make_blank(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 

@@ -33,11 +33,13 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) COW_
 
 /// Where the alias does not reach, the page has to be writable itself.
 os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  if (books.is_excluded(p)) return {};
   return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
 }
 
 /// The store that follows must not meet a page without memory, which may be one that was opened beside others.
 os::Error make_ready(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  if (books.is_excluded(p)) return {};
   const bool hollow = claim_of(books, p) == Claim::first_touch || books.hollow.contains(p);
   if (hollow) {
     if (const os::Error error = give_memory(books.family.file, books.frame_of(p), 1)) return error;
@@ -62,7 +64,7 @@ os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept C
 void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from, std::size_t bytes) noexcept
     COW_FAULT_LOCKED {
   std::byte* const page = books.address_of(p);
-  const bool past_the_mapping = !books.barrier->collects && reached_by_alias(books, p);
+  const bool past_the_mapping = !books.barrier->collects && !books.is_excluded(p) && reached_by_alias(books, p);
   std::memcpy((past_the_mapping ? alias_of(books, p) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
 }

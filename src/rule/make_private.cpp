@@ -110,13 +110,6 @@ void fill_with_zeros(const FrameFile& file, Frame first, std::uint64_t count) no
   os::overwrite_with_zeros(file.fd(first), file.offset(first), count * file.page_bytes());
 }
 
-/// All of it reads as zero. False where the frames keep their memory.
-bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexcept {
-  if (!file.punch(first, count)) return true;
-  if (!mutant(Mutant::failed_discard_keeps_content)) fill_with_zeros(file, first, count);
-  return false;
-}
-
 /// Calls f(pages) for the parts of a run whose frames have no memory, as far as the kernel tells.
 template <class F>
 void for_each_part_without_memory(const FrameFile& file, const Run& run, F&& f) noexcept {
@@ -177,6 +170,12 @@ void hand_over(ArenaBooks& books, Page p, FrameRelease& freed) noexcept COW_FAUL
 }
 
 }  // namespace
+
+bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexcept {
+  if (!file.punch(first, count)) return true;
+  if (!mutant(Mutant::failed_discard_keeps_content)) fill_with_zeros(file, first, count);
+  return false;
+}
 
 os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept {
   if (claim == Claim::sole_owner) return set_birth(books, run), os::Error{};

@@ -31,6 +31,9 @@ os::Error give_memory(const FrameFile& file, Frame first, std::uint64_t count) n
 /// kernel refuses they are written with zeros instead.
 void make_private_blank(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
+/// Frames read as zero from here on. False where they keep their memory: then they are written with zeros.
+bool take_content_away(FrameFile& file, Frame first, std::uint64_t count) noexcept;
+
 // -- What rule/consolidate.cpp shares -----------------------------------------------------------------------------
 
 /// Copies the pages' content into frames of a plane that are free for it. A failure leaves the frames free.

@@ -1,6 +1,7 @@
 // What the model knows of each arena, snapshot and view: the real object beside the plain bytes that it must show.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +12,7 @@
 namespace cow::model {
 
 using Bytes = std::vector<std::byte>;
+using PageFlags = std::vector<bool>;
 
 struct MirrorVersion;
 using MirrorVersionPtr = std::shared_ptr<const MirrorVersion>;
@@ -22,6 +24,7 @@ struct MirrorVersion {
   std::uint64_t family = 0;
   std::uint64_t order = 0;   // of all versions, by age
   MirrorVersionPtr came_of;  // what the owner was cloned from
+  PageFlags excluded;        // reads as zero
 };
 
 struct HeldArena {
@@ -32,7 +35,29 @@ struct HeldArena {
   MirrorVersionPtr newest;  // of the latest snapshot; null when there was none
   bool written = false;     // since the latest snapshot, as far as anyone can tell
   std::uint64_t family = 0;
+  PageFlags excluded = PageFlags(content.size() / page_size(), false);  // what versions leave alone
 };
+
+/// The bytes of `content`, but for pages in `flags`, which are those of `other`; null: zeros.
+inline Bytes patched(Bytes content, const PageFlags& flags, const Bytes* other) {
+  for (std::size_t page = 0; page < flags.size(); ++page) {
+    if (!flags[page]) continue;
+    const auto at = static_cast<std::ptrdiff_t>(page * page_size()), size = static_cast<std::ptrdiff_t>(page_size());
+    if (other == nullptr) {
+      std::fill_n(content.begin() + at, size, std::byte{0});
+    } else {
+      std::copy_n(other->begin() + at, size, content.begin() + at);
+    }
+  }
+  return content;
+}
+
+/// What a version of the arena shows.
+inline Bytes shown(const HeldArena& arena) { return patched(arena.content, arena.excluded, nullptr); }
+/// What the arena holds once it has taken over other content.
+inline Bytes taken_over(const HeldArena& arena, const Bytes& other) {
+  return patched(other, arena.excluded, &arena.content);
+}
 
 struct HeldSnapshot {
   std::uint64_t id = 0;

@@ -220,6 +220,27 @@ void World::discard() {
   if (first < end) std::memset(arena.content.data() + first, 0, end - first);
 }
 
+// Pages that are not excluded yet, in one run, perhaps with others round them.
+void World::exclude() {
+  HeldArena& arena = any_arena();
+  const std::size_t pages = arena.excluded.size();
+  std::size_t first = any_page(arena), count = std::min(choice_.between(1, choice_.chance(80) ? 4 : 40), pages - first);
+  std::size_t runs = 0, added = 0;
+  for (std::size_t page = first; page < first + count; ++page) {
+    const bool begins = !arena.excluded[page] && (page == first || arena.excluded[page - 1]);
+    if (begins && ++runs == 2) count = page - first;
+    added += runs < 2 && !arena.excluded[page] ? 1 : 0;
+  }
+  trace_.line(name(arena), ": exclude ", count, " pages from ", first);
+  begin_to_write(arena);
+  const std::uint64_t before = arena.arena.stats().pages_excluded;
+  const bool done =
+      succeeds([&] { arena.arena.exclude(arena.arena.data() + first * page_size(), count * page_size()); });
+  require(arena.arena.stats().pages_excluded == before + (done ? added : 0), "pages are half excluded");
+  check_arena(arena);
+  if (done) std::fill_n(arena.excluded.begin() + static_cast<std::ptrdiff_t>(first), count, true);
+}
+
 void World::read_into_buffer() {
   const HeldSnapshot* const snapshot = any_snapshot();
   if (snapshot == nullptr) return take_snapshot();
@@ -275,7 +296,7 @@ void World::collapse() {
 void World::misuse() {
   HeldArena& arena = any_arena();
   std::byte* const end = arena.arena.data() + arena.arena.capacity();
-  const std::size_t kind = choice_.below(6);
+  const std::size_t kind = choice_.below(8);
   const std::byte byte{1};
   trace_.line(name(arena), ": misuse of kind ", kind);
   try {
@@ -284,6 +305,8 @@ void World::misuse() {
     if (kind == 2) arena.arena.discard(arena.arena.data(), std::numeric_limits<std::size_t>::max());
     if (kind == 3) arena.arena.prepare_write(nullptr, 1);
     if (kind == 4) arena.arena.rollback(Snapshot());
+    if (kind == 6) arena.arena.exclude(arena.arena.data() + 1, page_size());
+    if (kind == 7) arena.arena.exclude(end - page_size(), 2 * page_size());
     if (kind == 5) arena.arena.write({{end - 1, &byte, 1}, {end, &byte, 1}});
   } catch (const std::logic_error&) {
     return;

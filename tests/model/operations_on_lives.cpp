@@ -33,7 +33,8 @@ void World::new_family() {
   } else if (!succeeds([&] { made.emplace(options); })) {
     return;
   }
-  HeldArena arena{std::move(*made), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false, ++families_};
+  HeldArena arena{std::move(*made), next_arena_id_++, Bytes(options.capacity), nullptr, nullptr, false, ++families_,
+                  PageFlags(options.capacity / page_size())};
   trace_.line(name(arena), ": new, of ", options.capacity / page_size(), " pages");
   arenas_.push_back(std::move(arena));
 }
@@ -56,7 +57,7 @@ void World::adopt_snapshot(HeldArena& arena, Snapshot handle) {
     require(mirror == arena.newest, "unwritten since the newest snapshot, but not the same version");
   if (mirror) {
     require(mirror->owner == arena.id || mirror == arena.base, "another arena's version came back");
-    require(mirror->content == arena.content, "a version is shared that has other content");
+    require(mirror->content == shown(arena), "a version is shared that has other content");
   } else {
     mirror = new_version(arena);
   }
@@ -117,7 +118,7 @@ void World::roll_back() {
       return check_arena(arena);
     }
     require(relation != Related::no, "a foreign snapshot was taken by rollback");
-    arena.content = snapshot->mirror->content;
+    arena.content = taken_over(arena, snapshot->mirror->content);
     begin_to_write(arena);
   } catch (const std::invalid_argument&) {
     require(relation != Related::yes, "a snapshot was refused by rollback");
@@ -126,7 +127,8 @@ void World::roll_back() {
 }
 
 void World::adopt_clone(Arena clone, const MirrorVersionPtr& base) {
-  HeldArena held{std::move(clone), next_arena_id_++, base->content, base, nullptr, false, base->family};
+  HeldArena held{std::move(clone), next_arena_id_++, base->content, base, nullptr, false, base->family,
+                 base->excluded};
   trace_.line(name(held), ": the clone");
   check_arena(held);
   arenas_.push_back(std::move(held));
@@ -135,7 +137,7 @@ void World::adopt_clone(Arena clone, const MirrorVersionPtr& base) {
 MirrorVersionPtr World::new_version(const HeldArena& arena) const {
   static std::uint64_t order = 0;
   return std::make_shared<const MirrorVersion>(
-      MirrorVersion{arena.id, arena.content, arena.family, ++order, arena.base});
+      MirrorVersion{arena.id, shown(arena), arena.family, ++order, arena.base, arena.excluded});
 }
 
 MirrorVersionPtr World::version_just_cloned(const HeldArena& arena) const {
@@ -168,6 +170,8 @@ void World::replace_by_clone() {
   trace_.line(name(arena), ": becomes its own clone, arena ", next_arena_id_);
   if (!succeeds([&] { arena.arena = arena.arena.clone(); })) return begin_to_write(arena);
   arena.base = version_just_cloned(arena);
+  arena.content = arena.base->content;
+  arena.excluded = arena.base->excluded;
   arena.id = next_arena_id_++;
   arena.newest = nullptr;
   arena.written = false;

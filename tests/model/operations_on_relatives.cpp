@@ -43,7 +43,7 @@ void World::adopt_version() {
   try {
     if (!succeeds([&] { arena.arena.adopt(snapshot->handle); })) return check_arena(arena);
     require(relatives, "a foreign version was adopted");
-    arena.content = snapshot->mirror->content;
+    arena.content = patched(taken_over(arena, snapshot->mirror->content), snapshot->mirror->excluded, &arena.content);
   } catch (const std::invalid_argument&) {
     require(!relatives, "a relative's version was refused by adopt");
   }
@@ -96,8 +96,12 @@ void World::merge_versions() {
     require(related != Related::yes, "a merge was refused");
     return check_arena(arena);
   }
-  const test::MergedByHand expected =
-      test::merged_by_hand(arena.content, base->mirror->content, theirs->mirror->content, options);
+  // What either side excludes is as if nobody had changed it.
+  const auto left_alone = [&](const Bytes& side) {
+    return patched(taken_over(arena, side), theirs->mirror->excluded, &arena.content);
+  };
+  const test::MergedByHand expected = test::merged_by_hand(arena.content, left_alone(base->mirror->content),
+                                                           left_alone(theirs->mirror->content), options);
   require(report.conflicts == expected.conflicts, "a merge has other conflicts");
   arena.content = expected.content;
   check_arena(arena);
@@ -121,7 +125,7 @@ void World::go_through_a_transaction() {
     check_arena(arena);
     transaction->roll_back();
   }
-  arena.content = before;
+  arena.content = taken_over(arena, before);
   check_arena(arena);
 }
 

@@ -27,6 +27,7 @@ const std::vector<World::Operation>& World::operations() {
       {"copy from view", 2, &World::copy_from_view},
       {"prepare write", 4, &World::prepare_write},
       {"discard", 4, &World::discard},
+      {"exclude", 2, &World::exclude},
       {"read into buffer", 4, &World::read_into_buffer},
       {"read into arena", 4, &World::read_into_arena},
       {"ask what changed", 3, &World::ask_what_changed},

@@ -61,6 +61,7 @@ class World {
   void copy_from_view();
   void prepare_write();
   void discard();
+  void exclude();
   void read_into_buffer();
   void read_into_arena();
   void ask_what_changed();

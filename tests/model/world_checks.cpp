@@ -126,7 +126,7 @@ void require_named(const std::vector<PageRange>& ranges, const Bytes& a, const B
 void World::check_changed(const HeldArena& arena, const HeldSnapshot& since) {
   std::vector<PageRange> ranges;
   if (!succeeds([&] { ranges = arena.arena.changed_since(since.handle); })) return;
-  require_named(ranges, arena.content, since.mirror->content);
+  require_named(ranges, arena.content, taken_over(arena, since.mirror->content));
 }
 
 void World::check_between(const HeldSnapshot& a, const HeldSnapshot& b) {
@@ -185,7 +185,7 @@ void World::check_nothing_left(HeldArena& last) {
   require(stats.history_frames_used == 0, "history is not empty at the end");
   require(stats.loose_frames == 0, "there are loose frames at the end");
   require(stats.pages_borrowed == 0, "pages are still borrowed at the end");
-  require(stats.file_frames_used == pages, "the last arena's frames are not the only ones");
+  require(stats.file_frames_used == pages - stats.pages_excluded, "the last arena's frames are not the only ones");
 }
 
 }  // namespace cow::model

@@ -1,0 +1,58 @@
+// See arena/exclude.hpp; what is done to the pages is in rule/exclude.cpp.
+#include "arena/exclude.hpp"
+
+#include <stdexcept>
+#include <string>
+
+#include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
+#include "kernel/fork_gate.hpp"
+#include "rule/exclude.hpp"
+
+namespace cow {
+namespace {
+
+void check_whole_pages(const ArenaBooks& books, const void* p, std::size_t n) {
+  const std::size_t page = books.bytes(1), offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - books.base);
+  if (offset % page == 0 && n % page == 0) return;
+  throw std::invalid_argument("cow: exclude of " + in_bytes(n) + " from byte " + std::to_string(offset) +
+                              " on: only whole pages can be excluded; begin and end at multiples of " + in_bytes(page));
+}
+
+/// Each part of the run that is not excluded yet, one after the other.
+os::Error exclude_parts(ArenaBooks& books, Pages run) noexcept COW_IN_OPERATION {
+  for (Page p = books.excluded.next_absent(run.first, run.end()); p < run.end();
+       p = books.excluded.next_absent(p, run.end())) {
+    const Page end = std::min(books.excluded.next(p), run.end());
+    const WriterLockGuard guard(*books.fault_lock);
+    if (const os::Error error = books.barrier->check(books)) return error;
+    if (const os::Error error = exclude(books, {p, end - p})) return error;
+  }
+  return {};
+}
+
+}  // namespace
+
+void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not) {
+  check_range(books, p, n, "exclude");
+  if (n == 0) return;
+  check_whole_pages(books, p, n);
+  const Pages run{books.page_of(p), n >> books.page_shift};
+  const char* refusal = nullptr;
+  os::Error error;
+  {
+    // No exception in here: its memory may come from a heap in this arena, which is locked.
+    const Cut cut(books);
+    refusal = why_not(books, run);
+    if (refusal == nullptr) {
+      const Operation operation(books);
+      error = exclude_parts(books, run);
+    }
+  }
+  if (refusal != nullptr) {
+    throw std::logic_error("cow: exclude of " + in_bytes(n) + " in arena \"" + books.name + "\": " + refusal);
+  }
+  throw_if(error, [&] { return "exclude of " + in_bytes(n) + " in an arena of " + in_bytes(books.bytes(books.pages)); });
+}
+
+}  // namespace cow
