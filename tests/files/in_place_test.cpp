@@ -68,6 +68,34 @@ TEST_P(InPlace, pages_without_memory_or_of_others_are_not) {
   EXPECT_TRUE(borrowed.sums(0, 1).empty());
 }
 
+TEST_P(InPlace, pages_that_move_meanwhile_are_read_again) {
+  PageLook look(version(), nullptr, "testing");
+  {
+    const Moving moving(version().books);
+    (void)look.look({{0}, 64}, true);
+    EXPECT_TRUE(look.sums(0, 1).empty()) << "one is under way";
+  }
+  (void)look.look({{0}, 64}, true);
+  EXPECT_TRUE(look.still());
+  { const Moving moving(version().books); }
+  EXPECT_EQ(look.still(), look.sums(0, 1).empty());
+}
+
+TEST_P(InPlace, pages_without_memory_take_none) {
+  Arena sparse({.capacity = 4096 * page_size(), .barrier = GetParam()});
+  const auto write_runs = [&](std::uint64_t value) {  // writers in order have pages opened ahead of them
+    for (std::size_t first = 0; first < 4096; first += 256) {
+      for (std::size_t page = first; page < first + 70; ++page) fill(sparse, page, value);
+    }
+  };
+  write_runs(3);
+  const Snapshot now = sparse.snapshot();
+  const Folder folder(memory_folder());
+  const std::uint64_t before = account_memory(sparse).kernel_bytes;
+  save(now, folder / "a", unsynced());
+  EXPECT_EQ(account_memory(sparse).kernel_bytes, before);
+}
+
 TEST_P(InPlace, the_arenas_end_is_waited_for_and_seen) {
   auto other = std::make_unique<Painted>(painted(pages, GetParam()));
   other->paint_run(0, 64, 5);
