@@ -1,9 +1,11 @@
 // See arena/exclude.hpp; what is done to the pages is in rule/exclude.cpp.
 #include "arena/exclude.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
+#include "arena/memory.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "kernel/fork_gate.hpp"
@@ -13,7 +15,8 @@ namespace cow {
 namespace {
 
 void check_whole_pages(const ArenaBooks& books, const void* p, std::size_t n) {
-  const std::size_t page = books.bytes(1), offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - books.base);
+  const std::size_t page = books.bytes(1);
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - books.base);
   if (offset % page == 0 && n % page == 0) return;
   throw std::invalid_argument("cow: exclude of " + in_bytes(n) + " from byte " + std::to_string(offset) +
                               " on: only whole pages can be excluded; begin and end at multiples of " + in_bytes(page));

@@ -105,19 +105,6 @@ inline std::string in_bytes(std::size_t bytes) {
   return bytes >> 30 == 0 ? exact : exact + " (" + readable_bytes(bytes) + ")";
 }
 
-/// Nothing at nullptr is no mistake: it is what empty spans and vectors have.
-inline void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation) {
-  if (n == 0 && p == nullptr) return;
-  const std::byte* const at = static_cast<const std::byte*>(p);
-  const std::size_t capacity = books.bytes(books.pages);
-  const bool inside = at >= books.base && at <= books.base + capacity;
-  if (inside && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
-  const std::string where =
-      inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
-  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" +
-                              books.name + "\" of " + in_bytes(capacity));
-}
-
 /// Makes what is going to be used of a stack inside an arena writable, and what is in use of it near here.
 [[gnu::noinline]] inline void open_stack_ahead(const ArenaBooks& around) noexcept {
   constexpr std::ptrdiff_t used_at_most = 32 * 1024, in_use = 8 * 1024;
