@@ -150,6 +150,12 @@ COW_C_API int cow_arena_retry_on_efault(cow_arena* arena, void* p, size_t n, int
 /* Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it. */
 COW_C_API int cow_arena_discard(cow_arena* arena, void* p, size_t n) COW_C_NOEXCEPT;
 
+/* [p, p+n), which must be whole pages, is taken out of snapshots for good: rollback, adopt and merge leave it alone, it
+ * is never protected, and reads as zero in snapshots taken from here on; in clones of those it begins as zero, and is
+ * excluded too. For coverage maps, statistics, logs. Its content stays. In an arena that holds a heap only pages inside
+ * one large block, which must never be freed; else -EPERM. */
+COW_C_API int cow_arena_exclude(cow_arena* arena, void* p, size_t n) COW_C_NOEXCEPT;
+
 typedef struct cow_page_range {
   size_t first; /* counted in pages from the arena's start */
   size_t count;

@@ -16,7 +16,7 @@ PagesInPlace::PagesInPlace(Version& version, Pages run) noexcept
   for (std::uint64_t i = 0; i < run.count; ++i) {
     entries_[i] = books_.table.get(run.first + i);
     const Epoch birth = entries_[i].birth;
-    if (birth == never_written || !(birth <= version.epoch)) return;
+    if (birth == never_written || !(birth <= version.epoch) || books_.is_excluded(run.first + i)) return;
   }
   const std::byte* const at = shown();
   if (at != nullptr && os::all_in_memory(at, run.count)) data_ = at;

@@ -183,6 +183,10 @@ int cow_arena_discard(cow_arena* arena, void* p, std::size_t n) noexcept {
   return guarded(__func__, [&] { use(arena).discard(p, n); });
 }
 
+int cow_arena_exclude(cow_arena* arena, void* p, std::size_t n) noexcept {
+  return guarded(__func__, [&] { use(arena).exclude(p, n); });
+}
+
 int cow_arena_changed_since(const cow_arena* arena, const cow_snapshot* snapshot, cow_page_range** ranges,
                             std::size_t* count) noexcept {
   return listing(__func__, ranges, count, [&] { return use(arena).changed_since(use(snapshot)); });

@@ -175,6 +175,22 @@ TEST(what_changed_since_is_told_in_pages) {
   cow_arena_close(arena);
 }
 
+TEST(memory_that_is_excluded_outlives_a_rollback) {
+  cow_arena* arena = arena_of(4);
+  cow_snapshot* snapshot;
+  memset(bytes_of(arena), 1, 4 * cow_page_size());
+  CHECK(cow_arena_exclude(arena, bytes_of(arena) + cow_page_size(), cow_page_size()) == 0);
+  CHECK(cow_arena_exclude(arena, bytes_of(arena) + 1, cow_page_size()) == -EINVAL);
+  CHECK(cow_arena_snapshot(arena, &snapshot) == 0);
+  memset(bytes_of(arena), 2, 4 * cow_page_size());
+  CHECK(cow_arena_rollback(arena, snapshot) == 0);
+  CHECK(all_are(bytes_of(arena), cow_page_size(), 1));
+  CHECK(all_are(bytes_of(arena) + cow_page_size(), cow_page_size(), 2));
+  CHECK(all_are(bytes_of(arena) + 2 * cow_page_size(), 2 * cow_page_size(), 1));
+  cow_snapshot_release(snapshot);
+  cow_arena_close(arena);
+}
+
 TEST(memory_that_is_discarded_reads_as_zero) {
   cow_arena* arena = arena_of(4);
   uint64_t epoch;

@@ -31,6 +31,7 @@ static int arena_calls_refuse(cow_arena* arena, const char* says) {
   REFUSED(cow_arena_is_writable(arena, buffer, 1));
   REFUSED(cow_arena_retry_on_efault(arena, buffer, 1, NULL, NULL, &result));
   REFUSED(cow_arena_discard(arena, buffer, 1));
+  REFUSED(cow_arena_exclude(arena, buffer, 1));
   REFUSED(cow_arena_changed_since(arena, NULL, &ranges, &count));
   REFUSED(cow_arena_contains(arena, buffer));
   REFUSED(cow_arena_barrier(arena));
