@@ -11,6 +11,7 @@
 #include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
+#include "rule/go_home.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -31,6 +32,8 @@ bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept COW_FA
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
 os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+  BookVector<Pages> homecomers;
+  list_homecomers(books, homecomers);
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
   if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
@@ -43,6 +46,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   books.versions.push_back(version);
   books.newest = &version;
   ahead.copy();
+  go_home(books, homecomers);
   return {};
 }
 

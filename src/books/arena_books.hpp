@@ -241,6 +241,7 @@ class ArenaBooks {
   COW_BY_FAULT_LOCK BookVector<WatchedPage> watched;  // the pages that stayed writable when the watch began
   COW_BY_FAULT_LOCK unsigned intervals_watched = 0;
   COW_BY_FAULT_LOCK FaultCounters faults, made_writable;
+  COW_BY_FAULT_LOCK std::uint64_t made_before_cut = 0;  // pages made writable up to the last cut
   COW_BY_FAULT_LOCK std::uint64_t faults_already_done = 0;
   COW_BY_FAULT_LOCK std::uint64_t copied_along = 0;  // pages that faults copied beside the one that was written
   COW_BY_FAULT_LOCK DurationHistogram handler_time;
