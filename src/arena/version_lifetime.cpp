@@ -126,6 +126,7 @@ os::Result<Version*> take_version_or_error(ArenaBooks& books, PagesLeftOpen left
   const bool quiet = left == PagesLeftOpen::recurring && nobody_else_writes(books);
   const os::Result<Version*> version = take_version_locked(books, quiet);
   if (version && quiet) change_if_better(books);
+  if (version && !quiet) leave_mprotect_for_threads(books);
   return version;
 }
 

@@ -131,8 +131,10 @@ struct BarrierChoice {
   std::uint64_t changes = 0;
   const char* why = "asked for";
   std::uint64_t regret_ns = 0;      // what the other kind would have saved, in cuts running
-  unsigned cuts_regretted = 0;
-  std::uint64_t pages_before = 0, faults_before = 0;  // as counted at the last cut
+  std::uint64_t by_mprotect_ns = 0, by_userfaultfd_ns = 0;  // what those would have cost meanwhile
+  unsigned cuts_regretted = 0, cuts_since_change = 0;
+  unsigned patience = 1;            // more where changes followed each other soon
+  std::uint64_t pages_before = 0, faults_before = 0, moved_before = 0;  // as counted at the last cut
 };
 
 class ArenaBooks {
