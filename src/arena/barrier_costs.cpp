@@ -72,8 +72,9 @@ bool kernel_regretted(ArenaBooks& books, std::uint64_t here, const Written& ther
 bool other_was_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BarrierChoice& choice = books.choice;
   const FaultCounters &made = books.made_writable, &caught = books.faults;
-  const Written all{made.first_touch + made.sole_owner + made.moved + made.to_history,
-                    caught.first_touch + caught.sole_owner + caught.moved + caught.to_history, made.moved};
+  // Pages never written before cost little under any barrier: they are left out.
+  const Written all{made.sole_owner + made.moved + made.to_history,
+                    caught.sole_owner + caught.moved + caught.to_history, made.moved};
   Written now{all.pages - std::exchange(choice.pages_before, all.pages),
               all.faults - std::exchange(choice.faults_before, all.faults),
               all.moved - std::exchange(choice.moved_before, all.moved)};
