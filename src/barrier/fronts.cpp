@@ -46,7 +46,7 @@ Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept COW_FAUL
   Page first{run.first.value / extent_pages * extent_pages};
   Page end{std::min((run.end().value + extent_pages - 1) / extent_pages * extent_pages, books.pages)};
   for (const PageSet* others : {&books.fronts.taken, &books.excluded}) {
-    for (Page p = others->next(first); p < run.first; p = others->next(p + 1)) first = p + 1;
+    first = std::max(first, others->end_before(run.first));
     end = std::min(end, others->next(run.first));
   }
   return {first, end - first};
@@ -54,15 +54,7 @@ Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept COW_FAUL
 
 /// Where the process has few mappings left: up to the private mappings before it, so that it is none of its own.
 Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept COW_FAULT_LOCKED {
-  Page first{0};
-  for (Pages run = books.fronts.taken.next_run(first); run.count != 0 && run.first < fresh.first;
-       run = books.fronts.taken.next_run(run.end())) {
-    first = run.end();
-  }
-  for (Pages run = books.excluded.next_run(first); run.count != 0 && run.first < fresh.first;
-       run = books.excluded.next_run(run.end())) {
-    first = run.end();
-  }
+  const Page first = std::max(books.fronts.taken.end_before(fresh.first), books.excluded.end_before(fresh.first));
   return {first, fresh.end() - first};
 }
 

@@ -18,11 +18,9 @@ constexpr std::uint64_t enough_edges = 4;  // a window keeps two at most: its en
 /// Excluded pages end it: they are mappings of their own.
 Pages window_around(const ArenaBooks& books, Page p, std::uint64_t size) noexcept {
   Page first{p.value / size * size}, end{std::min(first.value + size, books.pages)};
-  if (!books.any_excluded.load(std::memory_order_relaxed)) return {first, end - first};
-  end = std::min(end, books.excluded.next(p));
-  for (Pages run = books.excluded.next_run(first); run.count != 0 && run.first < p;
-       run = books.excluded.next_run(first)) {
-    first = run.end();
+  if (books.any_excluded.load(std::memory_order_relaxed)) {
+    first = std::max(first, books.excluded.end_before(p));
+    end = std::min(end, books.excluded.next(p));
   }
   return {first, end - first};
 }
