@@ -55,7 +55,9 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not) {
   if (refusal != nullptr) {
     throw std::logic_error("cow: exclude of " + in_bytes(n) + " in arena \"" + books.name + "\": " + refusal);
   }
-  throw_if(error, [&] { return "exclude of " + in_bytes(n) + " in an arena of " + in_bytes(books.bytes(books.pages)); });
+  throw_if(error, [&] {
+    return "exclude of " + in_bytes(n) + " in an arena of " + in_bytes(books.bytes(books.pages));
+  });
 }
 
 }  // namespace cow

@@ -9,8 +9,8 @@
 
 namespace cow {
 
-/// Throws std::invalid_argument for what is not inside the arena. Nothing at nullptr is no mistake: it is what empty spans
-/// and vectors have.
+/// Throws std::invalid_argument for what is not inside the arena. Nothing at nullptr is no mistake: it is what empty
+/// spans and vectors have.
 void check_range(const ArenaBooks& books, const void* p, std::size_t n, const char* operation);
 
 /// All of the batch or, with an exception, nothing.

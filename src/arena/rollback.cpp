@@ -55,8 +55,8 @@ bool in_one_piece(const Run& run, const Run& next) noexcept {
   return !History::owns(run.frame) && run.continues_in(next);
 }
 
-/// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames. What has been excluded
-/// meanwhile is left alone.
+/// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames. What has been
+/// excluded meanwhile is left alone.
 template <class F>
 os::Error for_each_kept_run(const Version& version, F&& f) {
   const ArenaBooks& books = version.books;

@@ -1,5 +1,6 @@
 // Promise: excluded pages are right across fork(), while the barrier changes, under the fault profile, and near the
 // mapping budget.
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 #include <vector>
@@ -153,6 +154,28 @@ TEST_P(ExcludedElsewhere, pages_written_in_every_interval_may_be_excluded) {
   arena.rollback(kept.front());
   EXPECT_EQ(mark_of(arena, 3), 29U);
   EXPECT_EQ(mark_of(arena, 9), 2U);
+}
+
+TEST_P(ExcludedElsewhere, excluded_pages_are_counted_as_mappings_no_lower_than_the_kernel_does) {
+  Arena arena = make_arena(4096);
+  fill_run(arena, 0, 4096, 1);
+  for (std::size_t page = 7; page < 4000; page += 400) exclude(arena, page, 3), exclude(arena, page + 3, 2);
+  std::vector<Snapshot> kept;
+  for (std::size_t round = 0; round < 4; ++round) {
+    for (std::size_t page = round; page < 4096; page += 300) put_mark(arena, page, round);
+    kept.push_back(arena.snapshot());
+    std::size_t seen = 0;
+    std::FILE* const maps = std::fopen("/proc/self/maps", "r");
+    ASSERT_NE(maps, nullptr);
+    unsigned long begin = 0, end = 0;
+    char rest[512];
+    const auto from = reinterpret_cast<unsigned long>(arena.data());
+    while (std::fscanf(maps, "%lx-%lx%511[^\n]", &begin, &end, rest) == 3) {
+      if (begin >= from && end <= from + arena.capacity()) ++seen;
+    }
+    std::fclose(maps);
+    EXPECT_LE(seen, arena.stats().mappings) << "round " << round;
+  }
 }
 
 }  // namespace

@@ -377,27 +377,5 @@ TEST_P(Excluded, of_an_arena_that_is_gone_stay_so_in_its_versions) {
   EXPECT_EQ(mark_of(clone, 8), 1U);
 }
 
-TEST_P(Excluded, are_counted_as_mappings_no_lower_than_the_kernel_does) {
-  Arena arena = make_arena(4096);
-  fill_run(arena, 0, 4096, 1);
-  for (std::size_t page = 7; page < 4000; page += 400) exclude(arena, page, 3), exclude(arena, page + 3, 2);
-  std::vector<Snapshot> kept;
-  for (std::size_t round = 0; round < 4; ++round) {
-    for (std::size_t page = round; page < 4096; page += 300) put_mark(arena, page, round);
-    kept.push_back(arena.snapshot());
-    std::size_t seen = 0;
-    std::FILE* const maps = std::fopen("/proc/self/maps", "r");
-    ASSERT_NE(maps, nullptr);
-    unsigned long begin = 0, end = 0;
-    char rest[512];
-    const auto from = reinterpret_cast<unsigned long>(arena.data());
-    while (std::fscanf(maps, "%lx-%lx%511[^\n]", &begin, &end, rest) == 3) {
-      if (begin >= from && end <= from + arena.capacity()) ++seen;
-    }
-    std::fclose(maps);
-    EXPECT_LE(seen, arena.stats().mappings) << "round " << round;
-  }
-}
-
 }  // namespace
 }  // namespace cow::test
