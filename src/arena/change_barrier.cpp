@@ -154,7 +154,7 @@ void call_all_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.fronts.unshared.empty() || count_runs(books) > most_runs) return;
   map_home_alias(books);
-  if (books.home_alias == nullptr) return;
+  if (books.home_alias.load(std::memory_order_relaxed) == nullptr) return;
   const os::Result<os::Descriptor> file = kernel_barrier.open();
   if (!file) return;
   const os::Descriptor before = books.barrier_fd;
