@@ -32,19 +32,25 @@ struct Fronts {
   COW_BY_FAULT_LOCK PageSet warm;         // of those present, the ones that were written lately
   COW_BY_FAULT_LOCK PageSet unshared;     // after a change to another barrier: still in private mappings, and read-only
 
-  COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
+  COW_BY_FAULT_LOCK PageSet undone;       // written and rolled back since the last cut
 
-  static constexpr std::size_t sets = 8;
+  COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
+  // For the choice of a barrier, until it is made: runs of written pages at cuts, and at rollbacks; of those pages, the
+  // ones not undone before since the last cut.
+  COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0;
+  COW_BY_FAULT_LOCK std::uint64_t runs_undone = 0, pages_undone = 0, pages_undone_first = 0;
+
+  static constexpr std::size_t sets = 9;
   /// Before anybody else knows of the arena.
   void place(std::byte* memory, std::uint64_t pages) noexcept COW_HELD_UNCHECKED {
-    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &unshared}) {
+    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &unshared, &undone}) {
       *set = PageSet(memory, pages);
       memory += PageSet::bytes_for(pages);
     }
   }
 
   void forget() noexcept COW_FAULT_LOCKED {
-    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm}) set->clear();
+    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &undone}) set->clear();
   }
 };
 
