@@ -3,6 +3,7 @@
 
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
+#include "arena/take_version.hpp"
 
 namespace cow {
 

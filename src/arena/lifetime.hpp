@@ -1,4 +1,4 @@
-// How arenas and versions come and go.
+// How arenas come and go, and versions are lent and released.
 #pragma once
 
 #include <array>
@@ -33,15 +33,6 @@ void destroy_arena(ArenaBooks* books) noexcept;
 
 /// The books of an arena that is gone go too, with their last version.
 void destroy_books(ArenaBooks* books) noexcept;
-
-/// Whether pages that are written again and again may stay open while a version is taken, where nobody else writes.
-enum class PagesLeftOpen { recurring, none };
-
-/// Protects what can be written and begins a new epoch; or counts one handle more on the newest version, if nothing was
-/// written since. The operation mutex is held.
-Version* take_version(ArenaBooks& books, PagesLeftOpen left = PagesLeftOpen::recurring) COW_IN_OPERATION;
-os::Result<Version*> take_version_or_error(ArenaBooks& books,
-                                           PagesLeftOpen left = PagesLeftOpen::recurring) noexcept COW_IN_OPERATION;
 
 /// EBADF where writes may have gone unseen. A cut in another thread may change the barrier: takes the fault lock.
 os::Error check_barrier(ArenaBooks& books) noexcept;

@@ -3,6 +3,7 @@
 
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
+#include "arena/take_version.hpp"
 #include "barrier/barrier.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"

@@ -8,12 +8,12 @@
 namespace cow {
 namespace {
 
-void refresh_lent_epoch(Lender& lender) noexcept {
+void refresh_lent_epoch(Lender& lender) noexcept COW_FILE_LOCKED {
   lender.lent_epoch.store(lender.loans.empty() ? 0 : lender.loans.rbegin()->epoch.value, std::memory_order_relaxed);
 }
 
 /// The nearest loan upwards whose lender still lives: those between protect nothing, and chains of clones stay short.
-Loan* nearest_living(Loan* loan) noexcept {
+Loan* nearest_living(Loan* loan) noexcept COW_FILE_LOCKED {
   while (loan != nullptr && loan->lender == nullptr) loan = loan->parent;
   return loan;
 }
@@ -53,7 +53,7 @@ void Lending::give_back(Loan* loan) noexcept {
 }
 
 void Lending::stop_lending(Lender& lender) noexcept {
-  lender.loans.clear_and_dispose([](Loan* loan) { loan->lender = nullptr; });
+  lender.loans.clear_and_dispose([](Loan* loan) COW_FILE_LOCKED { loan->lender = nullptr; });
   refresh_lent_epoch(lender);
 }
 

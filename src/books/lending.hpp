@@ -13,6 +13,7 @@
 #include "kernel/page_set.hpp"
 #include "kernel/slab.hpp"
 #include "storage/frame_file.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -24,27 +25,27 @@ using SetHook = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boos
 /// its own.
 struct Borrower : ListHook {
   RunList base;
-  PageSet ended;
-  bool listed = false;  // not where the base lies in saved files, which nobody owns
+  COW_BY_FILE_LOCK PageSet ended;
+  COW_BY_FILE_LOCK bool listed = false;  // not where the base lies in saved files, which nobody owns
 
-  bool shows(Page p, Frame frame) const noexcept { return base.find(p) == frame && !ended.contains(p); }
+  bool shows(Page p, Frame frame) const noexcept COW_FILE_LOCKED { return base.find(p) == frame && !ended.contains(p); }
 };
 
 struct Lender;
 
 /// Pages of one arena up to one epoch may be shown by others: by a view, or by a clone and all that descends from it.
 struct Loan : SetHook {
-  Lender* lender = nullptr;  // null when that arena is gone: nobody writes its pages any more
+  COW_BY_FILE_LOCK Lender* lender = nullptr;  // null when that arena is gone: nobody writes its pages any more
   Epoch epoch;
   Loan* parent = nullptr;    // the loan that the lender itself lives on
-  std::uint64_t holders = 0;
+  COW_BY_FILE_LOCK std::uint64_t holders = 0;
 
   friend bool operator<(const Loan& a, const Loan& b) noexcept { return a.epoch < b.epoch; }
 };
 
 /// An arena as one that lends.
 struct Lender {
-  boost::intrusive::multiset<Loan> loans;
+  COW_BY_FILE_LOCK boost::intrusive::multiset<Loan> loans;
   std::atomic<std::uint64_t> lent_epoch{0};  // the newest epoch on loan; raised under the arena's fault lock too
 };
 
@@ -54,24 +55,24 @@ class Lending {
 
   // -- Loans, with the file's lock held -----------------------------------------------------------------------
 
-  os::Error make_room_for_loan() noexcept { return loan_memory_.make_room(1); }
+  os::Error make_room_for_loan() noexcept COW_FILE_LOCKED { return loan_memory_.make_room(1); }
   /// After make_room_for_loan(). `lender` is null where that arena is gone; `own` is what it lives on itself, or null.
-  Loan* lend(Lender* lender, Epoch epoch, Loan* own) noexcept;
-  static bool lent(const Lender& lender, Epoch epoch) noexcept;
-  void give_back(Loan* loan) noexcept;
+  Loan* lend(Lender* lender, Epoch epoch, Loan* own) noexcept COW_FILE_LOCKED;
+  static bool lent(const Lender& lender, Epoch epoch) noexcept COW_FILE_LOCKED;
+  void give_back(Loan* loan) noexcept COW_FILE_LOCKED;
   /// The lender's arena is gone.
-  static void stop_lending(Lender& lender) noexcept;
+  static void stop_lending(Lender& lender) noexcept COW_FILE_LOCKED;
 
   /// Its base is complete, and each frame in it is kept by someone else until now.
-  void add(Borrower& borrower) noexcept;
+  void add(Borrower& borrower) noexcept COW_FILE_LOCKED;
   /// After end_borrowing() of all its pages.
-  void remove(Borrower& borrower) noexcept {
+  void remove(Borrower& borrower) noexcept COW_FILE_LOCKED {
     borrowers_.erase(borrowers_.iterator_to(borrower));
     borrower.listed = false;
   }
-  bool anyone_borrows() const noexcept { return !borrowers_.empty(); }
+  bool anyone_borrows() const noexcept COW_FILE_LOCKED { return !borrowers_.empty(); }
   /// How many clones show this frame as page p.
-  std::uint32_t borrowers_of(Page p, Frame frame) const noexcept;
+  std::uint32_t borrowers_of(Page p, Frame frame) const noexcept COW_FILE_LOCKED;
 
   // -- Frames, without the lock: they take it. Run in the signal handler, with asynchronous signals blocked. ----
 
@@ -81,12 +82,12 @@ class Lending {
   void end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept;
 
  private:
-  bool any_loose(const Run& run) noexcept;
-  bool return_loose(Frame frame) noexcept;
+  bool any_loose(const Run& run) noexcept COW_FILE_LOCKED;
+  bool return_loose(Frame frame) noexcept COW_FILE_LOCKED;
 
   FrameFile& file_;
-  boost::intrusive::list<Borrower, boost::intrusive::constant_time_size<false>> borrowers_;
-  Slab<sizeof(Loan)> loan_memory_;
+  COW_BY_FILE_LOCK boost::intrusive::list<Borrower, boost::intrusive::constant_time_size<false>> borrowers_;
+  COW_BY_FILE_LOCK Slab<sizeof(Loan)> loan_memory_;
 };
 
 }  // namespace cow

@@ -7,6 +7,7 @@
 
 #include "books/lending.hpp"
 #include "kernel/book_memory.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -35,11 +36,11 @@ struct Line : ListHook {
 /// The lines of a family whose books are there.
 class Lineage {
  public:
-  void add(Line& line) noexcept { lines_.push_back(line); }
-  void remove(Line& line) noexcept { lines_.erase(lines_.iterator_to(line)); }
+  void add(Line& line) noexcept COW_FILE_LOCKED { lines_.push_back(line); }
+  void remove(Line& line) noexcept COW_FILE_LOCKED { lines_.erase(lines_.iterator_to(line)); }
 
   /// `child` is cloned from the version that `of` had at an epoch.
-  os::Error descend(Line& child, const Line& of, Epoch at) noexcept {
+  os::Error descend(Line& child, const Line& of, Epoch at) noexcept COW_FILE_LOCKED {
     child.parent = {of.arena, at};
     if (is_there(of.parent)) {
       if (const os::Error error = child.further.push_back(of.parent)) return error;
@@ -52,7 +53,7 @@ class Lineage {
   }
 
  private:
-  bool is_there(const Line::Ancestor& ancestor) const noexcept {
+  bool is_there(const Line::Ancestor& ancestor) const noexcept COW_FILE_LOCKED {
     if (ancestor.arena == 0) return false;
     for (const Line& line : lines_) {
       if (line.arena == ancestor.arena) return true;
@@ -60,7 +61,7 @@ class Lineage {
     return false;
   }
 
-  boost::intrusive::list<Line, boost::intrusive::constant_time_size<false>> lines_;
+  COW_BY_FILE_LOCK boost::intrusive::list<Line, boost::intrusive::constant_time_size<false>> lines_;
 };
 
 }  // namespace cow

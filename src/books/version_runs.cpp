@@ -108,9 +108,9 @@ os::Error share_plane(ArenaBooks& books, Plane& plane) noexcept {
   return books.planes.push_back(&plane);
 }
 
-/// Takes the frames for all short runs on the plane.
+/// Takes the frames for all short runs on the plane. Without the file's lock: nobody else knows the plane yet.
 os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, RunList& runs,
-                          RunList& copies) noexcept {
+                          RunList& copies) noexcept COW_HELD_UNCHECKED {
   FrameFile& file = version.books.family.file;
   os::Result<BookBuffer> buffer = BookBuffer::reserve(64 * file.page_bytes());
   if (!buffer) return buffer.error;
@@ -119,7 +119,7 @@ os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, 
     if (run.count < length) {
       shown.frame = plane.frame_of(run.first);
       if (const os::Error error = copies.append(shown)) return error;
-      plane.used.insert({run.first, run.count});  // nobody else knows the plane yet
+      plane.used.insert({run.first, run.count});
       if (const os::Error error = copy_run(file, run, plane, buffer.value)) return error;
     }
     if (const os::Error error = runs.append(shown)) return error;

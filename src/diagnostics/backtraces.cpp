@@ -57,6 +57,9 @@ void start_namer() {
 }  // namespace
 
 bool print_backtraces_of_bad_accesses(bool on) {
+  if (const os::Error error = try_to_load_libunwind()) {
+    throw std::system_error(error.code, std::generic_category(), "cow: loading libunwind for backtraces");
+  }
   if (!load_libunwind()) return false;
   static constinit ProcessLock switching;
   static std::uint64_t started_in = 0;

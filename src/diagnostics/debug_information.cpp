@@ -15,6 +15,7 @@
 #include <string>
 
 #include "diagnostics/symbols.hpp"
+#include "kernel/os.hpp"
 #include "kernel/process_lock.hpp"
 
 namespace cow {
@@ -72,14 +73,15 @@ Libdw load() noexcept {
 const Libdw& libdw() {
   static constinit ProcessLock loading;
   static constinit Libdw dw;
-  static constinit std::atomic<bool> tried{false};
-  if (!tried.load(std::memory_order_acquire)) {
-    const std::lock_guard guard(loading);
-    if (!tried.load(std::memory_order_relaxed)) {
-      dw = load();
-      tried.store(true, std::memory_order_release);
-    }
-  }
+  static constinit std::atomic<bool> settled{false};
+  if (settled.load(std::memory_order_acquire)) return dw;
+  const std::lock_guard guard(loading);
+  if (settled.load(std::memory_order_relaxed)) return dw;
+  const Libdw loaded = load();
+  static constexpr Libdw none_for_now;
+  if (!loaded.complete && os::no_descriptor_left()) return none_for_now;
+  dw = loaded;
+  settled.store(true, std::memory_order_release);
   return dw;
 }
 

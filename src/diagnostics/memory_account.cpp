@@ -40,8 +40,8 @@ std::uint64_t count_in(const PageSet& set, Pages part) noexcept {
   return count;
 }
 
-/// How many frames of a run are in use. The file's lock is held.
-std::uint64_t used_in(const FrameFile& file, const FrameRun& run) noexcept {
+/// How many frames of a run are in use.
+std::uint64_t used_in(const FrameFile& file, const FrameRun& run) noexcept COW_FILE_LOCKED {
   std::uint64_t used = 0;
   for (std::uint64_t done = 0; done < run.count;) {
     const Frame at = run.first + done;

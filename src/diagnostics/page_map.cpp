@@ -149,8 +149,8 @@ class Survey {
     if (others_.size() != before && !error_) error_ = clones_.push_back(other.base);
   }
 
-  /// The pages of a run that the clone shows in the same frames. The file's lock is held.
-  void add_common(const Run& run, const Borrower& clone) noexcept {
+  /// The pages of a run that the clone shows in the same frames.
+  void add_common(const Run& run, const Borrower& clone) noexcept COW_FILE_LOCKED {
     for (const Run* base = clone.base.from(run.first); base != clone.base.end() && base->first < run.end(); ++base) {
       const Page begin = std::max(run.first, base->first), end = std::min(run.end(), base->end());
       if (run.frame_of(begin) != base->frame_of(begin)) continue;

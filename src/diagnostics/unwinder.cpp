@@ -31,9 +31,10 @@ void set_up_caches(const Libunwind& unwind) noexcept {
   (void)unwind.unw_set_cache_size(*unwind.unw_local_addr_space, remembered_places, 0);
 }
 
-bool load() noexcept {
+/// An error may pass; without one it is there whole, or never. dlopen() does not say why it failed.
+os::Error load() noexcept {
   void* const library = ::dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return false;
+  if (library == nullptr) return os::no_descriptor_left();
   bool complete = true;
 #define COW_TEXT_OF(symbol) #symbol
 #define COW_LOOK_UP(name) complete = look_up(library, COW_TEXT_OF(name), libunwind.name) && complete;
@@ -41,23 +42,26 @@ bool load() noexcept {
 #undef COW_LOOK_UP
 #undef COW_TEXT_OF
   if (complete) set_up_caches(libunwind);
-  return libunwind.complete = complete;
+  libunwind.complete = complete;
+  return {};
 }
 
 }  // namespace
 
 // No static local: a fork() child would wait for ever for a thread that was making it.
-bool load_libunwind() noexcept {
+os::Error try_to_load_libunwind() noexcept {
   static constinit ProcessLock loading;
-  static constinit std::atomic<bool> tried{false};
-  if (!tried.load(std::memory_order_acquire)) {
-    const std::lock_guard guard(loading);
-    if (!tried.load(std::memory_order_relaxed)) {
-      (void)load();
-      tried.store(true, std::memory_order_release);
-    }
-  }
-  return libunwind.complete;
+  static constinit std::atomic<bool> settled{false};
+  if (settled.load(std::memory_order_acquire)) return {};
+  const std::lock_guard guard(loading);
+  if (settled.load(std::memory_order_relaxed)) return {};
+  const os::Error error = load();
+  if (!error) settled.store(true, std::memory_order_release);
+  return error;
+}
+
+bool load_libunwind() noexcept {
+  return !try_to_load_libunwind() && libunwind.complete;
 }
 
 }  // namespace cow

@@ -7,6 +7,8 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "kernel/os.hpp"
+
 namespace cow {
 
 /// The functions used. Their names are macros: the members are called as libunwind's symbols are.
@@ -26,8 +28,10 @@ struct Libunwind {
 /// Complete once load_libunwind() has said yes; never changes afterwards, so that the handler may use it.
 extern constinit Libunwind libunwind;
 
-/// Whether the machine has it. Not in the handler; any thread.
+/// Whether the machine has it, and it could be loaded. Not in the handler; any thread.
 bool load_libunwind() noexcept;
+/// The same, telling what stands in the way for the moment: no descriptor, or no memory. Asked again, it tries again.
+os::Error try_to_load_libunwind() noexcept;
 
 }  // namespace cow
 

@@ -118,6 +118,8 @@ Result<Descriptor> open_userfaultfd_with(std::uint64_t features) noexcept;
 inline constexpr std::uint64_t feature_wp_shared = 1 << 12;  // UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 /// Opens a file by a function that gives a number or -1 with errno; not under the number of a standard stream.
 Result<Descriptor> open_high(long (*open)()) noexcept;
+/// EMFILE or ENFILE where nothing can be opened just now; by opening something.
+Error no_descriptor_left() noexcept;
 /// Keeps the file open for as long as the process lives, whoever closes the descriptor: with its last reference the
 /// kernel would drop all protection, silently. An asynchronous poll that never ends is such a reference. False where
 /// there are none: a sandbox, or fs.aio-max-nr. The end of the process takes some 10 ms longer.

@@ -38,25 +38,39 @@ std::uint64_t allocated_bytes(const Descriptor& file) noexcept {
 }
 
 namespace {
+
+// Not by libc's open() and read(): a thread may be cancelled in those.
+int open_to_look(const char* path, int how) noexcept {
+  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, how | O_CLOEXEC, 0));
+}
+
+/// 0 where nobody tells, as now that there is no descriptor left.
 std::size_t ask_mapping_limit() noexcept {
   char text[32] = {};
-  // Not by libc's open() and read(): a thread may be cancelled in those.
-  const int fd =
-      static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0));
+  const int fd = open_to_look("/proc/sys/vm/max_map_count", O_RDONLY);
   const long length = fd == -1 ? 0 : ::syscall(SYS_read, fd, text, sizeof text);
   if (fd != -1) (void)::syscall(SYS_close, fd);
-  std::size_t value = 65530;  // the kernel's default
+  std::size_t value = 0;
   if (length > 0) std::from_chars(text, text + length, value);
   return value;
 }
+
 }  // namespace
 
+Error no_descriptor_left() noexcept {
+  const int fd = open_to_look("/", O_PATH);
+  if (fd == -1) return {errno == EMFILE || errno == ENFILE ? errno : 0};
+  (void)::syscall(SYS_close, fd);
+  return {};
+}
+
 std::size_t mapping_limit() noexcept {
+  constexpr std::size_t kernels_default = 65530;
   // Not a static that is initialized once: a fork() child would wait for ever for a thread that was at it.
   static std::atomic<std::size_t> known{0};
   std::size_t limit = known.load(std::memory_order_relaxed);
   if (limit == 0) known.store(limit = ask_mapping_limit(), std::memory_order_relaxed);
-  return limit;
+  return limit == 0 ? kernels_default : limit;
 }
 
 }  // namespace cow::os

@@ -127,16 +127,6 @@ os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexc
   return open_what_is_half_protected(books, run);
 }
 
-os::Error make_private(ArenaBooks& books, Page p) noexcept {
-  const Claim claim = claim_of(books, p);
-  const bool private_already = claim == Claim::none || books.birth_of(p) == books.epoch;
-  if (claim == Claim::move) return make_writable(books, {p, 1});
-  if (private_already && claim != Claim::first_touch) return {};
-  const os::Error error = make_private_in_place(books, {p, 1}, claim);
-  if (!error) count(books.made_writable, claim, 1);
-  return error;
-}
-
 void make_blank(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
     const Claim claim = claim_of(books, p);

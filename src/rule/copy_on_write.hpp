@@ -23,10 +23,6 @@ enum class Untouched { included, left };
 os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched = Untouched::included) noexcept
     COW_FAULT_LOCKED;
 
-/// Makes page p the arena's own, for a write to its frame. It stays as protected as it is, unless it has to move: then
-/// it is writable.
-os::Error make_private(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
-
 /// Takes the content of a run away: each page is writable, or reads as zero already. Afterwards all read as zero.
 /// Cannot fail.
 void make_blank(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;

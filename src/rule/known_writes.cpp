@@ -31,9 +31,16 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) COW_
   return {};
 }
 
-/// Where the alias does not reach, the page has to be writable itself.
+/// The page is the arena's own afterwards, for a store to its frame by the alias, and as protected as it was. Where the
+/// alias does not reach, or the page has to move, it is writable itself.
 os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  return reached_by_alias(books, p) ? make_private(books, p) : make_writable(books, {p, 1});
+  const Claim claim = claim_of(books, p);
+  if (claim == Claim::move || !reached_by_alias(books, p)) return make_writable(books, {p, 1});
+  const bool private_already = claim == Claim::none || books.birth_of(p) == books.epoch;
+  if (private_already && claim != Claim::first_touch) return {};
+  const os::Error error = make_private_in_place(books, {p, 1}, claim);
+  if (!error) count(books.made_writable, claim, 1);
+  return error;
 }
 
 /// The store that follows must not meet a page without memory, which may be one that was opened beside others.

@@ -11,6 +11,7 @@
 #include "kernel/page_set.hpp"
 #include "storage/history.hpp"
 #include "storage/saved_files.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -20,11 +21,11 @@ namespace cow {
 struct Plane : boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
   std::uint32_t index = 0;
   Frame base;
-  PageSet used;                          // frames that hold content of some page, by page
+  COW_BY_FILE_LOCK PageSet used;         // frames that hold content of some page, by page
   /// By page: how many clones' borrowed pages show the frame, where nothing else does.
   std::uint32_t* loose_counts = nullptr;
-  std::uint64_t loose = 0;               // frames whose loose count is not zero
-  bool owned = false;                    // by an arena or its versions; else it stays for its loose frames only
+  COW_BY_FILE_LOCK std::uint64_t loose = 0;  // frames whose loose count is not zero
+  COW_BY_FILE_LOCK bool owned = false;   // by an arena or its versions; else it stays for its loose frames only
   std::size_t memory_bytes = 0;
 
   Frame frame_of(Page p) const noexcept { return base + p.value; }
@@ -44,10 +45,10 @@ class FrameFile {
 
   // -- With the lock held ---------------------------------------------------------------------------------------
 
-  os::Result<Plane*> add_plane() noexcept;
+  os::Result<Plane*> add_plane() noexcept COW_FILE_LOCKED;
   /// Its owner is gone: it goes when its last frame does, which may be now.
-  void disown(Plane& plane) noexcept;
-  void remove_if_unused(Plane& plane) noexcept;
+  void disown(Plane& plane) noexcept COW_FILE_LOCKED;
+  void remove_if_unused(Plane& plane) noexcept COW_FILE_LOCKED;
 
   Plane& plane(std::uint32_t index) const noexcept { return *planes_[index]; }
   /// None where its plane is gone, and for saved files, whose frames nobody uses up.
@@ -57,14 +58,14 @@ class FrameFile {
   Plane& plane_of(Frame frame) const noexcept { return *find_plane(frame); }
   Page page_of(Frame frame) const noexcept { return {frame.value % pages_}; }
   History& history() noexcept { return history_; }
-  std::uint64_t frames_used() const noexcept;
+  std::uint64_t frames_used() const noexcept COW_FILE_LOCKED;
 
-  std::uint32_t& loose_count(Frame frame) noexcept {
+  std::uint32_t& loose_count(Frame frame) noexcept COW_FILE_LOCKED {
     return History::owns(frame) ? history_.loose_count(frame) : plane_of(frame).loose_counts[page_of(frame).value];
   }
   /// Keeps the total of loose frames, by plane and in all.
-  void count_loose(Frame frame, bool more) noexcept;
-  std::uint64_t loose_frames() const noexcept { return loose_; }
+  void count_loose(Frame frame, bool more) noexcept COW_FILE_LOCKED;
+  std::uint64_t loose_frames() const noexcept COW_FILE_LOCKED { return loose_; }
 
   // -- Without the lock -----------------------------------------------------------------------------------------
 
@@ -105,9 +106,9 @@ class FrameFile {
   std::uint64_t pages_;
   BookBuffer table_;
   Plane** planes_ = nullptr;
-  std::uint32_t plane_count_ = 0;
-  BookVector<std::uint32_t> free_indices_;
-  std::uint64_t loose_ = 0;
+  COW_BY_FILE_LOCK std::uint32_t plane_count_ = 0;
+  COW_BY_FILE_LOCK BookVector<std::uint32_t> free_indices_;
+  COW_BY_FILE_LOCK std::uint64_t loose_ = 0;
   History history_;
   SavedFiles saved_;
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernel/book_memory.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -21,30 +22,30 @@ class History {
   os::Error open(const char* name) noexcept;
 
   /// Makes sure that the next `count` calls of take() succeed: their memory is there, so that filling them cannot fail.
-  os::Error make_room(std::uint64_t count) noexcept;
+  os::Error make_room(std::uint64_t count) noexcept COW_FILE_LOCKED;
   /// A frame of arbitrary content, after make_room(). The one freed last comes first: it is still in the cache.
-  Frame take() noexcept;
-  void give_back(Frame frame) noexcept;
+  Frame take() noexcept COW_FILE_LOCKED;
+  void give_back(Frame frame) noexcept COW_FILE_LOCKED;
 
   std::byte* address(Frame frame) const noexcept;
   /// How many clones' borrowed pages show this frame, where nothing else does.
-  std::uint32_t& loose_count(Frame frame) noexcept;
+  std::uint32_t& loose_count(Frame frame) noexcept COW_FILE_LOCKED;
 
   const os::Descriptor& fd() const noexcept { return fd_; }
   std::uint64_t offset(Frame frame) const noexcept { return (frame - first_frame) * page_bytes_; }
 
-  std::uint64_t used() const noexcept { return used_; }
-  std::uint64_t free_with_memory() const noexcept { return warm_count_; }
+  std::uint64_t used() const noexcept COW_FILE_LOCKED { return used_; }
+  std::uint64_t free_with_memory() const noexcept COW_FILE_LOCKED { return warm_count_; }
 
   /// So many free frames keep their memory. Set once, before anybody else knows of the file; make_room() gets them.
   void keep_in_reserve(std::uint64_t frames) noexcept { reserve_ = frames; }
   std::uint64_t reserve() const noexcept { return reserve_; }
 
   /// More frames are kept with their memory than the next snapshots will want: some should be cooled.
-  bool overfull() const noexcept { return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_; }
+  bool overfull() const noexcept COW_FILE_LOCKED { return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_; }
   /// Takes up to `most` free frames out, to have their memory given back; then cooled() takes their numbers.
-  std::size_t take_surplus(Frame* frames, std::size_t most) noexcept;
-  void cooled(Frame frame) noexcept { (void)cold_.push_back(frame); }
+  std::size_t take_surplus(Frame* frames, std::size_t most) noexcept COW_FILE_LOCKED;
+  void cooled(Frame frame) noexcept COW_FILE_LOCKED { (void)cold_.push_back(frame); }
 
   /// Frame numbers of history start here; planes' are below.
   static constexpr Frame first_frame{std::uint64_t{1} << 62};
@@ -72,19 +73,19 @@ class History {
   }
   static std::uint64_t segment_frames(int segment) noexcept { return first_segment_frames << segment; }
 
-  os::Error add_segment() noexcept;
-  os::Error warm_some() noexcept;
+  os::Error add_segment() noexcept COW_FILE_LOCKED;
+  os::Error warm_some() noexcept COW_FILE_LOCKED;
 
   Segment segments_[most_segments];
-  int segment_count_ = 0;
+  COW_BY_FILE_LOCK int segment_count_ = 0;
   os::Descriptor fd_;
   std::size_t page_bytes_ = 0;
-  std::uint64_t fresh_ = 0;  // frames from this index on were never used
-  std::uint64_t used_ = 0;
-  std::uint64_t warm_count_ = 0;
+  COW_BY_FILE_LOCK std::uint64_t fresh_ = 0;  // frames from this index on were never used
+  COW_BY_FILE_LOCK std::uint64_t used_ = 0;
+  COW_BY_FILE_LOCK std::uint64_t warm_count_ = 0;
   std::uint64_t reserve_ = 0;
-  boost::intrusive::slist<Free, boost::intrusive::constant_time_size<false>> warm_;
-  BookVector<Frame> cold_;  // free frames whose memory was given back
+  COW_BY_FILE_LOCK boost::intrusive::slist<Free, boost::intrusive::constant_time_size<false>> warm_;
+  COW_BY_FILE_LOCK BookVector<Frame> cold_;  // free frames whose memory was given back
 };
 
 }  // namespace cow
