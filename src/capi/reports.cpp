@@ -26,7 +26,8 @@ std::uint64_t number_in(const std::string& json, const std::string& name) {
   const std::string key = '"' + name + "\":";
   const std::size_t at = json.find(key);
   const char* const digits = at == std::string::npos ? "" : json.c_str() + at + key.size();
-  require(*digits >= '0' && *digits <= '9', "the statistics have no number of this name: cow_arena_stats_json() has all");
+  const bool found = *digits >= '0' && *digits <= '9';
+  require(found, "the statistics have no number of this name: cow_arena_stats_json() has all");
   return std::strtoull(digits, nullptr, 10);
 }
 

@@ -266,41 +266,6 @@ TEST(whether_a_barrier_can_be_had_is_told) {
   CHECK_FAILS(cow_barrier_available(1000), EINVAL, "no such barrier");
 }
 
-TEST(reports_are_told_as_text) {
-  cow_arena* arena = arena_of(16);
-  cow_snapshot* snapshot;
-  char* text;
-  int report, form;
-  uint64_t pages = 9, unchanged = 9;
-  cow_memory_account account;
-  bytes_of(arena)[0] = 1;
-  CHECK(cow_arena_snapshot(arena, &snapshot) == 0);
-  CHECK(cow_fault_profile_start(0, 0) == 0);
-  CHECK(cow_fault_profile_on() == 1);
-  bytes_of(arena)[0] = 2;
-  cow_fault_profile_stop();
-  CHECK(cow_fault_profile_on() == 0);
-  for (form = COW_PROFILE_TABLE; form <= COW_PROFILE_SVG; ++form) {
-    CHECK(cow_fault_profile_report(form, &text) == 0 && strlen(text) > 10);
-    cow_free(text);
-  }
-  for (report = COW_REPORT_STATS; report <= COW_REPORT_MEMORY; ++report) {
-    CHECK(cow_arena_report(arena, report, &text) == 0 && strlen(text) > 10);
-    cow_free(text);
-  }
-  CHECK(cow_arena_stats_json(arena, &text) == 0 && text[0] == '{');
-  cow_free(text);
-  CHECK(cow_arena_copies_since_snapshot(arena, &pages, &unchanged) == 0 && pages == 1 && unchanged == 0);
-  account.size = sizeof account;
-  CHECK(cow_arena_memory(arena, &account) == 0 && account.live_bytes >= cow_page_size());
-  CHECK(account.size == sizeof account && account.kernel_bytes >= account.live_bytes);
-  CHECK_FAILS(cow_arena_report(arena, 99, &text), EINVAL, "no such report");
-  CHECK(text == NULL);
-  CHECK_FAILS(cow_fault_profile_report(-1, &text), EINVAL, "no such form");
-  cow_snapshot_release(snapshot);
-  cow_arena_close(arena);
-}
-
 TEST(the_fault_handler_is_there) {
   cow_arena* arena = arena_of(1);
   CHECK(cow_fault_handler_installed() == 1);
