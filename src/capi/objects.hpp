@@ -126,12 +126,12 @@ auto& use(Handle* handle) {
   return *object;
 }
 
-/// f(object), or `otherwise` with the thread's text set. For getters, which cannot fail but for the handle.
+/// f(object), or `otherwise` with the thread's text set.
 template <class Handle, class Result, class F>
 Result get(const char* call, Handle* handle, Result otherwise, F&& f) noexcept {
-  if (const auto* const object = find(handle)) return f(*object);
-  guarded(call, [handle] { use(handle); });
-  return otherwise;
+  Result result = otherwise;
+  guarded(call, [&] { result = f(std::as_const(use(handle))); });
+  return result;
 }
 
 /// A handle on the object, which it then owns.

@@ -207,7 +207,8 @@ Names members_of(std::string text, const std::string& begin) {
   const std::size_t end = text.find("\n}", at);
   std::string body = text.substr(at + begin.size(), end - at - begin.size());
   // Functions and friends; a pointer to a function is a member.
-  body = std::regex_replace(body, std::regex("\\n  (friend|[^;\\n(]*(operator|bool is_layer|pages_in|total))[^\\n]*"), "");
+  const std::regex function("\\n  (friend|[^;\\n(]*(operator|bool is_layer|pages_in|total))[^\\n]*");
+  body = std::regex_replace(body, function, "");
   body = std::regex_replace(body, std::regex(" =[^;,]*"), "");
   const std::regex member("[ *(]([a-z][a-z_0-9]*)(?=(\\[16\\]|\\)\\(.*)?[;,])");
   Names names;
@@ -242,8 +243,8 @@ TEST(InterfaceInC, has_each_member_of_each_public_structure) {
   for (const Way& way : members) elsewhere.insert(way.cpp);
   for (const Way& way : structures) {
     if (way.c[0] == '-') continue;
-    const Names of_cpp = members_of(cpp, std::string("struct ") + (std::string(way.cpp) == "PageMap" ? "COW_API " : "") +
-                                             way.cpp + " {");
+    const std::string exported = std::string(way.cpp) == "PageMap" ? "COW_API " : "";
+    const Names of_cpp = members_of(cpp, "struct " + exported + way.cpp + " {");
     const Names of_c = members_of(headers_in_c(), std::string("typedef struct ") + way.c + " {");
     EXPECT_FALSE(of_cpp.empty()) << way.cpp;
     for (const std::string& name : of_cpp) {

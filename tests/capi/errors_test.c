@@ -317,6 +317,8 @@ TEST(in_a_fork_child_the_parents_arena_is_not_permitted) {
     cow_arena* own;
     int right = bytes_of(arena)[0] == 5;
     right = right && cow_arena_snapshot(arena, &another) == -EPERM && strstr(cow_last_error(), "fork") != NULL;
+    right = right && cow_arena_name(arena) == NULL && strstr(cow_last_error(), "cow_arena_name") != NULL;
+    right = right && cow_arena_epoch(arena) == 0 && cow_arena_data(arena) == bytes_of(arena);
     right = right && cow_arena_rollback(arena, snapshot) == -EPERM && cow_heap_open(arena, NULL, &heap) == -EPERM;
     own = arena_of(4);
     right = right && own != NULL && cow_arena_snapshot(own, &another) == 0;
