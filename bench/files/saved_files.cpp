@@ -94,7 +94,7 @@ cow::SaveOptions fast() {
 }
 
 void row(const char* name, double ours, double other, double at_most) {
-  std::printf("%-58s %9.2f ms  %9.2f ms  %6.3f  (at most %.2f)\n", name, ours, other, ours / other, at_most);
+  std::printf("%-66s %9.2f ms  %9.2f ms  %6.3f  (at most %.2f)\n", name, ours, other, ours / other, at_most);
   std::fflush(stdout);
 }
 
@@ -152,7 +152,7 @@ void load_and_touch(const Setting& setting) {
     touch.push_back(ms_of([&] { sink = touched(loaded); }));
     lazy.push_back(ms_of([&] { const cow::Arena again = cow::load(setting.folder / "whole"); }));
   }
-  std::printf("%-58s %9.2f ms\n", "lazy load of one file", median(lazy));
+  std::printf("%-66s %9.2f ms\n", "lazy load of one file", median(lazy));
   row("touching all after a lazy load : reading the file", median(touch), median(read), 1.3);
 }
 
@@ -163,33 +163,52 @@ double first_writes(cow::Arena& arena, std::uint64_t seed) {
   });
 }
 
-void writer_beside_save(const Setting& setting) {
-  cow::Arena arena({.capacity = setting.bytes});
+/// Beside another thread, until the writer is done. That of the process makes mprotect dear, whatever it does: each
+/// protection that changes is told to the other processor.
+double first_writes_beside(cow::Arena& arena, std::uint64_t seed, const std::function<void(std::atomic<bool>&)>& step) {
+  std::atomic<bool> stop{false};
+  std::thread other([&] { step(stop); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const double time = first_writes(arena, seed);
+  stop = true;
+  other.join();
+  return time;
+}
+
+void save_until(std::atomic<bool>& stop, const cow::Snapshot& snapshot, const std::filesystem::path& path) {
+  cow::SaveOptions options = fast();
+  options.progress = [&](const cow::SaveProgress&) { return !stop; };
+  while (!stop) {
+    try {
+      cow::save(snapshot, path, options);
+    } catch (const std::system_error&) {
+    }
+  }
+}
+
+void writer_beside_save(const Setting& setting, cow::Barrier barrier, const char* name) {
+  cow::Arena arena({.capacity = setting.bytes, .barrier = barrier});
   fill(arena);
-  std::vector<double> alone, beside;
+  std::vector<double> alone, beside_nothing, beside;
+  std::uint64_t seed = 0;
   for (int i = 0; i < setting.repetitions; ++i) {
     {
       const cow::Snapshot snapshot = arena.snapshot();
-      alone.push_back(first_writes(arena, static_cast<std::uint64_t>(i)));
+      alone.push_back(first_writes(arena, ++seed));
+    }
+    {
+      const cow::Snapshot snapshot = arena.snapshot();
+      beside_nothing.push_back(first_writes_beside(arena, ++seed, [](std::atomic<bool>& stop) {
+        while (!stop) sink = sink + 1;
+      }));
     }
     const cow::Snapshot snapshot = arena.snapshot();
-    std::atomic<bool> stop{false};
-    std::thread saving([&] {
-      cow::SaveOptions options = fast();
-      options.progress = [&](const cow::SaveProgress&) { return !stop; };
-      while (!stop) {
-        try {
-          cow::save(snapshot, setting.folder / "whole", options);
-        } catch (const std::system_error&) {
-        }
-      }
-    });
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    beside.push_back(first_writes(arena, static_cast<std::uint64_t>(i) + 1000));
-    stop = true;
-    saving.join();
+    beside.push_back(first_writes_beside(
+        arena, ++seed, [&](std::atomic<bool>& stop) { save_until(stop, snapshot, setting.folder / "whole"); }));
   }
-  row("20,000 first writes beside a save : without", median(beside), median(alone), 1.3);
+  const std::string what = std::string("20,000 first writes, ") + name + ", beside a save : ";
+  row((what + "alone").c_str(), median(beside), median(alone), 1.3);
+  row((what + "a busy thread").c_str(), median(beside), median(beside_nothing), 1.3);
 }
 
 void compressed(const Setting& setting) {
@@ -214,6 +233,15 @@ void compressed(const Setting& setting) {
     return;
   }
   row("save with zstd, level 1 : zstd -1 on the same bytes", median(ours), median(program), 1.2);
+}
+
+bool has_userfaultfd() {
+  try {
+    const cow::Arena probe({.capacity = 4096, .barrier = cow::Barrier::userfaultfd});
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 /// Memory kept for the snapshot at most, as part of the arena, beside a writer of half the save's speed.
@@ -250,14 +278,15 @@ int main(int argc, char** argv) {
               by_the_clock ? "by the clock" : "time on a processor");
   save_whole_and_layer(setting);
   const double load = lazy_load(setting, setting.bytes), load_of_eight = lazy_load(setting, 8 * setting.bytes);
-  std::printf("%-58s %9.2f ms  (at most 2)\n", "lazy load with a layer of 1,000 scattered pages", load);
+  std::printf("%-66s %9.2f ms  (at most 2)\n", "lazy load with a layer of 1,000 scattered pages", load);
   row("the same at eight times the size : at one", load_of_eight, load, 1.5);
   load_and_touch(setting);
-  writer_beside_save(setting);
+  writer_beside_save(setting, cow::Barrier::mprotect, "mprotect");
+  if (has_userfaultfd()) writer_beside_save(setting, cow::Barrier::userfaultfd, "userfaultfd");
   compressed(setting);
-  std::printf("%-58s %9.3f  (at most 0.1)\n", "save(Snapshot&&) beside a writer: memory kept, of the arena",
+  std::printf("%-66s %9.3f  (at most 0.1)\n", "save(Snapshot&&) beside a writer: memory kept, of the arena",
               most_kept(setting, true));
-  std::printf("%-58s %9.3f\n", "save(const Snapshot&) beside it", most_kept(setting, false));
+  std::printf("%-66s %9.3f\n", "save(const Snapshot&) beside it", most_kept(setting, false));
   std::filesystem::remove_all(setting.folder);
   return 0;
 }

@@ -117,16 +117,13 @@ namespace {
 
 /// Extents without any content are fresh; the others are private, run by run of their frames.
 os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
-  const FrameFile& file = books.family.file;
   for (Page p{0}; p.value < books.pages; ++mappings) {
     const Run* const borrowed = books.borrower.base.from(p);
     Page next = std::min(books.own.next(p), Page{books.pages});
     if (borrowed != books.borrower.base.end()) next = std::min(next, std::max(borrowed->first, p));
     if (next.value < books.pages) next = std::max(p, Page{next.value / extent_pages * extent_pages});
     if (p < next) {
-      const Frame frame = books.home->frame_of(p);
-      const os::Error error = os::map_file(books.address_of(p), books.bytes(next - p), os::Access::read_write,
-                                           file.fd(frame), file.offset(frame));
+      const os::Error error = map_in_place(books, {p, next - p}, books.home->frame_of(p), os::Access::read_write);
       if (error) return error;
       p = next;
       continue;

@@ -275,8 +275,9 @@ ArenaBooks* create_clone(Version& version) {
   os::Result<AddressRange> range;
   if (!error) range = reserve_range(of.pages, nullptr), error = range.error;
   if (!error) error = open_arena(*clone, range.value);
+  const std::uint64_t mappings = clone->borrower.base.mappings(clone->pages);
   if (error) destroy_arena(clone);
-  throw_if(error, what);
+  throw_if(error, [&] { return what + for_want_of_mappings(error, mappings); });
   return clone;
 }
 

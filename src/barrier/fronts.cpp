@@ -52,11 +52,7 @@ Pages fresh_extents_around(const ArenaBooks& books, Pages run) noexcept COW_FAUL
 
 /// Where the process has few mappings left: up to the private mappings before it, so that it is none of its own.
 Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept COW_FAULT_LOCKED {
-  Page first{0};
-  for (Pages run = books.fronts.taken.next_run(first); run.count != 0 && run.first < fresh.first;
-       run = books.fronts.taken.next_run(run.end())) {
-    first = run.end();
-  }
+  const Page first = books.fronts.taken.end_before(fresh.first);
   return {first, fresh.end() - first};
 }
 

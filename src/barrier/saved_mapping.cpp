@@ -1,6 +1,10 @@
 // See barrier/saved_mapping.hpp.
 #include "barrier/saved_mapping.hpp"
 
+#include <utility>
+
+#include "kernel/disk.hpp"
+
 namespace cow {
 namespace {
 
@@ -29,6 +33,44 @@ Line line_from(const Run* run, const Run* last) noexcept {
   return line;
 }
 
+/// Copies runs over a mapping. Those that lie one behind the other in a file, as a layer's do, are read by one call.
+class Copies {
+ public:
+  Copies(const FrameFile& file, std::byte* base) noexcept : file_(file), base_(base) {}
+
+  os::Error add(const Run& run) noexcept {
+    if (count_ == os::most_parts || (count_ != 0 && run.frame != next_)) {
+      if (const os::Error error = finish()) return error;
+    }
+    if (count_ == 0) first_ = run.frame;
+    const std::size_t page = file_.page_bytes();
+    parts_[count_++] = {base_ + run.first.value * page, run.count * page};
+    next_ = run.frame + run.count;
+    return {};
+  }
+  os::Error finish() noexcept {
+    if (count_ == 0) return {};
+    return os::read_parts(file_.fd(first_), parts_, std::exchange(count_, 0), file_.offset(first_));
+  }
+
+ private:
+  const FrameFile& file_;
+  std::byte* const base_;
+  Frame first_{}, next_{};
+  std::size_t count_ = 0;
+  os::Part parts_[os::most_parts];
+};
+
+/// The runs of a line over its first one's file, which is mapped.
+os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, const Line& line) noexcept {
+  Copies copies(file, base);
+  for (const Run* run = first + 1; run != line.end; ++run) {
+    if (run->frame == line.all.frame_of(run->first)) continue;
+    if (const os::Error error = copies.add(*run)) return error;
+  }
+  return copies.finish();
+}
+
 }  // namespace
 
 bool scattered_in_saved_files(const FrameFile& file, const RunList& runs) noexcept {
@@ -50,13 +92,9 @@ os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const Ru
       continue;
     }
     if (const os::Error error = os::map_file_privately(at, bytes, fd, offset)) return error;
-    for (++run; run != line.end; ++run) {
-      if (run->frame == line.all.frame_of(run->first)) continue;
-      const os::Error error =
-          os::read_at(file.fd(run->frame), address(run->first), run->count * page, file.offset(run->frame));
-      if (error) return error;
-    }
+    if (const os::Error error = copy_over(file, base, run, line)) return error;
     if (const os::Error error = os::protect(at, bytes, os::Access::read)) return error;
+    run = line.end;
   }
   return {};
 }

@@ -39,7 +39,8 @@ class Save {
         look_(version, since, output.doing()),
         options_(options),
         output_(output),
-        writer_(output, std::move(head), files::level_of(options)) {
+        writer_(output, std::move(head), files::level_of(options)),
+        in_place_(output.can_seek() && options.compression == Compression::none) {
     for (const Pages& run : pages_) total_ += run.count;
   }
 
@@ -90,14 +91,25 @@ class Save {
 
   /// `more`: pages behind them that will be looked at.
   void write(Pages run, std::uint64_t more) {
-    const auto news = look_.look(run);
+    const auto news = look_.look(run, in_place_);
+    written_.clear();
     for (std::uint64_t i = 0, count = 0; i < run.count; i += count) {
       count = 1;
       while (i + count < run.count && news[i + count] == news[i]) ++count;
       const std::uint64_t first = run.first.value + i;
-      if (news[i] == PageNews::content) writer_.put(first, look_.content(i, count), run.count - i - count + more);
       if (news[i] == PageNews::zeros) writer_.put_zeros(first, count);
+      if (news[i] != PageNews::content) continue;
+      writer_.put(first, look_.content(i, count), run.count - i - count + more, look_.sums(i, count));
+      written_.push_back({i, count, writer_.place_of_last()});
     }
+    if (!look_.still()) write_again(run);
+    look_.leave();
+  }
+
+  /// Over what was written: its checksums are right, but a writer was there before its bytes were taken.
+  void write_again(Pages run) {
+    look_.copy(run);
+    for (const Place& part : written_) output_.write(part.offset, look_.content(part.first, part.pages));
   }
 
   void write_new(Pages run, PageSet& written) {
@@ -150,6 +162,8 @@ class Save {
   const SaveOptions& options_;
   Output& output_;
   Writer writer_;
+  const bool in_place_;         // what others wait for is not read in place, nor what is written only later
+  std::vector<Place> written_;  // of the run that was looked at last; counted from its beginning
   BookVector<Page> kept_;
   std::uint64_t done_ = 0, total_ = 0;
 };

@@ -135,8 +135,33 @@ PageLook::PageLook(Version& version, Version* since, std::string doing)
   if (since != nullptr) then_.resize(now_.size());
 }
 
-std::span<const PageNews> PageLook::look(Pages run) {
+void PageLook::copy(Pages run) {
+  leave();
+  at_ = now_.data();
   fail_if(read_pages(version_, run, now_.data()), doing_);
+}
+
+bool PageLook::look_in_place(Pages run) {
+  place_.emplace(version_, run);
+  at_ = place_->data();
+  if (at_ == nullptr) return false;
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    const auto page = content(i, 1);
+    news_[i] = is_zero(page) ? PageNews::nothing : PageNews::content;
+    if (news_[i] == PageNews::content) sums_[i] = checksum(page);
+  }
+  return still();
+}
+
+bool PageLook::still() noexcept {
+  if (!place_ || place_->still()) return true;
+  --trials_;
+  return false;
+}
+
+std::span<const PageNews> PageLook::look(Pages run, bool in_place) {
+  if (in_place && since_ == nullptr && trials_ > 0 && look_in_place(run)) return {news_, run.count};
+  copy(run);
   if (since_ != nullptr) fail_if(read_pages(*since_, run, then_.data()), doing_);
   const std::size_t page = version_.books.bytes(1);
   for (std::uint64_t i = 0; i < run.count; ++i) {
@@ -150,7 +175,12 @@ std::span<const PageNews> PageLook::look(Pages run) {
 
 std::span<const std::byte> PageLook::content(std::uint64_t first, std::uint64_t count) const noexcept {
   const std::size_t page = version_.books.bytes(1);
-  return std::span(now_).subspan(first * page, count * page);
+  return {at_ + first * page, count * page};
+}
+
+std::span<const std::uint64_t> PageLook::sums(std::uint64_t first, std::uint64_t count) const noexcept {
+  if (!place_) return {};
+  return {sums_ + first, count};
 }
 
 }  // namespace cow::files

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "arena/pages_in_place.hpp"
 #include "books/arena_books.hpp"
 #include "files/format.hpp"
 
@@ -35,19 +36,35 @@ class PageLook {
  public:
   PageLook(Version& version, Version* since, std::string doing);
 
-  static constexpr std::uint64_t pages_at_once = 64;
+  static constexpr std::uint64_t pages_at_once = PagesInPlace::most_pages;
 
-  /// At most `pages_at_once`. What is to be written of each: with content, not at all, or as zeros.
-  std::span<const PageNews> look(Pages run);
+  /// At most `pages_at_once`. What is to be written of each: with content, not at all, or as zeros. In place: without a
+  /// copy, where that can be; then still() is asked when the content has been used, and leave() called.
+  std::span<const PageNews> look(Pages run, bool in_place);
   /// Content of a part of the run that was looked at last.
   std::span<const std::byte> content(std::uint64_t first, std::uint64_t count) const noexcept;
+  /// Its checksums, if they are known.
+  std::span<const std::uint64_t> sums(std::uint64_t first, std::uint64_t count) const noexcept;
+
+  /// Whether content was the version's for as long as it was used.
+  bool still() noexcept;
+  /// Nothing is held any more.
+  void leave() noexcept { place_.reset(); }
+  /// The same content once more, as a copy.
+  void copy(Pages run);
 
  private:
+  bool look_in_place(Pages run);
+
   Version& version_;
   Version* since_;
   std::string doing_;
   std::vector<std::byte> now_, then_;
+  const std::byte* at_ = nullptr;
+  std::optional<PagesInPlace> place_;
+  int trials_ = 16;  // that may still be in vain; beside writers of pages that move most are
   PageNews news_[pages_at_once];
+  std::uint64_t sums_[pages_at_once];
 };
 
 }  // namespace cow::files

@@ -45,9 +45,10 @@ Writer::~Writer() = default;
 
 void Writer::plan(std::span<const Place> runs) { plan_.assign(runs.begin(), runs.end()); }
 
-void Writer::put(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more) {
+void Writer::put(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more,
+                 std::span<const std::uint64_t> sums) {
   pages_ += content.size() / head_.page_bytes;
-  if (compressor_ == nullptr) return write_plain(first, content, more);
+  if (compressor_ == nullptr) return write_plain(first, content, more, sums);
   while (!content.empty()) {
     const bool follows = !waiting_.empty() && waiting_first_ + waiting_.size() / head_.page_bytes == first &&
                          waiting_.size() < chunk_bytes;
@@ -85,12 +86,15 @@ std::uint64_t Writer::place_of(std::uint64_t first, std::uint64_t pages, std::ui
   return place_for(next_, first, pages + more, head_.page_bytes);
 }
 
-void Writer::write_plain(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more) {
+void Writer::write_plain(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more,
+                         std::span<const std::uint64_t> sums) {
   const std::uint64_t page = head_.page_bytes, pages = content.size() / page;
   const std::uint64_t offset = place_of(first, pages, more);
   const std::uint64_t first_sum = sums_.size();
-  for (std::uint64_t i = 0; i < pages; ++i) sums_.push_back(checksum(content.subspan(i * page, page)));
+  sums_.insert(sums_.end(), sums.begin(), sums.end());
+  for (std::uint64_t i = sums.size(); i < pages; ++i) sums_.push_back(checksum(content.subspan(i * page, page)));
   output_.write(offset, content);
+  last_offset_ = offset;
   next_ = std::max(next_, offset + content.size());
   add({first, pages, offset, content.size()}, first_sum);
 }
@@ -109,7 +113,7 @@ void Writer::write_packed() {
     add({waiting_first_, pages, next_, packed.size()}, first_sum);
     next_ += packed.size();
   } else {
-    write_plain(waiting_first_, content, 0);
+    write_plain(waiting_first_, content, 0, {});
   }
   waiting_.clear();
 }

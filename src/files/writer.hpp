@@ -32,8 +32,11 @@ class Writer {
   void plan(std::span<const Place> runs);
 
   /// Pages with content, one behind the other. `more`: pages behind them that may follow, which are worth laying so
-  /// that machines with larger pages can map them too.
-  void put(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more = 0);
+  /// that machines with larger pages can map them too. `sums`: of the pages, if they are known.
+  void put(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more = 0,
+           std::span<const std::uint64_t> sums = {});
+  /// Where what was put last begins, if nothing is compressed.
+  std::uint64_t place_of_last() const noexcept { return last_offset_; }
   /// Pages that read as zero, where the base may have content. In a layer only.
   void put_zeros(std::uint64_t first, std::uint64_t pages);
 
@@ -47,7 +50,8 @@ class Writer {
     std::uint64_t first_sum;
   };
 
-  void write_plain(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more);
+  void write_plain(std::uint64_t first, std::span<const std::byte> content, std::uint64_t more,
+                   std::span<const std::uint64_t> sums);
   void write_packed();
   std::uint64_t place_of(std::uint64_t first, std::uint64_t pages, std::uint64_t more) const;
   void add(const Entry& entry, std::uint64_t first_sum);
@@ -59,6 +63,7 @@ class Writer {
   std::vector<Piece> pieces_;
   std::vector<std::uint64_t> sums_;
   std::uint64_t next_ = 0;  // where the file goes on
+  std::uint64_t last_offset_ = 0;
   std::uint64_t pages_ = 0;
   std::unique_ptr<Compressor> compressor_;
   std::vector<std::byte> waiting_, packed_;  // pages that make one compressed chunk

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <ctime>
 
@@ -163,6 +166,31 @@ Result<std::size_t> read_up_to(const Descriptor& file, void* into, std::size_t b
     all += static_cast<std::size_t>(done);
   }
   return {all, {}};
+}
+
+Error read_parts(const Descriptor& file, Part* parts, std::size_t count, std::uint64_t offset) noexcept {
+  static_assert(sizeof(Part) == sizeof(iovec) && offsetof(Part, bytes) == offsetof(iovec, iov_len));
+  if (!still_ours(file)) return {EBADF};
+  while (count != 0) {
+    const long done = again_if_interrupted([&] { return ask(SYS_preadv, file.number, parts, count, offset, 0L); });
+    if (done <= 0) return {done == 0 ? EIO : errno};
+    offset += static_cast<std::uint64_t>(done);
+    for (std::size_t rest = static_cast<std::size_t>(done); rest != 0;) {
+      const std::size_t some = std::min(rest, parts->bytes);
+      memory_sanitizer::has_content(parts->at, some);
+      parts->at = static_cast<std::byte*>(parts->at) + some;
+      parts->bytes -= some;
+      rest -= some;
+      if (parts->bytes == 0) ++parts, --count;
+    }
+  }
+  return {};
+}
+
+bool all_in_memory(const void* at, std::size_t pages) noexcept {
+  unsigned char there[most_asked_about] = {};
+  if (::syscall(SYS_mincore, at, pages * page_size(), there) == -1) return false;
+  return std::all_of(there, there + pages, [](unsigned char page) { return (page & 1) != 0; });
 }
 
 Error set_length(const Descriptor& file, std::uint64_t bytes) noexcept {

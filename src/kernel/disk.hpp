@@ -35,6 +35,18 @@ Error write_to_disk(const Descriptor& file, const void* from, std::size_t bytes,
 Result<std::size_t> read_some(int number, void* into, std::size_t bytes) noexcept;
 /// As much as there is at an offset, at most `bytes`.
 Result<std::size_t> read_up_to(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
+/// Memory that a part of a file goes to.
+struct Part {
+  void* at;
+  std::size_t bytes;
+};
+constexpr std::size_t most_parts = 1024;
+/// Reads what lies in a file one behind the other into several parts, at most `most_parts`, which it uses up. EIO where
+/// the file ends before.
+Error read_parts(const Descriptor& file, Part* parts, std::size_t count, std::uint64_t offset) noexcept;
+/// Whether whole pages of a mapping, at most `most_asked_about`, have memory, so that reading them takes none.
+constexpr std::size_t most_asked_about = 64;
+bool all_in_memory(const void* at, std::size_t pages) noexcept;
 
 Error set_length(const Descriptor& file, std::uint64_t bytes) noexcept;
 /// Content and length are on the disk.

@@ -57,7 +57,8 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept;
 Error map_zero(void* at, std::size_t bytes) noexcept;
 /// A file's range shared over an address range of ours that nobody uses yet.
 Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
-/// The same in place of what somebody may be reading; what was locked into memory stays so.
+/// The same in place of what somebody may be reading; what was locked into memory stays so, and the first page's memory
+/// policy becomes that of all.
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
 /// To read and write, with writes kept to the mapping.
 Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;

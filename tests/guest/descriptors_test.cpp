@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -19,12 +20,15 @@
 #include "guest/barrier_argument.hpp"
 #include "support/deaths.hpp"
 #include "support/pages.hpp"
+#include "support/refuse_memory.hpp"
 
 namespace cow::test {
 namespace {
 
 class Descriptors : public GuestTest {};
 COW_FOR_EVERY_BARRIER(Descriptors);
+
+constexpr int no_filters = 77;
 
 void close_all() {
   for (int number = 3; number < 256; ++number) ::close(number);
@@ -158,6 +162,32 @@ TEST_P(Descriptors, when_closed_keep_stores_from_changing_a_snapshot) {
   }
   EXPECT_TRUE(outcome.died_by(SIGSEGV) || outcome.died_by(SIGBUS)) << outcome.how();
   EXPECT_NE(outcome.error_text.find("descriptors"), std::string::npos) << outcome.how();
+}
+
+COW_CHILD_BODY(closed_and_not_held_open) {
+  constexpr std::uint32_t refused[] = {SYS_io_setup};
+  if (!refuse_calls_from_now_on(refused, ENOSYS)) return no_filters;
+  Arena arena = arena_under(argument, 64);
+  Picture picture(64, 1);
+  fill_run(arena, 0, 64, 1);
+  const Snapshot before = arena.snapshot();
+  fill(arena, 5, picture[5] = 2);
+  close_all();
+  const OwnFiles own;
+  CHECK_IN_CHILD(says_descriptors([&] { (void)arena.snapshot(); }));
+  CHECK_IN_CHILD(says_descriptors([&] { (void)arena.clone(); }));
+  CHECK_IN_CHILD(says_descriptors([&] { arena.rollback(before); }));
+  CHECK_IN_CHILD(says_descriptors([&] { (void)arena.changed_since(before); }));
+  CHECK_IN_CHILD(shows(arena, picture));
+  CHECK_IN_CHILD(own.untouched());
+  return 0;
+}
+
+TEST_P(Descriptors, when_closed_and_held_by_nothing_else_are_missed_by_the_next_operation) {
+  if (GetParam() == Barrier::mprotect) GTEST_SKIP() << "mprotect needs no descriptor to protect";
+  const ChildResult outcome = run("closed_and_not_held_open");
+  if (outcome.exited_with(no_filters)) GTEST_SKIP() << "the sandbox allows no filters";
+  EXPECT_TRUE(outcome.exited_with(0)) << outcome.how();
 }
 
 COW_CHILD_BODY(closed_beside_a_fork_child) {
