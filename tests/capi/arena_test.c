@@ -19,7 +19,10 @@ TEST(numbers_that_programs_are_compiled_with_stay) {
   CHECK(COW_REPORT_STATS == 0 && COW_REPORT_DUMP == 1 && COW_REPORT_PAGES == 2);
   CHECK(COW_REPORT_PAGES_SVG == 3 && COW_REPORT_MEMORY == 4);
   CHECK(COW_PROFILE_TABLE == 0 && COW_PROFILE_FOLDED == 1 && COW_PROFILE_SVG == 2);
-  CHECK(offsetof(cow_arena_options, reserve_history_bytes) == 48 && sizeof(cow_arena_options) == 56);
+  CHECK(offsetof(cow_arena_options, reserve_history_bytes) == 48 && offsetof(cow_arena_options, gate) == 56);
+  CHECK(offsetof(cow_page_map, runs) == 48 && sizeof(cow_page_group) == 40 && sizeof(cow_page_run) == 24);
+  CHECK(offsetof(cow_fault_profile, stacks) == 40 && sizeof(cow_profiled_stack) == 56 && sizeof(cow_code_place) == 40);
+  CHECK(COW_PAGE_BORROWED == 3 && COW_WEIGHT_NANOSECONDS == 2 && COW_REFUSE_ALL_THREADS == 1);
   CHECK(sizeof(cow_write) == 24 && sizeof(cow_page_range) == 16 && sizeof(cow_cut_hook) == 40);
   CHECK(offsetof(cow_heap_stats, refused_frees) == 48 && offsetof(cow_memory_account, kernel_bytes) == 64);
   CHECK(sizeof(cow_heap_options) == 16);

@@ -69,7 +69,7 @@ TEST(a_statistic_is_told_by_its_name) {
 }
 
 TEST(a_page_map_is_told_as_data) {
-  cow_arena *arena = arena_of(16), *clone;
+  cow_arena *arena = arena_of(256), *clone;
   cow_snapshot* snapshot;
   cow_page_map* map;
   uint64_t pages_in[4] = {0, 0, 0, 0}, next = 0;
@@ -78,7 +78,7 @@ TEST(a_page_map_is_told_as_data) {
   CHECK(cow_arena_snapshot(arena, &snapshot) == 0 && cow_snapshot_clone(snapshot, &clone) == 0);
   bytes_of(arena)[0] = 2;
   CHECK(cow_arena_page_map(arena, &map) == 0);
-  CHECK(map->size == sizeof *map && map->pages == 16 && map->page_bytes == cow_page_size() && map->snapshots == 1);
+  CHECK(map->size == sizeof *map && map->pages == 256 && map->page_bytes == cow_page_size() && map->snapshots == 1);
   for (i = 0; i < map->run_count; ++i) {
     const cow_page_group* group = &map->groups[map->runs[i].group];
     CHECK(map->runs[i].group < map->group_count && map->runs[i].pages.first == next);
@@ -92,8 +92,9 @@ TEST(a_page_map_is_told_as_data) {
     CHECK(group->clone_count == 1 && group->clones[0] == cow_arena_data(clone));
     shown_by_the_clone += group->pages;
   }
-  CHECK(next == 16 && pages_in[COW_PAGE_UNWRITTEN] == 13 && pages_in[COW_PAGE_BORROWED] == 0);
-  CHECK(pages_in[COW_PAGE_PRIVATE] == 1 && pages_in[COW_PAGE_SHARED] == 2 && shown_by_the_clone == 2);
+  CHECK(next == 256 && pages_in[COW_PAGE_UNWRITTEN] > 100 && pages_in[COW_PAGE_BORROWED] == 0);
+  CHECK(pages_in[COW_PAGE_PRIVATE] == 1 && pages_in[COW_PAGE_SHARED] >= 2);
+  CHECK(shown_by_the_clone == pages_in[COW_PAGE_SHARED]);
   cow_free(map);
   CHECK(cow_arena_page_map(clone, &map) == 0 && map->groups[map->runs[0].group].state == COW_PAGE_BORROWED);
   cow_free(map);
