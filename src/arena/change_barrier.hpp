@@ -20,12 +20,20 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
 /// reason for signals has gone; then changes to it.
 void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
+/// At a cut that is not quiet, under automatic: where mprotect was chosen and there are threads now, userfaultfd takes
+/// over. Nothing is writable then.
+void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+
+/// As change_if_better(), after a rollback under the kernel barrier that undid what was written, before anything else is.
+void change_after_undoing(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+
 /// While they are wanted arenas use barriers that have signals (the fault profile).
 extern std::atomic<bool> signals_wanted;
 /// Wants them, and changes all arenas there are; one that cannot be changed goes on unseen. No lock is held.
 void want_signals() noexcept;
 
 inline constexpr const char* why_not_quiet = "other threads may write while a cut is made";
+inline constexpr const char* why_little = "what is written takes few faults, which cost less than looking for it";
 inline constexpr const char* why_profile = "the fault profile needs signals";
 
 }  // namespace cow

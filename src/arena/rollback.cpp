@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "arena/change_barrier.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/mapped_frames.hpp"
 #include "arena/operation.hpp"
@@ -64,6 +65,15 @@ os::Error for_each_kept_run(const Version& version, F&& f) {
   return {};
 }
 
+os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept {
+  for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
+    Pages run{kept->page, 1};
+    for (++kept; kept != version.kept.end() && kept->page == run.end(); ++kept) ++run.count;
+    if (const os::Error error = make_pages_writable(books, run)) return error;
+  }
+  return {};
+}
+
 /// Under the kernel barrier the content so far goes to the frames, so that it can be rolled back to as well.
 os::Error collect_first(ArenaBooks& books) noexcept COW_IN_OPERATION {
   if (!books.barrier->collects) return {};
@@ -100,11 +110,23 @@ class Undoing {
       std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
     }
     const PageSet& written = books_.fronts.uncollected;
-    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) undo(run);
+    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+      count(run);
+      undo(run);
+    }
     return pages_;
   }
 
  private:
+  void count(Pages run) noexcept COW_FAULT_LOCKED {
+    Fronts& fronts = books_.fronts;
+    ++fronts.runs_undone;
+    fronts.pages_undone += run.count;
+    const std::uint64_t before = fronts.undone.count();
+    fronts.undone.insert(run);
+    fronts.pages_undone_first += fronts.undone.count() - before;
+  }
+
   void undo(Pages run) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end();) {
       const Page hidden = std::min(books_.fronts.hidden.next(p), run.end());
@@ -146,7 +168,9 @@ os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept COW_IN_OP
   FaultLockHeld held(*books.fault_lock);
   Undoing undoing(books);
   if (const os::Error error = undoing.prepare()) return {0, error};
-  return {undoing.undo(), {}};
+  const std::uint64_t pages = undoing.undo();
+  change_after_undoing(books);
+  return {pages, {}};
 }
 
 os::Error sweep_all(Version& version) noexcept COW_IN_OPERATION {
@@ -173,12 +197,8 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   os::Error error = collect_first(books);
   if (!error) error = sweep_all(version);
   MappedFrames frames(books.family.file);
-  if (!error) {
-    error = for_each_kept_run(version, [&](const Run& run) {
-      const os::Error failed = make_pages_writable(books, {run.first, run.count});
-      return failed ? failed : frames.add(run.frame);
-    });
-  }
+  if (!error) error = make_kept_writable(books, version);
+  if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame); });
   if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.

@@ -35,6 +35,8 @@ struct WriteBarrier {
   os::Error (*protect_written)(ArenaBooks& books, const PageSet& staying);
   /// Shows other frames in place of those that are there, writable at once.
   os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
+  /// The same for pages that are protected, and stay so. A failure leaves the frames from before.
+  os::Error (*show_protected)(ArenaBooks& books, Pages run, Frame frame);
 };
 
 /// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has

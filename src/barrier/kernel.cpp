@@ -60,6 +60,6 @@ os::Error no_showing(ArenaBooks&, Pages, Frame) { return {ENOTSUP}; }
 }  // namespace
 
 const WriteBarrier kernel_barrier{Barrier::kernel, true, false, true, open, map, attach, leave,
-                                  check, no_unprotecting, not_called, no_protecting, no_showing};
+                                  check, no_unprotecting, not_called, no_protecting, no_showing, no_showing};
 
 }  // namespace cow

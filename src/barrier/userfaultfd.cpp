@@ -228,9 +228,20 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
   return {};
 }
 
+/// The mapping is read-only until it is watched; where the kernel refuses that it stays so, as one that was never opened.
+os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
+  if (const os::Error error = map_in_place(books, run, frame, os::Access::read)) return error;
+  books.opened.erase(run);
+  if (watch(books, run) || protect_range(books, run, true)) return {};
+  if (!os::protect(books.address_of(run.first), books.bytes(run.count), os::Access::read_write)) {
+    books.opened.insert(run);
+  }
+  return {};
+}
+
 }  // namespace
 
 const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, false, open, map_read_only, attach, leave,
-                                       check, unprotect, protect, protect_written, show};
+                                       check, unprotect, protect, protect_written, show, show_protected};
 
 }  // namespace cow

@@ -131,8 +131,10 @@ struct BarrierChoice {
   std::uint64_t changes = 0;
   const char* why = "asked for";
   std::uint64_t regret_ns = 0;      // what the other kind would have saved, in cuts running
-  unsigned cuts_regretted = 0;
-  std::uint64_t pages_before = 0, faults_before = 0;  // as counted at the last cut
+  std::uint64_t by_mprotect_ns = 0, by_userfaultfd_ns = 0;  // what those would have cost meanwhile
+  unsigned cuts_regretted = 0, cuts_since_change = 0;
+  unsigned patience = 1;            // more where changes followed each other soon
+  std::uint64_t pages_before = 0, faults_before = 0, moved_before = 0;  // as counted at the last cut
 };
 
 class ArenaBooks {
@@ -241,6 +243,7 @@ class ArenaBooks {
   COW_BY_FAULT_LOCK BookVector<WatchedPage> watched;  // the pages that stayed writable when the watch began
   COW_BY_FAULT_LOCK unsigned intervals_watched = 0;
   COW_BY_FAULT_LOCK FaultCounters faults, made_writable;
+  COW_BY_FAULT_LOCK std::uint64_t made_before_cut = 0;  // pages made writable up to the last cut
   COW_BY_FAULT_LOCK std::uint64_t faults_already_done = 0;
   COW_BY_FAULT_LOCK std::uint64_t copied_along = 0;  // pages that faults copied beside the one that was written
   COW_BY_FAULT_LOCK DurationHistogram handler_time;

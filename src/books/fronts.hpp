@@ -31,18 +31,23 @@ struct Fronts {
 
   PageSet unshared;     // after a change to another barrier: pages that are still in private mappings, and read-only
 
-  unsigned cuts_since_cooled = 0;
+  PageSet undone;       // pages that were written and rolled back since the last cut
 
-  static constexpr std::size_t sets = 8;
+  unsigned cuts_since_cooled = 0;
+  std::uint64_t runs_collected = 0;  // for the choice of a barrier, until it is made: runs of written pages at cuts,
+  std::uint64_t runs_undone = 0, pages_undone = 0;  // and at rollbacks;
+  std::uint64_t pages_undone_first = 0;             // of those pages, the ones not undone before since the last cut
+
+  static constexpr std::size_t sets = 9;
   void place(std::byte* memory, std::uint64_t pages) noexcept {
-    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &unshared}) {
+    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &unshared, &undone}) {
       *set = PageSet(memory, pages);
       memory += PageSet::bytes_for(pages);
     }
   }
 
   void forget() noexcept {
-    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm}) set->clear();
+    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &undone}) set->clear();
   }
 };
 

@@ -107,6 +107,7 @@ Part next_part(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  Page last_end{0};
   for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
        run = books.fronts.uncollected.next_run({0})) {
     const Part part = next_part(books, run);
@@ -114,6 +115,8 @@ os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages)
                                                       : collect_in_place(books, part.pages, part.claim);
     if (error) return error;
+    if (part.pages.first != last_end) ++books.fronts.runs_collected;
+    last_end = part.pages.end();
     books.fronts.uncollected.erase(part.pages);
     books.fronts.present.insert(part.pages);
     books.fronts.warm.insert(part.pages);
@@ -180,6 +183,7 @@ os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;
   if (const os::Error error = settle(books)) return error;
+  books.fronts.undone.clear();
   return take_in_fresh(books);
 }
 
