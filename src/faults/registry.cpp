@@ -86,8 +86,8 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
   slot.view = view;
   slot.generation.store(os::process_generation(), std::memory_order_relaxed);
   slot.publication = ++publications;
-  const std::size_t guard = books != nullptr && books->reservation == begin ? 0 : os::page_size();
-  slot.guard_bytes.store(guard, std::memory_order_relaxed);
+  const std::size_t beside = books != nullptr && books->reservation == begin ? 0 : os::page_size();
+  slot.guard_bytes.store(beside, std::memory_order_relaxed);
   std::memcpy(slot.name, (books != nullptr ? books : arena)->name, sizeof slot.name);
   slot.begin.store(address, std::memory_order_relaxed);  // first: until the end is there too, the slot has no address
   slot.end.store(address + bytes, std::memory_order_release);
