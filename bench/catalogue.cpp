@@ -25,6 +25,7 @@
 #include "fault_pieces.hpp"
 #include "map_trial.hpp"
 #include "rollback_trial.hpp"
+#include "what_if_trial.hpp"
 
 namespace bench {
 namespace {
@@ -54,6 +55,11 @@ Entry rollback(double memory) {
   return {Experiment::rollback, R::label, memory, make<RollbackTrial<R>>};
 }
 
+template <class C>
+Entry what_if(double memory) {
+  return {Experiment::what_if, C::label, memory, make<WhatIfTrial<C>>};
+}
+
 template <class M>
 Entry map(double memory) {
   return {Experiment::map, M::label, memory, make<MapTrial<M>>};
@@ -71,6 +77,7 @@ const std::vector<Entry>& entries() {
       cycle<CowSnapshots<Barrier::userfaultfd>>(1),
       cycle<CowSnapshots<Barrier::kernel>>(2),  // fronts
       cycle<CowSnapshots<Barrier::automatic>>(2),
+      cycle<CowQuietCuts>(2),
       cycle<CowKnownWrites>(1),
       cycle<CowClones<Barrier::mprotect>>(1),
       cycle<CowClones<Barrier::userfaultfd>>(1),
@@ -78,13 +85,25 @@ const std::vector<Entry>& entries() {
       cycle<CowClones<Barrier::automatic>>(2),
       cycle<CowKnownClones>(1),
       cycle<CowViews<Barrier::mprotect>>(1),
-      cycle<CowViews<Barrier::automatic>>(1),
+      cycle<CowViews<Barrier::userfaultfd>>(1),
+      cycle<CowViews<Barrier::kernel>>(2),
+      cycle<CowViews<Barrier::automatic>>(2),
+      what_if<WhatIfFork>(2),
+      what_if<WhatIfClones<Barrier::mprotect>>(2),
+      what_if<WhatIfClones<Barrier::userfaultfd>>(2),
+      what_if<WhatIfClones<Barrier::kernel>>(2),
+      what_if<WhatIfClones<Barrier::automatic>>(2),
+      what_if<WhatIfViews<Barrier::mprotect>>(2),
+      what_if<WhatIfViews<Barrier::userfaultfd>>(2),
+      what_if<WhatIfViews<Barrier::kernel>>(2),
+      what_if<WhatIfViews<Barrier::automatic>>(2),
       rollback<RestoreByCopy>(2),
       rollback<RestorePrivate>(2),
       rollback<RestoreFork>(1),
       rollback<RestoreCow<Barrier::mprotect>>(1),
       rollback<RestoreCow<Barrier::userfaultfd>>(1),
-      rollback<RestoreCow<Barrier::automatic>>(1),
+      rollback<RestoreCow<Barrier::kernel>>(2),
+      rollback<RestoreCow<Barrier::automatic>>(2),
       map<MapFork>(2),
       map<MapDeepCopy>(3),
 #ifdef COW_BENCH_WITH_LMDB
@@ -92,6 +111,8 @@ const std::vector<Entry>& entries() {
 #endif
 #ifdef COW_BENCH_WITH_HEAP
       map<MapCow<Barrier::mprotect>>(2),
+      map<MapCow<Barrier::userfaultfd>>(2),
+      map<MapCow<Barrier::kernel>>(2),
       map<MapCow<Barrier::automatic>>(2),
       map<MapCowCalls>(2),
 #endif
@@ -111,7 +132,7 @@ const Entry* find(std::string_view competitor, const Setting& setting) {
 
 /// Before-images of all snapshots alive, which fork's children share out of the parent's copies just so.
 double before_images(const Setting& setting) {
-  if (setting.experiment != Experiment::cycle) return 0;
+  if (setting.experiment != Experiment::cycle && setting.experiment != Experiment::what_if) return 0;
   return static_cast<double>(setting.alive + 1) * static_cast<double>(setting.writes * cow::page_size());
 }
 

@@ -15,18 +15,23 @@ namespace {
 
 using Names = std::vector<std::string_view>;
 
-const Names one_snapshot = {name::fork,     name::fork_huge,   name::eager, name::private_mapping,
-                            name::textbook, name::userfaultfd, name::cow,   name::cow_auto,
-                            name::known_writes};
+const Names one_snapshot = {name::fork,        name::fork_huge, name::eager,           name::private_mapping,
+                            name::textbook,    name::userfaultfd, name::cow,           name::cow_userfaultfd,
+                            name::cow_kernel,  name::cow_auto,  name::known_writes};
 const Names each_way = {name::fork,       name::fork_huge, name::cow,         name::cow_userfaultfd,
                         name::cow_kernel, name::cow_auto,  name::known_writes};
 const Names bars_only = {name::fork,       name::cow,      name::cow_userfaultfd,
                          name::cow_kernel, name::cow_auto, name::known_writes};
-const Names parallel = {name::fork, name::userfaultfd, name::cow, name::cow_auto};
+const Names parallel = {name::fork, name::userfaultfd, name::cow, name::cow_userfaultfd, name::cow_auto, name::cow_quiet};
 const Names both_barriers = {name::cow, name::cow_userfaultfd};
-const Names rollbacks = {name::restore_copy, name::restore_private, name::restore_fork, name::cow, name::cow_auto};
-const Names maps = {name::map_fork, name::map_copy, name::lmdb, name::map_cow, name::map_cow_auto,
-                    name::map_calls};
+const Names rollbacks = {name::restore_copy, name::restore_private, name::restore_fork,
+                         name::cow,          name::cow_userfaultfd, name::cow_kernel,   name::cow_auto};
+const Names maps = {name::map_fork, name::map_copy,       name::lmdb,         name::map_cow, name::map_cow_userfaultfd,
+                    name::map_cow_kernel, name::map_cow_auto, name::map_calls};
+const Names what_ifs = {name::fork_reaped,   name::clones,     name::clones_userfaultfd,
+                        name::clones_kernel, name::clones_auto};
+const Names what_if_views = {name::fork_reaped, name::views, name::views_userfaultfd, name::views_kernel,
+                             name::views_auto};
 
 constexpr unsigned usual_cycles = 5;
 constexpr unsigned short_cycles = 200;  // where one takes microseconds
@@ -96,6 +101,7 @@ std::vector<Setting> each(Setting (*make)(unsigned), std::initializer_list<unsig
 void plan_figures(Planner& plan) {
   for (const Pattern pattern : {Pattern::sequential, Pattern::zipf}) plan.cycle(bars_only, gib, 10'000, pattern);
   plan.cycle(each_way, gib, 10'000, Pattern::uniform);
+  plan.cycle(bars_only, gib, 10'000, Pattern::hot);
   plan.cycle(bars_only, gib, 1'000, Pattern::zipf);
   plan.cycle(each_way, gib, 1'000, Pattern::uniform);
   plan.cycle(each_way, gib, 100, Pattern::uniform);
@@ -112,6 +118,13 @@ void plan_costs(Planner& plan) {
                              name::clones_kernel, name::clones_auto, name::known_clones};
   plan.compare("clones, 1 GiB", clone_names, clones, 2);
   plan.compare("views, 1 GiB", {name::views, name::views_auto}, clones, 2);
+  for (const std::size_t writes : sizes({100, 1'000, 10'000})) {
+    const std::size_t bytes = writes == 100 ? 64 * mib : gib;
+    const std::string title = "a clone of each version, " + size_text(bytes) + ", " + count_text(writes);
+    plan.compare(title, what_ifs, settings::what_if(bytes, writes, 1), 3);
+  }
+  plan.compare("a view of each version, 1 GiB, 1,000", what_if_views, settings::what_if(gib, 1'000, 1), 3);
+  plan.compare("16 clones of each version, 1 GiB, 1,000", what_ifs, settings::what_if(gib, 1'000, 16), 2);
   plan.compare("rollback loop, 44 runs of 4 pages", rollbacks, settings::rollback_loop(), short_cycles);
   plan.compare("rollback, 1 GiB, 1,000 uniform", both_barriers, settings::rollback(1'000));
   plan.compare("ordered map, a million entries", maps, settings::map());
@@ -156,6 +169,7 @@ void plan_small(Planner& plan, std::size_t bytes, std::size_t writes) {
   plan.cycle(one_snapshot, bytes, writes, Pattern::uniform);
   plan.cycle(one_snapshot, bytes, writes, Pattern::sequential);
   plan.cycle(bars_only, bytes, writes, Pattern::zipf);
+  plan.cycle(bars_only, bytes, writes, Pattern::hot);
   plan.cycle(bars_only, bytes, 0, Pattern::uniform);
   const Setting cycle = settings::cycle(bytes, writes, Pattern::uniform);
   const Setting threads[] = {cycle, with(cycle, &Setting::threads, 2)};
@@ -163,8 +177,14 @@ void plan_small(Planner& plan, std::size_t bytes, std::size_t writes) {
   const Setting alive[] = {cycle, with(cycle, &Setting::alive, 20)};
   plan.compare("snapshots alive, " + size_text(bytes), both_barriers, alive, usual_cycles);
   const Setting clones[] = {cycle, with(cycle, &Setting::alive, 4)};
-  plan.compare("clones alive, " + size_text(bytes), {name::clones, name::clones_auto}, clones, 1);
-  plan.compare("views alive, " + size_text(bytes), {name::views, name::views_auto}, clones, 1);
+  plan.compare("clones alive, " + size_text(bytes),
+               {name::clones, name::clones_userfaultfd, name::clones_kernel, name::clones_auto}, clones, usual_cycles);
+  plan.compare("views alive, " + size_text(bytes),
+               {name::views, name::views_userfaultfd, name::views_kernel, name::views_auto}, clones, usual_cycles);
+  plan.compare("a clone of each version, " + size_text(bytes), what_ifs, settings::what_if(bytes, writes, 1),
+               usual_cycles);
+  plan.compare("a view of each version, " + size_text(bytes), what_if_views, settings::what_if(bytes, writes, 1),
+               usual_cycles);
 
   Setting rollback = settings::rollback_loop();
   rollback.bytes = bytes;
@@ -218,6 +238,11 @@ Setting cycle(std::size_t bytes, std::size_t writes, Pattern pattern) {
 Setting threads(unsigned count) { return with(cycle(gib, 20'000, Pattern::uniform), &Setting::threads, count); }
 Setting alive(unsigned count) { return with(cycle(gib, 500, Pattern::uniform), &Setting::alive, count); }
 Setting clone(std::size_t writes) { return cycle(gib, writes, Pattern::uniform); }
+Setting what_if(std::size_t bytes, std::size_t writes, unsigned copies) {
+  Setting setting = with(cycle(bytes, writes, Pattern::uniform), &Setting::alive, copies);
+  setting.experiment = Experiment::what_if;
+  return setting;
+}
 Setting rollback_loop() {
   return {.experiment = Experiment::rollback, .writes = std::size_t{44} * 4, .pattern = Pattern::runs};
 }

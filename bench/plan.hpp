@@ -37,6 +37,7 @@ Setting cycle(std::size_t bytes, std::size_t writes, Pattern pattern);
 Setting threads(unsigned count);
 Setting alive(unsigned count);
 Setting clone(std::size_t writes);
+Setting what_if(std::size_t bytes, std::size_t writes, unsigned copies);
 Setting rollback_loop();
 Setting rollback(std::size_t writes);
 Setting map();

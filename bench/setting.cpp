@@ -21,6 +21,7 @@ std::string text(Pattern pattern) {
     case Pattern::sequential: return "sequential";
     case Pattern::uniform: return "uniform";
     case Pattern::zipf: return "zipf";
+    case Pattern::hot: return "hot";
     case Pattern::runs: return "runs of 4";
   }
   return "?";

@@ -9,6 +9,7 @@ namespace bench {
 
 enum class Experiment {
   cycle,         ///< drop the oldest snapshot, take one, write
+  what_if,       ///< copies of each version, which write a tenth as many pages and go
   rollback,      ///< write, then put the old content back
   map,           ///< a snapshot of an ordered map, updates, reads of the old
   books,         ///< bytes of bookkeeping a page
@@ -20,6 +21,7 @@ enum class Pattern {
   sequential,  ///< one run of neighbours, elsewhere each time
   uniform,     ///< distinct pages, equally likely, in random order
   zipf,        ///< draws with exponent 0.99 over scattered pages: the same few come again and again
+  hot,         ///< distinct pages of a set of four times as many, the same set each time
   runs,        ///< runs of four neighbours at scattered places, the same each time
 };
 

@@ -69,6 +69,9 @@ std::span<const Page> Workload::next() {
   } else if (pattern_ == Pattern::uniform) {
     const Permutation order(pages_, random_());
     for (std::size_t i = 0; i < list_.size(); ++i) list_[i] = order(i);
+  } else if (pattern_ == Pattern::hot) {
+    const Permutation order(std::min(list_.size() * hot_share, pages_), random_());
+    for (std::size_t i = 0; i < list_.size(); ++i) list_[i] = scatter_(order(i));
   } else if (pattern_ == Pattern::zipf) {
     fill_zipf();
   }

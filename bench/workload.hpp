@@ -53,6 +53,7 @@ class Workload {
   std::size_t pages_;
   std::mt19937_64 random_;
   Permutation scatter_;
+  static constexpr std::size_t hot_share = 4;
   Zipf zipf_;
   std::vector<Page> list_;
   std::vector<std::uint32_t> last_seen_;  // by page: the cycle that wrote it last

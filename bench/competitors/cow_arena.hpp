@@ -47,6 +47,7 @@ class CowSnapshots {
   static constexpr bool drop_counts = true, many = true;
 
   explicit CowSnapshots(std::size_t bytes) : arena_(make_arena(bytes, kind)) {}
+  explicit CowSnapshots(const cow::ArenaOptions& options) : arena_(options) {}
 
   std::byte* data() noexcept { return arena_.data(); }
   void drop() { snapshots_.pop_front(); }
@@ -67,6 +68,16 @@ class CowSnapshots {
  private:
   cow::Arena arena_;
   std::deque<cow::Snapshot> snapshots_;
+};
+
+/// Promises quiet cuts, so that it keeps the kernel barrier beside other threads.
+class CowQuietCuts : public CowSnapshots<cow::Barrier::automatic> {
+ public:
+  static constexpr std::string_view label = "cow, quiet cuts";
+
+  explicit CowQuietCuts(std::size_t bytes)
+      : CowSnapshots(cow::ArenaOptions{
+            .capacity = bytes, .name = "bench", .barrier = cow::Barrier::automatic, .quiet_cuts = true}) {}
 };
 
 /// The writes are handed to Arena::write(), all in one batch. Which barrier there is makes no difference to them.

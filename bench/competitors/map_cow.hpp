@@ -20,7 +20,7 @@ template <cow::Barrier kind>
 class MapCow {
  public:
   static constexpr std::string_view label =
-      kind == cow::Barrier::mprotect ? "cow heap, mprotect" : "cow heap, automatic";
+      Labels{"cow heap, mprotect", "cow heap, userfaultfd", "cow heap, kernel", "cow heap, automatic"}.of(kind);
   static constexpr bool drop_counts = true;
 
   explicit MapCow(std::span<const Key> keys)

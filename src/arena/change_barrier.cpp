@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "arena/barrier_costs.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
@@ -70,7 +71,7 @@ void show_frames(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 void begin_catching(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  const WriteBarrier* chosen = &best_with_signals();
+  const WriteBarrier* chosen = mprotect_was_better(books) ? &mprotect_barrier : &best_with_signals();
   os::Result<os::Descriptor> file = chosen->open();
   if (file) {
     books.barrier_fd = file.value;
@@ -80,13 +81,6 @@ void begin_catching(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   books.use_barrier(*chosen, chosen->splits_mappings);
   books.opened.clear();
   books.gaps = {};
-}
-
-void note_change(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
-  ++books.choice.changes;
-  books.choice.why = why;
-  books.choice.regret_ns = 0;
-  books.choice.cuts_regretted = 0;
 }
 
 }  // namespace
@@ -109,7 +103,7 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAU
   begin_catching(books);
   books.fronts.in_use.store(false, std::memory_order_release);
   books.fronts.forget();
-  note_change(books, why);
+  note_barrier_change(books, why);
   return {};
 }
 
@@ -117,16 +111,13 @@ namespace {
 
 /// Extents without any content are fresh; the others are private, run by run of their frames.
 os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
-  const FrameFile& file = books.family.file;
   for (Page p{0}; p.value < books.pages; ++mappings) {
     const Run* const borrowed = books.borrower.base.from(p);
     Page next = std::min(books.own.next(p), Page{books.pages});
     if (borrowed != books.borrower.base.end()) next = std::min(next, std::max(borrowed->first, p));
     if (next.value < books.pages) next = std::max(p, Page{next.value / extent_pages * extent_pages});
     if (p < next) {
-      const Frame frame = books.home->frame_of(p);
-      const os::Error error = os::map_file(books.address_of(p), books.bytes(next - p), os::Access::read_write,
-                                           file.fd(frame), file.offset(frame));
+      const os::Error error = map_in_place(books, {p, next - p}, books.home->frame_of(p), os::Access::read_write);
       if (error) return error;
       p = next;
       continue;
@@ -157,7 +148,7 @@ void call_all_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.fronts.unshared.empty() || count_runs(books) > most_runs) return;
   map_home_alias(books);
-  if (books.home_alias == nullptr) return;
+  if (books.home_alias.load(std::memory_order_relaxed) == nullptr) return;
   const os::Result<os::Descriptor> file = kernel_barrier.open();
   if (!file) return;
   const os::Descriptor before = books.barrier_fd;
@@ -174,7 +165,7 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
     books.use_barrier(kernel_barrier, false);
     call_all_protected(books);
     set_mappings(books, mappings);
-    note_change(books, why);
+    note_barrier_change(books, why);
     return;
   }
   books.barrier_fd = before;
@@ -190,52 +181,38 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
   }
 }
 
-namespace {
-
-// What a cut and the writes before it cost, measured on 6.18 and rounded; the ratios count.
-constexpr std::uint64_t signal_ns = 7500, front_ns = 2500, scan_ns_per_1024_pages = 1500, change_ns_per_page = 150;
-constexpr unsigned fewest_cuts = 4;
-
-std::uint64_t populated_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  return books.own.count() + books.borrower.base.pages();
-}
-
-/// Whether the other kind of barrier would have cost less, cut after cut, by more than two changes cost.
-bool other_is_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  BarrierChoice& choice = books.choice;
-  const FaultCounters& made = books.made_writable;
-  const std::uint64_t pages = made.first_touch + made.sole_owner + made.moved + made.to_history;
-  const FaultCounters& caught = books.faults;
-  const std::uint64_t faults = caught.first_touch + caught.sole_owner + caught.moved + caught.to_history;
-  const std::uint64_t written = pages - std::exchange(choice.pages_before, pages);
-  const std::uint64_t signals = faults - std::exchange(choice.faults_before, faults);
-  const std::uint64_t populated = populated_pages(books);
-  const std::uint64_t by_kernel = populated * scan_ns_per_1024_pages / 1024 + written * front_ns;
-  const bool collects = books.barrier->collects;
-  const std::uint64_t by_signals = (collects ? written : signals) * signal_ns;
-  const std::uint64_t here = collects ? by_kernel : by_signals, there = collects ? by_signals : by_kernel;
-  choice.regret_ns += here;
-  choice.regret_ns -= std::min(choice.regret_ns, there);
-  choice.cuts_regretted = choice.regret_ns == 0 ? 0 : choice.cuts_regretted + 1;
-  return choice.cuts_regretted >= fewest_cuts && choice.regret_ns > 2 * change_ns_per_page * populated;
-}
-
-}  // namespace
-
 void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (books.asked != Barrier::kernel && books.asked != Barrier::automatic) return;
   const bool automatic = books.asked == Barrier::automatic;
   const bool unwelcome = signals_wanted.load(std::memory_order_relaxed) || books.slot->refusals != nullptr;
   if (books.barrier->collects) {
     if (unwelcome) return (void)change_to_signals(books, why_profile);
-    if (automatic && other_is_better(books)) {
-      (void)change_to_signals(books, "so little is written that faults cost less than looking for it");
+    if (automatic && other_was_better(books)) {
+      (void)change_to_signals(books, why_little);
     }
     return;
   }
-  if (unwelcome || (automatic && !other_is_better(books)) || !kernel_barrier_exists()) return;
+  if (unwelcome || (automatic && !other_was_better(books)) || !kernel_barrier_exists()) return;
   change_to_kernel(books, automatic ? "so much is written that its faults cost more than looking for it"
                                     : "asked for, and cuts are quiet again");
+}
+
+void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+  const bool mprotect = books.barrier->kind == Barrier::mprotect && books.asked == Barrier::automatic;
+  if (!mprotect || &best_with_signals() == &mprotect_barrier || process_has_one_thread()) return;
+  if (!books.writable.empty() || !books.fronts.unshared.empty() || books.half_protected) return;
+  const os::Result<os::Descriptor> file = userfaultfd_barrier.open();
+  if (!file) return;
+  books.barrier_fd = file.value;
+  if (userfaultfd_barrier.attach(books)) return;
+  books.use_barrier(userfaultfd_barrier, false);
+  books.opened.clear();
+  books.gaps = {};
+  note_barrier_change(books, "threads write, whose faults mprotect serves one after the other");
+}
+
+void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+  if (books.asked == Barrier::automatic && signals_were_better(books)) (void)change_to_signals(books, why_little);
 }
 
 void want_signals() noexcept {

@@ -99,6 +99,14 @@ void throw_if(os::Error error, const What& what) {
   }
 }
 
+/// Says so where memory was refused because the process may not have that many mappings more.
+inline std::string for_want_of_mappings(os::Error error, std::uint64_t needed) {
+  const std::uint64_t limit = os::mapping_limit(), used = MappingBudget::used.load(std::memory_order_relaxed);
+  if (error.code != ENOMEM || used + needed <= limit) return "";
+  return ", which lies in " + counted(needed, "mapping") + "; vm.max_map_count allows " + std::to_string(limit) +
+         " in all, of which arenas and views have " + std::to_string(used);
+}
+
 /// "1 byte", "65536 bytes", "3221225472 bytes (3.0 GiB)".
 inline std::string in_bytes(std::size_t bytes) {
   const std::string exact = counted(bytes, "byte");
@@ -129,7 +137,12 @@ void on_ordinary_stack(F&& f) noexcept {
 /// of a fork().
 class COW_HOLDER Operation {
  public:
-  explicit Operation(ArenaBooks& books) noexcept COW_TAKES(held::operation) : mutex_(books.operation) {
+  explicit Operation(ArenaBooks& books) noexcept COW_TAKES(held::signals, held::operation) : mutex_(books.operation) {
+    fork_gate::pass(mutex_);
+  }
+  /// Where they are blocked already, and for longer.
+  Operation(ArenaBooks& books, const os::AsyncSignalsBlocked&) noexcept COW_TAKES(held::operation)
+      : mutex_(books.operation) {
     fork_gate::pass(mutex_);
   }
   ~Operation() COW_LETS_GO { mutex_.unlock(); }

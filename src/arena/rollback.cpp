@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "arena/change_barrier.hpp"
+#include "arena/changed_since.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/mapped_frames.hpp"
 #include "arena/operation.hpp"
@@ -17,7 +19,6 @@
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/close_again.hpp"
 #include "rule/collect.hpp"
-#include "rule/copy_ahead.hpp"
 #include "rule/copy_on_write.hpp"
 
 namespace cow {
@@ -25,7 +26,7 @@ namespace {
 
 constexpr std::uint64_t pages_at_once = 512;
 
-os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
+os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS_BLOCKED {
   if (books.barrier->collects) return {};  // they are
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
@@ -55,11 +56,20 @@ bool in_one_piece(const Run& run, const Run& next) noexcept {
 
 /// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames.
 template <class F>
-os::Error for_each_kept_run(const Version& version, F&& f) {
+os::Error for_each_kept_run(const Version& version, F&& f) COW_IN_OPERATION {
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Run run{kept->page, 1, kept->frame};
     for (++kept; kept != version.kept.end() && in_one_piece(run, {kept->page, 1, kept->frame}); ++kept) ++run.count;
     if (const os::Error error = f(run)) return error;
+  }
+  return {};
+}
+
+os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
+  for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
+    Pages run{kept->page, 1};
+    for (++kept; kept != version.kept.end() && kept->page == run.end(); ++kept) ++run.count;
+    if (const os::Error error = make_pages_writable(books, run)) return error;
   }
   return {};
 }
@@ -100,11 +110,23 @@ class Undoing {
       std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
     }
     const PageSet& written = books_.fronts.uncollected;
-    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) undo(run);
+    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+      count(run);
+      undo(run);
+    }
     return pages_;
   }
 
  private:
+  void count(Pages run) noexcept COW_FAULT_LOCKED {
+    Fronts& fronts = books_.fronts;
+    ++fronts.runs_undone;
+    fronts.pages_undone += run.count;
+    const std::uint64_t before = fronts.undone.count();
+    fronts.undone.insert(run);
+    fronts.pages_undone_first += fronts.undone.count() - before;
+  }
+
   void undo(Pages run) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end();) {
       const Page hidden = std::min(books_.fronts.hidden.next(p), run.end());
@@ -146,39 +168,25 @@ os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept COW_IN_OP
   FaultLockHeld held(*books.fault_lock);
   Undoing undoing(books);
   if (const os::Error error = undoing.prepare()) return {0, error};
-  return {undoing.undo(), {}};
-}
-
-os::Error sweep_all(Version& version) noexcept COW_IN_OPERATION {
-  LogEnd end;
-  {
-    FaultLockHeld held(*version.books.fault_lock);
-    end = log_end(version.books);
-  }
-  return sweep_logs(version, end);
-}
-
-os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
-  for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
-    if (const os::Error error = runs.push_back(run)) return error;
-  }
-  return {};
+  const std::uint64_t pages = undoing.undo();
+  change_after_undoing(books);
+  return {pages, {}};
 }
 
 }  // namespace
+
+bool is_base_of(const Version& version, const ArenaBooks& books) noexcept {
+  return books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version;
+}
 
 os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
   const Operation operation(books);
   if (books.barrier->collects && frames_hold(books, version)) return undo_uncollected(books);
   os::Error error = collect_first(books);
-  if (!error) error = sweep_all(version);
+  if (!error) error = sweep_now(version);
   MappedFrames frames(books.family.file);
-  if (!error) {
-    error = for_each_kept_run(version, [&](const Run& run) {
-      const os::Error failed = make_pages_writable(books, {run.first, run.count});
-      return failed ? failed : frames.add(run.frame);
-    });
-  }
+  if (!error) error = make_kept_writable(books, version);
+  if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame); });
   if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
@@ -197,14 +205,14 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   const os::AsyncSignalsBlocked blocked;
   os::Error error;
   {
-    const Operation operation(base.books);
+    const Operation operation(base.books, blocked);
     loan = lend_version(base, base.books.pages);
     if (!loan) return {0, loan.error};
     error = content.copy(base.runs);
   }
   std::uint64_t pages = 0;
   if (!error) {
-    const Operation operation(books);
+    const Operation operation(books, blocked);
     MappedFrames frames(books.family.file);
     BookVector<Pages> changed;
     error = collect_first(books);
@@ -229,48 +237,20 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   return {pages, error};
 }
 
-namespace {
-
-/// Under the kernel barrier: what no cut has collected yet. The result is sorted, and disjoint, again.
-os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcept COW_IN_OPERATION {
-  if (!books.barrier->collects) return {};
+void roll_back_or_throw(ArenaBooks& books, Version& version) {
+  throw_if(check_barrier(books), "rollback");
+  const bool own = &version.books == &books;
+  if (!own && !is_base_of(version, books)) {
+    throw std::invalid_argument("cow: rollback to a snapshot of another arena");
+  }
+  os::Result<std::uint64_t> pages;
   {
-    FaultLockHeld held(*books.fault_lock);
-    if (const os::Error error = fronts::list_written(books, changed)) return error;
+    const Cut cut(books);
+    pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
   }
-  fronts::make_disjoint(changed);
-  return {};
-}
-
-/// In the log without having been written. No lock is needed where nobody else writes.
-bool was_copied_ahead_only(const ArenaBooks& books, const KeptPage& kept) noexcept COW_HELD_UNCHECKED {
-  return books.staying.contains(kept.page) && same_as_kept(books, kept.page, kept.frame);
-}
-
-}  // namespace
-
-os::Error list_changed(Version& version, BookVector<Pages>& changed) {
-  const Operation operation(version.books);
-  if (const os::Error error = sweep_all(version)) return error;
-  const bool quiet = nobody_else_writes(version.books);
-  for (const KeptPage& kept : version.kept) {
-    if (quiet && was_copied_ahead_only(version.books, kept)) continue;
-    if (!changed.empty() && changed.back().end() == kept.page) {
-      ++changed.back().count;
-    } else if (const os::Error error = changed.push_back({kept.page, 1})) {
-      return error;
-    }
-  }
-  return add_uncollected(version.books, changed);
-}
-
-os::Error list_changed_since_base(ArenaBooks& books, BookVector<Pages>& changed) {
-  const Operation operation(books);
-  {
-    FaultLockHeld held(*books.fault_lock);
-    if (const os::Error error = list_own_pages(books, changed)) return error;
-  }
-  return add_uncollected(books, changed);
+  throw_if(pages.error, [&] {
+    return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
+  });
 }
 
 }  // namespace cow

@@ -11,6 +11,7 @@
 #include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
+#include "rule/go_home.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -27,6 +28,8 @@ bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept COW_FA
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
 os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+  BookVector<Pages> homecomers;
+  list_homecomers(books, homecomers);
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
   if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
@@ -39,6 +42,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   books.versions.push_back(version);
   books.newest = &version;
   ahead.copy();
+  go_home(books, homecomers);
   return {};
 }
 
@@ -89,6 +93,7 @@ os::Result<Version*> take_version_or_error(ArenaBooks& books, PagesLeftOpen left
   const bool quiet = left == PagesLeftOpen::recurring && nobody_else_writes(books);
   const os::Result<Version*> version = take_version_locked(books, quiet);
   if (version && quiet) change_if_better(books);
+  if (version && !quiet) leave_mprotect_for_threads(books);
   return version;
 }
 

@@ -75,7 +75,7 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
 }
 
 /// Maps the runs one by one, or with the scattered ones copied where those are many. Gives the mappings used.
-os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) noexcept {
+os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) noexcept COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const FrameFile& file = books.family.file;
   if (version.runs.size() > few_runs) {
@@ -93,7 +93,7 @@ os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) 
   return {version.runs.mappings(books.pages), map_runs(file, view.base, version.runs)};
 }
 
-os::Error map_range(MappedView& view, Version& version) noexcept {
+os::Error map_range(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const std::size_t guard = os::page_size();
   view.bytes = books.bytes(books.pages);
@@ -141,6 +141,7 @@ MappedView* map_view(Version& version) {
   const os::Result<MappedView*> view = book_new<MappedView>();
   throw_if(view.error, what);
   os::Error error;
+  std::uint64_t mappings = 0;
   {
     const Operation operation(books);
     const os::Result<Loan*> loan = lend_version(version, books.pages * 2);
@@ -150,12 +151,13 @@ MappedView* map_view(Version& version) {
     version.handles.fetch_add(1, std::memory_order_relaxed);
     view.value->version = &version;
     error = map_range(*view.value, version);
+    mappings = version.runs.mappings(books.pages);
   }
   if (!error) {
     fault_registry::publish(*view.value->slot, view.value->base, view.value->bytes, nullptr, view.value, &books);
   }
   if (error) close(view.value);
-  throw_if(error, what);
+  throw_if(error, [&] { return what + for_want_of_mappings(error, mappings); });
   return view.value;
 }
 

@@ -9,8 +9,9 @@
 
 namespace cow {
 
-/// One way of catching writes. The books' fault lock is held in every call; a call that fails may have changed the
-/// protection of some of the pages, never their content.
+/// One way of catching writes. The books' fault lock is held in all calls but open(), map(), attach() and leave(),
+/// whose arena nobody else uses yet or any more; a call that fails may have changed the protection of some of the
+/// pages, never their content. Through these pointers clang does not check the lock.
 struct WriteBarrier {
   Barrier kind;
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
@@ -35,6 +36,8 @@ struct WriteBarrier {
   os::Error (*protect_written)(ArenaBooks& books, const PageSet& staying);
   /// Shows other frames in place of those that are there, writable at once.
   os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
+  /// The same for pages that are protected, and stay so. A failure leaves the frames from before.
+  os::Error (*show_protected)(ArenaBooks& books, Pages run, Frame frame);
 };
 
 /// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has

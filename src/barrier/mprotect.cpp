@@ -45,10 +45,14 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) {
   return map_in_place(books, run, frame, os::Access::read_write);
 }
 
+os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) {
+  return map_in_place(books, run, frame, os::Access::read);
+}
+
 }  // namespace
 
 const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, false, nothing_to_open, map_read_only,
                                     nothing_to_attach, nothing_to_leave, nothing_to_check, unprotect, protect,
-                                    protect_written, show};
+                                    protect_written, show, show_protected};
 
 }  // namespace cow

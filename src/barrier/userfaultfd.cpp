@@ -124,7 +124,7 @@ os::Error protect_closed(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
 os::Error open_mappings(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   // What was opened before is in the middle of it only where pages have moved.
   const bool ends_alone = !books.opened.intersects(run);
-  const auto edges = [&] {
+  const auto edges = [&]() COW_FAULT_LOCKED {
     return ends_alone ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : books.edges(run);
   };
   const Edges before = edges();
@@ -228,9 +228,20 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
   return {};
 }
 
+/// The mapping is read-only until it is watched; where the kernel refuses that it stays so, as one that was never opened.
+os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
+  if (const os::Error error = map_in_place(books, run, frame, os::Access::read)) return error;
+  books.opened.erase(run);
+  if (watch(books, run) || protect_range(books, run, true)) return {};
+  if (!os::protect(books.address_of(run.first), books.bytes(run.count), os::Access::read_write)) {
+    books.opened.insert(run);
+  }
+  return {};
+}
+
 }  // namespace
 
 const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, false, open, map_read_only, attach, leave,
-                                       check, unprotect, protect, protect_written, show};
+                                       check, unprotect, protect, protect_written, show, show_protected};
 
 }  // namespace cow

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -145,11 +146,36 @@ Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& fil
   return failed_if(map_untouched(at, bytes, protection(access), flags, file.number, offset) == -1);
 }
 
+namespace {
+
+/// What mbind(2) asked for. The kernel keeps it by the place in the memory file, so that a page that moves loses it.
+class MemoryPolicy {
+ public:
+  explicit MemoryPolicy(void* at) noexcept {
+    if (::syscall(SYS_get_mempolicy, &mode_, nodes_, most_nodes, at, MPOL_F_ADDR) == -1) mode_ = MPOL_DEFAULT;
+  }
+  /// Memory that is there already goes along, as far as that can be.
+  void set(void* at, std::size_t bytes) const noexcept {
+    if (mode_ == MPOL_DEFAULT) return;
+    (void)::syscall(SYS_mbind, at, bytes, mode_, nodes_, most_nodes, MPOL_MF_MOVE);
+  }
+
+ private:
+  static constexpr std::size_t most_nodes = 1024, bits_in_word = 8 * sizeof(unsigned long);  // CONFIG_NODES_SHIFT
+
+  int mode_ = MPOL_DEFAULT;
+  unsigned long nodes_[most_nodes / bits_in_word];
+};
+
+}  // namespace
+
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
   if (!still_ours(file)) return {EBADF};
   const bool locked = is_locked(at, bytes);
+  const MemoryPolicy policy(at);
   constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
   if (ask(SYS_mmap, at, bytes, protection(access), flags, file.number, offset) == -1) return {errno};
+  policy.set(at, bytes);
   if (locked) lock_where_touched(at, bytes);
   return {};
 }

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "words/held.hpp"
+
 namespace cow::os {
 
 /// The outcome of a kernel call: 0, or an errno.
@@ -57,7 +59,8 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept;
 Error map_zero(void* at, std::size_t bytes) noexcept;
 /// A file's range shared over an address range of ours that nobody uses yet.
 Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
-/// The same in place of what somebody may be reading; what was locked into memory stays so.
+/// The same in place of what somebody may be reading; what was locked into memory stays so, and the first page's memory
+/// policy becomes that of all.
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
 /// To read and write, with writes kept to the mapping.
 Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
@@ -158,10 +161,10 @@ void report(const char* text, std::size_t bytes) noexcept;
 
 /// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
 /// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.
-class AsyncSignalsBlocked {
+class COW_HOLDER AsyncSignalsBlocked {
  public:
-  AsyncSignalsBlocked() noexcept;
-  ~AsyncSignalsBlocked();
+  AsyncSignalsBlocked() noexcept COW_TAKES(held::signals);
+  ~AsyncSignalsBlocked() COW_LETS_GO;
   AsyncSignalsBlocked(const AsyncSignalsBlocked&) = delete;
   AsyncSignalsBlocked& operator=(const AsyncSignalsBlocked&) = delete;
 

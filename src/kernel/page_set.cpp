@@ -1,6 +1,7 @@
 // The bitmap and its summaries. Runs in the signal handler: no allocation, no locks.
 #include "kernel/page_set.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace cow {
@@ -106,6 +107,18 @@ std::uint64_t PageSet::next_bit(int level, std::uint64_t from) const noexcept {
   }
   return bits_[level];
 }
+
+std::uint64_t PageSet::end_of_bits(int level, std::uint64_t limit) const noexcept {
+  while (limit != 0) {
+    const std::uint64_t word = (limit - 1) / 64;
+    const std::uint64_t before = levels_[level][word] & mask_of(0, limit - word * 64);
+    if (before != 0) return (word + 1) * 64 - static_cast<std::uint64_t>(std::countl_zero(before));
+    limit = 64 * (level + 1 == level_count ? word : end_of_bits(level + 1, word));
+  }
+  return 0;
+}
+
+Page PageSet::end_before(Page limit) const noexcept { return {end_of_bits(0, std::min(limit.value, pages_))}; }
 
 Page PageSet::next(Page from) const noexcept { return {from.value >= pages_ ? pages_ : next_bit(0, from.value)}; }
 

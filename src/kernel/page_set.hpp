@@ -38,6 +38,8 @@ class PageSet {
   Page next_absent(Page from) const noexcept { return next_absent(from, end()); }
   /// The same before `limit`, or `limit`.
   Page next_absent(Page from, Page limit) const noexcept;
+  /// The page behind the last member before `limit`; page 0 where there is none.
+  Page end_before(Page limit) const noexcept;
   /// The first run of members at or after `from`; its count is 0 when there is none.
   Pages next_run(Page from) const noexcept;
   /// Whether any page of the run is a member.
@@ -50,6 +52,7 @@ class PageSet {
   void set_bits(int level, std::uint64_t word, std::uint64_t mask) noexcept;
   void clear_bits(int level, std::uint64_t word, std::uint64_t mask) noexcept;
   std::uint64_t next_bit(int level, std::uint64_t from) const noexcept;
+  std::uint64_t end_of_bits(int level, std::uint64_t limit) const noexcept;
 
   std::uint64_t* levels_[level_count] = {};  // a bit of level n+1 says whether a word of level n has any
   std::uint64_t bits_[level_count] = {};

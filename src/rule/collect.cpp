@@ -107,6 +107,7 @@ Part next_part(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  Page last_end{0};
   for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
        run = books.fronts.uncollected.next_run({0})) {
     const Part part = next_part(books, run);
@@ -114,6 +115,8 @@ os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages)
                                                       : collect_in_place(books, part.pages, part.claim);
     if (error) return error;
+    if (part.pages.first != last_end) ++books.fronts.runs_collected;
+    last_end = part.pages.end();
     books.fronts.uncollected.erase(part.pages);
     books.fronts.present.insert(part.pages);
     books.fronts.warm.insert(part.pages);
@@ -166,7 +169,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
       if (const os::Error error = fronts::take_in(books, {p, end - p})) return error;
     }
     // Each page once: else the first copy to each would cost a fault of its own. A hint.
-    if (books.home_alias != nullptr) {
+    if (books.home_alias.load(std::memory_order_relaxed) != nullptr) {
       (void)os::populate_for_writing(alias_of(books, run.first), books.bytes(run.count));
     }
   }
@@ -180,13 +183,16 @@ os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;
   if (const os::Error error = settle(books)) return error;
+  books.fronts.undone.clear();
   return take_in_fresh(books);
 }
 
 bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
   if (fronts::list_written(books, runs)) return false;
-  return std::any_of(runs.begin(), runs.end(), [&](const Pages& run) { return books.fronts.warm.intersects(run); });
+  return std::any_of(runs.begin(), runs.end(), [&](const Pages& run) COW_FAULT_LOCKED {
+    return books.fronts.warm.intersects(run);
+  });
 }
 
 void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {

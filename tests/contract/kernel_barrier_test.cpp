@@ -269,6 +269,29 @@ TEST_F(KernelBarrier, keeps_memory_locked_that_was) {
   EXPECT_TRUE(mapping_at(page_at(arena, 9)).locked());
 }
 
+TEST_F(KernelBarrier, forgets_nothing_that_was_asked_of_the_mapping_when_it_comes_back) {
+  if (under_sanitizer) GTEST_SKIP() << "the run-times of sanitizers take mlock() away";
+  constexpr std::size_t many = 2048, untouched = 1024;
+  ArenaOptions options = options_for(Barrier::kernel, many);
+  options.quiet_cuts = true;
+  options.in_core_dumps = false;
+  Arena arena(options);
+  fill_run(arena, 0, 8, 1);
+  if (::mlock2(page_at(arena, untouched), 4 * page_size(), MLOCK_ONFAULT) != 0) {
+    GTEST_SKIP() << "this process may not lock memory";
+  }
+  const Snapshot before = arena.snapshot();
+  start_fault_profile({.every = 1});
+  EXPECT_NE(arena.barrier(), Barrier::kernel);
+  EXPECT_TRUE(mapping_at(page_at(arena, untouched)).locked());
+  stop_fault_profile();
+  const Snapshot after = arena.snapshot();
+  EXPECT_EQ(arena.barrier(), Barrier::kernel);
+  EXPECT_TRUE(mapping_at(page_at(arena, untouched)).locked());
+  EXPECT_TRUE(mapping_at(page_at(arena, untouched)).left_out_of_core_dumps());
+  EXPECT_TRUE(mapping_at(page_at(arena, 4)).left_out_of_core_dumps());
+}
+
 TEST_F(KernelBarrier, makes_clones_that_go_back_to_their_base) {
   Arena arena = make(true);
   fill_run(arena, 0, pages, 1);

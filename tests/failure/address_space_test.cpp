@@ -165,7 +165,7 @@ TEST_P(AtTheLimitOfPrivateMemory, a_view_of_scattered_pages_goes_without) {
   painted.paint_run(0, pages, 1);
   const Snapshot snapshot = painted.arena().snapshot();
   const Picture before = painted.picture();
-  for (std::size_t page = 0; page < pages; page += 41) painted.paint(page, 2);
+  for (std::size_t page = 0; page < pages; page += 73) painted.paint(page, 2);
   const View with = snapshot.view();
   const NoMoreOf limit(Kind::private_memory, 512 * 1024);
   const View without = snapshot.view();

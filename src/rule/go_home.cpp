@@ -1,0 +1,92 @@
+// See rule/go_home.hpp.
+#include "rule/go_home.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "barrier/barrier.hpp"
+#include "rule/make_private.hpp"
+
+namespace cow {
+namespace {
+
+constexpr std::uint64_t some_pages = 256, longest_run = 64;
+
+/// How many pages may go, by how many were made writable since the last cut.
+std::uint64_t most_now(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  const FaultCounters& made = books.made_writable;
+  const std::uint64_t pages = made.first_touch + made.sole_owner + made.moved + made.to_history;
+  return some_pages + 2 * (pages - std::exchange(books.made_before_cut, pages));
+}
+
+/// Nobody shows the page's frame elsewhere, nor needs what is in its frame at home.
+bool may_go(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  if (books.prepared.contains(p) || books.blank.contains(p) || books.hollow.contains(p)) return false;
+  if (books.fronts.unshared.contains(p)) return false;
+  if (books.birth_of(p).value <= books.lender.lent_epoch.load(std::memory_order_relaxed)) return false;
+  FaultLockHeld held(books.family.file.lock());
+  return !books.home->used.contains(p);
+}
+
+/// The part of a run from p on that one copy and one mapping can bring home.
+Pages part_from(const ArenaBooks& books, Page p, Page end) noexcept COW_FAULT_LOCKED {
+  return {p, std::min(books.writable.next(p), end) - p};
+}
+
+void enter_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  FrameRelease freed(books.family.file);
+  for (Page p = run.first; p < run.end(); ++p) {
+    const PageTable::Entry entry = books.table.get(p);
+    const Frame left = books.frame_of(p);
+    books.away.erase({p, 1});
+    books.table.set(p, {entry.birth, books.home->index});
+    freed.add(left, 1);
+  }
+}
+
+os::Error bring_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  if (const os::Error error = fill_frames(books, *books.home, run)) return error;
+  const Edges before = books.edges(run);
+  const Moving moving(books);
+  const os::Error error = books.barrier->show_protected(books, run, books.home->frame_of(run.first));
+  if (error) {
+    free_frames(books, *books.home, run);
+  } else {
+    enter_home(books, run);
+  }
+  books.count_mappings(before, books.edges(run));
+  return error;
+}
+
+}  // namespace
+
+void list_homecomers(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+  std::uint64_t left = most_now(books);
+  for (Page p = books.away.next({0}); p != books.away.end() && left != 0; p = books.away.next(p)) {
+    Page end = p;
+    while (left != 0 && end < books.away.end() && end - p < longest_run && books.away.contains(end) &&
+           may_go(books, end)) {
+      ++end;
+      --left;
+    }
+    if (end == p) {
+      ++p;
+      continue;
+    }
+    if (runs.push_back({p, end - p})) return;
+    p = end;
+  }
+}
+
+void go_home(ArenaBooks& books, const BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+  if (books.half_protected) return;
+  for (const Pages& run : runs) {
+    for (Page p = run.first; p < run.end();) {
+      const Pages part = part_from(books, p, run.end());
+      if (part.count != 0 && bring_home(books, part)) return;
+      p = part.end() < run.end() ? books.writable.next_absent(part.end(), run.end()) : run.end();
+    }
+  }
+}
+
+}  // namespace cow

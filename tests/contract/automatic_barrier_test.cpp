@@ -1,0 +1,110 @@
+// Promises of Barrier::automatic: it changes to the barrier that would have cost least for what the arena is used for,
+// also where that is rolling back again and again, or writing in long runs; and never leaves threads with the barrier
+// whose faults wait for each other.
+#include <cstdint>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "cow/cow.hpp"
+#include "support/barriers.hpp"
+#include "support/pages.hpp"
+
+namespace cow::test {
+namespace {
+
+constexpr std::size_t pages = 8192;
+
+class Automatic : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!is_available(Barrier::kernel)) GTEST_SKIP() << "the kernel barrier is not available here";
+  }
+  static Arena make() {
+    ArenaOptions options = options_for(Barrier::automatic, pages);
+    options.quiet_cuts = true;
+    Arena arena(options);
+    for (std::size_t page = 0; page < pages; ++page) put_mark(arena, page, 1);
+    return arena;
+  }
+  /// Writes sixteenth after sixteenth of the arena, a snapshot each, until the barrier is another one.
+  static void write_in_runs(Arena& arena) {
+    constexpr std::size_t run = pages / 16;
+    for (std::uint64_t cut = 0; cut < 200 && arena.barrier() == Barrier::kernel; ++cut) {
+      for (std::size_t page = 0; page < run; ++page) put_mark(arena, cut % 16 * run + page, cut);
+      (void)arena.snapshot();
+    }
+  }
+};
+
+TEST_F(Automatic, leaves_the_kernel_barrier_where_the_same_pages_are_rolled_back_again_and_again) {
+  Arena arena = make();
+  ASSERT_EQ(arena.barrier(), Barrier::kernel);
+  const Snapshot start = arena.snapshot();
+  int loops = 0;
+  for (; loops < 3000 && arena.barrier() == Barrier::kernel; ++loops) {
+    for (std::size_t page = 5; page < pages; page += 512) put_mark(arena, page, 2);
+    arena.rollback(start);
+    ASSERT_EQ(mark_of(arena, 5), 1U);
+  }
+  EXPECT_NE(arena.barrier(), Barrier::kernel);
+  EXPECT_GT(loops, 4);
+  EXPECT_EQ(arena.stats().barrier_changes, 1U);
+  for (int i = 0; i < 50; ++i) {
+    for (std::size_t page = 5; page < pages; page += 512) put_mark(arena, page, 2);
+    arena.rollback(start);
+  }
+  for (std::size_t page = 0; page < pages; ++page) ASSERT_EQ(mark_of(arena, page), 1U);
+  EXPECT_NE(arena.barrier(), Barrier::kernel);
+}
+
+TEST_F(Automatic, takes_mprotect_where_long_runs_are_written) {
+  Arena arena = make();
+  write_in_runs(arena);
+  EXPECT_EQ(arena.barrier(), Barrier::mprotect);
+  for (std::uint64_t cut = 0; cut < 16; ++cut) {
+    (void)arena.snapshot();
+    for (std::size_t page = 0; page < 512; ++page) put_mark(arena, page, cut);
+  }
+  EXPECT_EQ(arena.barrier(), Barrier::mprotect);
+}
+
+TEST_F(Automatic, stops_going_back_and_forth_where_no_choice_lasts) {
+  Arena arena = make();
+  constexpr std::size_t run = pages / 16;
+  for (int round = 0; round < 40; ++round) {
+    for (std::uint64_t cut = 0; cut < 6; ++cut) {
+      for (std::size_t page = 0; page < run; ++page) put_mark(arena, cut * run + page, cut);
+      (void)arena.snapshot();
+    }
+    for (std::uint64_t cut = 0; cut < 6; ++cut) {
+      for (std::size_t page = cut; page < pages; page += 13) put_mark(arena, page, cut);
+      (void)arena.snapshot();
+    }
+  }
+  EXPECT_LT(arena.stats().barrier_changes, 12U);
+}
+
+TEST_F(Automatic, leaves_mprotect_when_there_are_threads) {
+  if (!is_available(Barrier::userfaultfd)) GTEST_SKIP() << "userfaultfd is not available here";
+  ArenaOptions options = options_for(Barrier::automatic, pages);
+  Arena arena(options);
+  if (arena.barrier() != Barrier::kernel) GTEST_SKIP() << "this process has threads already";
+  for (std::size_t page = 0; page < pages; ++page) put_mark(arena, page, 1);
+  write_in_runs(arena);
+  ASSERT_EQ(arena.barrier(), Barrier::mprotect);
+  std::thread([&] {
+    put_mark(arena, 4, 77);
+    const Snapshot cut = arena.snapshot();
+    EXPECT_EQ(arena.barrier(), Barrier::userfaultfd);
+    put_mark(arena, 4, 78);
+    EXPECT_EQ(mark_of(cut, 4), 77U);
+  }).join();
+  const Snapshot one = arena.snapshot();
+  for (std::size_t page = 0; page < pages; page += 3) put_mark(arena, page, 80);
+  EXPECT_EQ(mark_of(one, 4), 78U);
+  EXPECT_EQ(mark_of(arena, 3), 80U);
+}
+
+}  // namespace
+}  // namespace cow::test
