@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "words/held.hpp"
+
 namespace cow::os {
 
 /// The outcome of a kernel call: 0, or an errno.
@@ -62,6 +64,8 @@ Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& fil
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
 /// To read and write, with writes kept to the mapping.
 Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
+/// The same in place of what was mapped there, with what was locked into memory, and its policy, as above.
+Error map_file_privately_over(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
 /// Zero memory to read and write, over an address range of ours.
 Error map_private_zero(void* at, std::size_t bytes) noexcept;
 Error protect(void* at, std::size_t bytes, Access access) noexcept;
@@ -161,10 +165,10 @@ void report(const char* text, std::size_t bytes) noexcept;
 
 /// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
 /// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.
-class AsyncSignalsBlocked {
+class COW_HOLDER AsyncSignalsBlocked {
  public:
-  AsyncSignalsBlocked() noexcept;
-  ~AsyncSignalsBlocked();
+  AsyncSignalsBlocked() noexcept COW_TAKES(held::signals);
+  ~AsyncSignalsBlocked() COW_LETS_GO;
   AsyncSignalsBlocked(const AsyncSignalsBlocked&) = delete;
   AsyncSignalsBlocked& operator=(const AsyncSignalsBlocked&) = delete;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -67,6 +68,12 @@ struct HeldSnapshot {
 
 struct HeldView {
   View view;
+  MirrorVersionPtr mirror;
+};
+
+/// A whole file and the layers on it, and what the newest of them shows.
+struct HeldFile {
+  std::vector<std::filesystem::path> chain;
   MirrorVersionPtr mirror;
 };
 
