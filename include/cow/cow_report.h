@@ -39,6 +39,7 @@ typedef struct cow_memory_account {
   uint64_t untouched_bytes;    /* to be taken off: pages opened beside a written one, and not touched yet */
   uint64_t kernel_bytes;       /* memory and swap behind the file, as the kernel tells it */
   uint64_t front_bytes;        /* not of the sum: private memory that COW_BARRIER_KERNEL puts before the frames */
+  uint64_t excluded_bytes;     /* nor this: private memory of pages that cow_arena_exclude() took out of the file */
 } cow_memory_account;
 COW_C_API int cow_arena_memory(const cow_arena* arena, cow_memory_account* account) COW_C_NOEXCEPT;
 

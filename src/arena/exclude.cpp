@@ -27,7 +27,7 @@ os::Error exclude_parts(ArenaBooks& books, Pages run) noexcept COW_IN_OPERATION 
   for (Page p = books.excluded.next_absent(run.first, run.end()); p < run.end();
        p = books.excluded.next_absent(p, run.end())) {
     const Page end = std::min(books.excluded.next(p), run.end());
-    const WriterLockGuard guard(*books.fault_lock);
+    const WriterLockHeld held(*books.fault_lock);
     if (const os::Error error = books.barrier->check(books)) return error;
     if (const os::Error error = exclude(books, {p, end - p})) return error;
   }

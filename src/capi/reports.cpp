@@ -74,7 +74,8 @@ int cow_arena_memory(const cow_arena* arena, cow_memory_account* account) noexce
                            .read_only_bytes = now.read_only_bytes,
                            .untouched_bytes = now.untouched_bytes,
                            .kernel_bytes = now.kernel_bytes,
-                           .front_bytes = now.front_bytes});
+                           .front_bytes = now.front_bytes,
+                           .excluded_bytes = now.excluded_bytes});
   });
 }
 

@@ -41,6 +41,7 @@ constexpr Way functions[] = {
     {"Arena::data", "cow_arena_data"},
     {"Arena::discard", "cow_arena_discard"},
     {"Arena::dump", "cow_arena_report"},
+    {"Arena::exclude", "cow_arena_exclude"},
     {"Arena::prepare_write", "cow_arena_prepare_write"},
     {"Arena::ref", "- the arena's handle is one"},
     {"Arena::rollback", "cow_arena_rollback"},
