@@ -55,7 +55,7 @@ TEST_P(RefusedExclude, changes_nothing_whichever_call_fails) {
 }
 
 TEST_P(RefusedExclude, leaves_all_right_where_every_call_fails_from_some_moment_on) {
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  for (std::uint64_t seed = 0; seed < 16; ++seed) {
     Family family(make_arena(Family::pages));
     Arena& arena = family.painted.arena();
     os::fail_by_chance(seed, seed % 4 + 1);
@@ -94,7 +94,7 @@ TEST_P(RefusedExclude, of_a_clone_that_inherits_makes_no_clone) {
 
 TEST_P(RefusedExclude, loses_no_store_of_another_thread) {
   constexpr std::size_t pages = 16;
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < 8; ++round) {
     ArenaOptions options = options_for(GetParam(), pages);
     options.quiet_cuts = true;  // keeps the kernel barrier
     Arena arena(options);
