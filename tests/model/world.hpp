@@ -89,6 +89,7 @@ class World {
   void adopt_version();
   void merge_versions();
   void go_through_a_transaction();
+  void change_barriers();
 
   /// Runs an operation of the engine, with kernel calls refused where the setting says so. False: it threw, so that
   /// nothing that shows may have changed.
