@@ -1,5 +1,6 @@
 //! cow/cow.h bound by hand: what this example needs, declaration by declaration, and safe types over it.
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ffi::{c_void, CStr};
+use std::os::raw::{c_char, c_int};
 use std::ptr;
 
 macro_rules! handles { ($($name:ident),*) => { $(#[repr(C)] pub struct $name { _opaque: [u8; 0] })* } }

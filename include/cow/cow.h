@@ -1,5 +1,6 @@
-/* The C interface: for C11, for C++, and for every language that can call C. Heaps and allocators for C libraries:
- * cow/cow_heap.h; reports: cow/cow_report.h; both are included here.
+/* The C interface: for C11, for C++, and for every language that can call C. Its parts are included here: heaps and
+ * allocators for C libraries (cow/cow_heap.h), versions compared and merged (cow/cow_versions.h), what threads want
+ * (cow/cow_threads.h), saved files (cow/cow_files.h), reports (cow/cow_report.h).
  *
  * Rules for all of it, unless a function says otherwise:
  * - A call returns 0, or a negative errno and changes nothing; cow_last_error() then tells the rest. What gives a
@@ -17,7 +18,9 @@
  * - Structures that may grow begin with their size in bytes: the ..._init function sets it, or `s.size = sizeof s`.
  *   Given a larger one than it knows, the library refuses what it does not know with -E2BIG, unless that is zero.
  * - Text and lists that a call gives belong to the caller: cow_free(). Callbacks must return: no longjmp, no exception,
- *   no thread cancellation.
+ *   no thread cancellation. They may call the library, with other handles or the same, but must not close the arena
+ *   that they were called about; cut hooks are narrower, see there.
+ * - What closes or frees leaves errno as it was. Other calls may change errno even where they give 0.
  * - Offsets, sizes and capacities are bytes; an offset counts from cow_arena_data(). Pages are of cow_page_size().
  */
 #ifndef COW_COW_H
@@ -42,6 +45,7 @@ typedef struct cow_arena cow_arena;       /* memory that can be snapshotted, rol
 typedef struct cow_snapshot cow_snapshot; /* the content that an arena had at one moment */
 typedef struct cow_view cow_view;         /* a read-only mapping of a snapshot */
 typedef struct cow_heap cow_heap;         /* a malloc whose whole state lies in an arena */
+typedef struct cow_gate cow_gate;         /* keeps updates out for the moment of a snapshot: cow/cow_threads.h */
 
 /* ---- The library ---- */
 
@@ -67,7 +71,7 @@ enum cow_barrier {
   COW_BARRIER_MPROTECT = 0,    /* mprotect and SIGSEGV: works everywhere */
   COW_BARRIER_USERFAULTFD = 1, /* cheaper for scattered writes; needs Linux 5.19 and a permissive sandbox */
   COW_BARRIER_AUTOMATIC = 2,   /* the best one of those that can be had; changes where another would cost less */
-  COW_BARRIER_KERNEL = 3       /* no signal, no EFAULT; needs Linux 6.7, /proc and quiet cuts: see single_writer */
+  COW_BARRIER_KERNEL = 3       /* no signal, no EFAULT; needs Linux 6.7, /proc and quiet cuts: see quiet_cuts */
 };
 
 typedef struct cow_arena_options {
@@ -76,15 +80,20 @@ typedef struct cow_arena_options {
   const char* name;             /* shown in /proc/self/maps and in reports; copied. NULL: "cow" */
   void* address;                /* a fixed, page-aligned base (never over another mapping); NULL: anywhere */
   int barrier;                  /* COW_BARRIER_MPROTECT */
-  int single_writer;            /* not 0: a promise that no other thread writes while a cut is made. 0 */
+  int single_writer;            /* the same as quiet_cuts, by its older name. 0 */
   int in_core_dumps;            /* not 0: core dumps hold the arena, its clones and views. 1 */
-  int reserved;                 /* 0 */
+  int quiet_cuts;               /* not 0: a promise that no other thread writes while a cut is made. 0 */
   size_t reserve_history_bytes; /* memory that is there for before-images: faults then cannot lack it. 0 */
+  cow_gate* gate;               /* keeps that promise: each snapshot, clone and rollback of the arena and its clones is
+                                   quiet of this gate, which must stay open as long as any of them. NULL: none */
 } cow_arena_options;
 
-/* Fills in what stands behind each member above. Of this layout for ever: members that come later are set by a macro
- * of this name, which programs get by compiling them against the newer header. NULL: nothing. Cannot fail. */
+/* Fills in what stands behind each member above. The function of this name knows the members up to
+ * reserve_history_bytes; the macro, which C and C++ see, hands on how large the structure is for them: so a program
+ * that was compiled once goes on with a library whose structure is larger. NULL: nothing. Cannot fail. */
 COW_C_API void cow_arena_options_init(cow_arena_options* options) COW_C_NOEXCEPT;
+COW_C_API void cow_arena_options_init_sized(cow_arena_options* options, size_t size) COW_C_NOEXCEPT;
+#define cow_arena_options_init(options) cow_arena_options_init_sized((options), sizeof(cow_arena_options))
 
 /* A new arena; zero everywhere. NULL: the options as cow_arena_options_init() fills them in. -EINVAL also for a
  * capacity that is 0 or beyond the address space, for an address that is not page-aligned, and for an unknown barrier;
@@ -165,8 +174,8 @@ COW_C_API uint64_t cow_arena_epoch(const cow_arena* arena) COW_C_NOEXCEPT;
 
 /* Something that must not be cut in half by a snapshot, such as a lock of the program's own allocator: before() is
  * called before each snapshot, clone, rollback and fork(), after() when it is done or failed, and in_fork_child() in
- * the child of a fork(), where such a lock must be made anew. Any may be NULL. Once in an arena's life; a heap takes the
- * place too: -EBUSY where it is taken. */
+ * the child of a fork(), where such a lock must be made anew. Any may be NULL. They must not call the library about the
+ * same arena. Once in an arena's life; a heap takes the place too: -EBUSY where it is taken. */
 typedef struct cow_cut_hook {
   size_t size; /* of this structure */
   void (*before)(void* context);
@@ -205,6 +214,8 @@ COW_C_API int cow_snapshot_exclusive_bytes(const cow_snapshot* snapshot, size_t*
 /* Valid until the view is closed; holds its version, also after the snapshot is released and the arena closed. */
 COW_C_API const void* cow_view_data(const cow_view* view) COW_C_NOEXCEPT;
 COW_C_API size_t cow_view_size(const cow_view* view) COW_C_NOEXCEPT;
+/* 1 if the address lies in the view, else 0. */
+COW_C_API int cow_view_contains(const cow_view* view, const void* p) COW_C_NOEXCEPT;
 /* Unmaps it: nobody may use pointers into it any more. Cannot fail. */
 COW_C_API void cow_view_close(cow_view* view) COW_C_NOEXCEPT;
 
@@ -228,6 +239,7 @@ COW_C_API int cow_print_backtraces_of_bad_accesses(int on) COW_C_NOEXCEPT;
 #include "cow/cow_files.h"
 #include "cow/cow_heap.h"
 #include "cow/cow_report.h"
+#include "cow/cow_threads.h"
 #include "cow/cow_versions.h"
 
 #endif /* COW_COW_H */

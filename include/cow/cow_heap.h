@@ -26,6 +26,8 @@ COW_C_API void cow_heap_options_init(cow_heap_options* options) COW_C_NOEXCEPT;
 COW_C_API int cow_heap_open(cow_arena* arena, const cow_heap_options* options_or_null, cow_heap** heap) COW_C_NOEXCEPT;
 /* Drops the handle; the heap and its blocks stay in the arena. Cannot fail. */
 COW_C_API void cow_heap_close(cow_heap* heap) COW_C_NOEXCEPT;
+/* 1 if both are handles on one arena's heap, else 0. */
+COW_C_API int cow_heap_same(const cow_heap* a, const cow_heap* b) COW_C_NOEXCEPT;
 
 /* ---- Blocks: as malloc, with the heap as context ----
  * NULL and errno ENOMEM where the arena is full, EINVAL for arguments that cannot be right, EPERM where a rollback took
@@ -43,6 +45,8 @@ COW_C_API void* cow_heap_realloc(cow_heap* heap, void* block, size_t n) COW_C_NO
 COW_C_API void cow_heap_free(cow_heap* heap, void* block) COW_C_NOEXCEPT;
 /* `alignment`: a power of two. Beyond a page it holds in this arena only. */
 COW_C_API void* cow_heap_aligned_alloc(cow_heap* heap, size_t alignment, size_t n) COW_C_NOEXCEPT;
+/* The same, zero throughout. */
+COW_C_API void* cow_heap_aligned_calloc(cow_heap* heap, size_t alignment, size_t n) COW_C_NOEXCEPT;
 /* A copy of the text. */
 COW_C_API char* cow_heap_strdup(cow_heap* heap, const char* text) COW_C_NOEXCEPT;
 /* Bytes that may be used, at least what was asked for; 0 if it is not a live block. */
@@ -73,6 +77,9 @@ COW_C_API int cow_heap_get_stats(const cow_heap* heap, cow_heap_stats* stats) CO
 
 /* Walks all bookkeeping: 0 if the heap is sound, else -EIO, and cow_last_error() names what contradicts itself. */
 COW_C_API int cow_heap_check(const cow_heap* heap) COW_C_NOEXCEPT;
+/* The pointer that cow_heap_free() refused last, as no live block's. NULL if none was, and on errors. Cost: as
+ * cow_heap_check(). */
+COW_C_API const void* cow_heap_last_refused(const cow_heap* heap) COW_C_NOEXCEPT;
 /* Gives the memory of all free pages back, as far as no snapshot needs it. */
 COW_C_API int cow_heap_trim(cow_heap* heap) COW_C_NOEXCEPT;
 
@@ -85,7 +92,8 @@ COW_C_API void* cow_lua_alloc(void* heap, void* block, size_t had, size_t n) COW
 COW_C_API void* cow_zlib_alloc(void* heap, unsigned items, unsigned bytes) COW_C_NOEXCEPT;
 COW_C_API void cow_zlib_free(void* heap, void* block) COW_C_NOEXCEPT;
 
-/* zstd (ZSTD_customMem) and others: alloc(opaque, bytes), free(opaque, block), realloc(opaque, block, bytes). */
+/* zstd (ZSTD_customMem), Duktape and others: alloc(opaque, bytes), free(opaque, block), realloc(opaque, block, bytes),
+ * in whatever order they name them. */
 COW_C_API void* cow_opaque_malloc(void* heap, size_t n) COW_C_NOEXCEPT;
 COW_C_API void* cow_opaque_realloc(void* heap, void* block, size_t n) COW_C_NOEXCEPT;
 COW_C_API void cow_opaque_free(void* heap, void* block) COW_C_NOEXCEPT;

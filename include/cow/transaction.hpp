@@ -7,6 +7,10 @@
 
 namespace cow {
 
+namespace detail {
+struct TransactionCalls;
+}
+
 /// The arena's content at its begin comes back when it is destroyed, also by an exception, unless commit() was called:
 ///
 ///     cow::Transaction transaction(arena);
@@ -41,6 +45,7 @@ class COW_API Transaction {
   void roll_back();
 
  private:
+  friend struct detail::TransactionCalls;  // forgets an arena that was destroyed, for C
   bool innermost() const noexcept;
   void end() noexcept;
 

@@ -11,6 +11,10 @@
 
 namespace cow {
 
+namespace detail {
+struct GateCalls;
+}
+
 /// A snapshot beside writers is one moment of memory, but memory cannot know which stores belong together: one that
 /// falls into the middle of an update shows half of it. Threads that update hold an `Updating`, and look between two
 /// updates whether someone wants quiet; whoever takes a snapshot holds a `Quiet` meanwhile, and no longer: reading the
@@ -76,6 +80,8 @@ class UpdateGate {
   };
 
  private:
+  friend struct detail::GateCalls;  // begins and ends by calls, for C
+
   // Of entered_, the low bits tell of the Quiet that is wanted: that there is one, and whether its number is odd, so
   // that who waits for its end is not held by the next. The rest counts updates, as left_ does.
   static constexpr std::uint32_t wanted = 2, odd = 1, quiet_bits = wanted | odd, one_update = 256;

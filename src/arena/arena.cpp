@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "arena/adopt.hpp"
+#include "arena/changed_since.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/memory.hpp"
 #include "arena/operation.hpp"
@@ -46,10 +47,6 @@ Snapshot cut_snapshot(ArenaBooks& books) {
   const Cut cut(books);
   const Operation operation(books);
   return Access::snapshot(take_version(books));
-}
-
-bool is_base_of(const Version& version, const ArenaBooks& books) noexcept {
-  return books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version;
 }
 
 void make_reserve_whole(ArenaBooks& books) {
@@ -99,22 +96,6 @@ Arena Arena::clone() {
   usable(books_, "clone");
   const Snapshot now = snapshot();
   return now.clone();
-}
-
-void roll_back_or_throw(ArenaBooks& books, Version& version) {
-  throw_if(check_barrier(books), "rollback");
-  const bool own = &version.books == &books;
-  if (!own && !is_base_of(version, books)) {
-    throw std::invalid_argument("cow: rollback to a snapshot of another arena");
-  }
-  os::Result<std::uint64_t> pages;
-  {
-      const Cut cut(books);
-    pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
-  }
-  throw_if(pages.error, [&] {
-    return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
-  });
 }
 
 void Arena::rollback(const Snapshot& snapshot) {
@@ -202,7 +183,7 @@ std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::m
 
 std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {
   ArenaBooks& books = usable(books_, "cut_hook", no_arena_ref);
-  const OperationHeld held(books);
+  const Operation operation(books);
   if (books.hook == nullptr) books.hook = make();
   return books.hook;
 }

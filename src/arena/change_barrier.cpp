@@ -176,7 +176,7 @@ void show_as_before(ArenaBooks& books, const WriteBarrier& before, const os::Des
 void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.fronts.unshared.empty() || count_runs(books) > most_runs) return;
   map_home_alias(books);
-  if (books.home_alias == nullptr) return;
+  if (books.home_alias.load(std::memory_order_relaxed) == nullptr) return;
   const os::Result<os::Descriptor> file = kernel_barrier.open();
   if (!file) return;
   const os::Descriptor before = books.barrier_fd;
@@ -218,7 +218,7 @@ void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
                                     : "asked for, and cuts are quiet again");
 }
 
-void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   const bool mprotect = books.barrier->kind == Barrier::mprotect && books.asked == Barrier::automatic;
   if (!mprotect || &best_with_signals() == &mprotect_barrier || process_has_one_thread()) return;
   if (!books.writable.empty() || !books.fronts.unshared.empty() || books.half_protected) return;
@@ -232,7 +232,7 @@ void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   note_barrier_change(books, "threads write, whose faults mprotect serves one after the other");
 }
 
-void change_after_undoing(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (books.asked == Barrier::automatic && signals_were_better(books)) (void)change_to_signals(books, why_little);
 }
 

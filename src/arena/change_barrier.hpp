@@ -1,5 +1,4 @@
-// An arena changes to another barrier: from the kernel's to one with signals at any moment, back at a quiet cut. The
-// operation mutex and the fault lock are held.
+// An arena changes to another barrier: from the kernel's to one with signals at any moment, back at a quiet cut.
 #pragma once
 
 #include <atomic>
@@ -11,21 +10,21 @@ namespace cow {
 
 /// What has the content in private mappings goes to the frames, and those are shown read-only; other threads may be
 /// writing meanwhile, and wait. A failure leaves all as it was.
-os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED;
+os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// All pages are protected, and nobody writes. Where it fails, or would take too many mappings, the barrier stays.
-void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED;
+void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// At a quiet cut: whether the other kind of barrier would have cost less for some cuts running, or is owed since the
 /// reason for signals has gone; then changes to it.
-void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+void change_if_better(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// At a cut that is not quiet, under automatic: where mprotect was chosen and there are threads now, userfaultfd takes
 /// over. Nothing is writable then.
-void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// As change_if_better(), after a rollback under the kernel barrier that undid what was written, before anything else is.
-void change_after_undoing(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// While they are wanted arenas use barriers that have signals (the fault profile).
 extern std::atomic<bool> signals_wanted;

@@ -19,11 +19,7 @@ os::Result<bool> list_logged(ArenaBooks& books, Epoch from, Epoch to, BookVector
   auto at = books.versions.end();
   while (at != books.versions.begin() && (at == books.versions.end() || at->epoch > from)) --at;
   if (at == books.versions.end() || at->epoch > from) return {false, {}};
-  LogEnd end;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    end = log_end(books);
-  }
+  const LogEnd end = log_end_now(books);
   os::Error error;
   for (; at != books.versions.end() && at->epoch < to && !error; ++at) {
     at->log.for_each_between({}, &*at == end.newest ? end.mark : at->log.mark(), [&](const LogEntry& entry) {
@@ -44,7 +40,7 @@ os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>&
 }
 
 /// Of the pages kept for a version, those that do not show what its arena started with.
-os::Error list_kept_of_its_own(const Version& version, BookVector<Page>& pages) noexcept {
+os::Error list_kept_of_its_own(const Version& version, BookVector<Page>& pages) noexcept COW_SIGNALS_BLOCKED {
   const ArenaBooks& books = version.books;
   for (const KeptPage& kept : version.kept) {
     bool as_at_the_start = false;
@@ -63,11 +59,7 @@ os::Error list_kept_of_its_own(const Version& version, BookVector<Page>& pages) 
 os::Error list_changed_since_start(Version& version, BookVector<Page>& pages) noexcept {
   ArenaBooks& books = version.books;
   const Operation operation(books);
-  LogEnd end;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    end = log_end(books);
-  }
+  const LogEnd end = log_end_now(books);
   if (const os::Error error = sweep_logs(version, end)) return error;
   FaultLockHeld held(*books.fault_lock);
   if (const os::Error error = sweep_logs(version, log_end(books))) return error;

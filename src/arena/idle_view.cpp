@@ -36,7 +36,7 @@ bool follows_its_like(ArenaBooks& books, const RunList& runs) noexcept COW_IN_OP
 
 }  // namespace
 
-void note_shown(detail::MappedView& view, const Version& version) noexcept {
+void note_shown(detail::MappedView& view, const Version& version) noexcept COW_IN_OPERATION {
   const bool frames_alone = version.books.family.file.saved().empty() && version.runs.size() <= few_runs;
   if (!frames_alone || view.shown.copy(version.runs)) view.shown = RunList{};
 }

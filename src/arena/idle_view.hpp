@@ -7,7 +7,7 @@
 namespace cow {
 
 /// The view is a mapping of the version's runs, and of nothing else.
-void note_shown(detail::MappedView& view, const Version& version) noexcept;
+void note_shown(detail::MappedView& view, const Version& version) noexcept COW_IN_OPERATION;
 
 /// The idle mapping for a view of a version that shows just the same frames, which are on loan; false if there is none.
 bool take_idle_view(ArenaBooks& books, const Version& version, detail::MappedView& view) noexcept COW_IN_OPERATION;

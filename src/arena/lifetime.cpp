@@ -58,7 +58,7 @@ void check_reserve(std::size_t bytes) {
                               " for history is more than the machine's memory: " + in_bytes(most));
 }
 
-os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexcept {
+os::Result<ArenaBooks*> create_books(Family& family, std::uint64_t pages) noexcept COW_SIGNALS_BLOCKED {
   os::Result<BookBuffer> memory = BookBuffer::reserve(ArenaBooks::bytes_for(pages));
   if (!memory) return {nullptr, memory.error};
   std::byte* const at = memory.value.data();
@@ -179,7 +179,8 @@ os::Error take_over_files(Family& family, SavedContent& content) noexcept {
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
                                         const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
-                                        const ArenaOptions& options, SavedContent* content) noexcept {
+                                        const ArenaOptions& options, SavedContent* content) noexcept
+    COW_SIGNALS_BLOCKED {
   const os::Result<Family*> family = book_new<Family>(pages);
   if (!family) return {nullptr, family.error};
   os::Error opened = family.value->file.open(name);
@@ -260,7 +261,6 @@ ArenaBooks* create_clone(Version& version) {
       throw_if(error, what);
     }
     family.members.fetch_add(1, std::memory_order_relaxed);
-    clone->loan = loan.value;
     clone->base_version = version.name;
     clone->barrier_fd = of.barrier_fd;
     clone->quiet_cuts = of.quiet_cuts;
@@ -270,6 +270,7 @@ ArenaBooks* create_clone(Version& version) {
     clone->use_barrier(*of.barrier, of.writable_pages_split);
     std::memcpy(clone->name, of.name, sizeof clone->name);
     FaultLockHeld held(family.file.lock());
+    clone->loan = loan.value;
     if (!error) error = family.lineage.descend(clone->line, of.line, version.epoch);
     if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
   }
@@ -290,7 +291,7 @@ void destroy(ArenaBooks& books) noexcept {
   std::shared_ptr<CutHook> hook;  // destroyed outside the locks
   withdraw(books);
   {
-    const Operation operation(books);
+    const Operation operation(books, blocked);
     const bool mapped = books.mapped();
     drop_idle_view(books);
     close_arena(books);

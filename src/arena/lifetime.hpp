@@ -46,7 +46,7 @@ void release_version(Version* version) noexcept;
 os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION;
 /// Mappings that one clone or view may take of those that the process has left.
 std::uint64_t fair_share_of_mappings() noexcept;
-void give_back_loan(Family& family, Loan* loan) noexcept;
+void give_back_loan(Family& family, Loan* loan) noexcept COW_SIGNALS_BLOCKED;
 
 struct LentVersion {
   Version* version = nullptr;  // with a handle; null: there was no memory for it

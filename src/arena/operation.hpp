@@ -137,7 +137,12 @@ void on_ordinary_stack(F&& f) noexcept {
 /// of a fork().
 class COW_HOLDER Operation {
  public:
-  explicit Operation(ArenaBooks& books) noexcept COW_TAKES(held::operation) : mutex_(books.operation) {
+  explicit Operation(ArenaBooks& books) noexcept COW_TAKES(held::signals, held::operation) : mutex_(books.operation) {
+    fork_gate::pass(mutex_);
+  }
+  /// Where they are blocked already, and for longer.
+  Operation(ArenaBooks& books, const os::AsyncSignalsBlocked&) noexcept COW_TAKES(held::operation)
+      : mutex_(books.operation) {
     fork_gate::pass(mutex_);
   }
   ~Operation() COW_LETS_GO { mutex_.unlock(); }

@@ -22,9 +22,9 @@ PagesInPlace::PagesInPlace(Version& version, Pages run) noexcept
   if (at != nullptr && os::all_in_memory(at, run.count)) data_ = at;
 }
 
-/// Where fronts may hide the frames, by the home alias. Without the lock: still() tells whether it held.
-const std::byte* PagesInPlace::shown() const noexcept COW_HELD_UNCHECKED {
-  if (!books_.fronts.in_use.load(std::memory_order_relaxed)) return books_.address_of(run_.first);
+/// Where fronts may hide the frames, by the home alias. still() tells whether it held.
+const std::byte* PagesInPlace::shown() const noexcept {
+  if (!books_.fronts.in_use.load(std::memory_order_acquire)) return books_.address_of(run_.first);
   for (Page p = run_.first; p < run_.end(); p = p + 1) {
     if (!reached_by_alias(books_, p)) return nullptr;
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arena/change_barrier.hpp"
+#include "arena/changed_since.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/mapped_frames.hpp"
 #include "arena/operation.hpp"
@@ -18,7 +19,6 @@
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/close_again.hpp"
 #include "rule/collect.hpp"
-#include "rule/copy_ahead.hpp"
 #include "rule/copy_on_write.hpp"
 
 namespace cow {
@@ -27,7 +27,7 @@ namespace {
 constexpr std::uint64_t pages_at_once = 512;
 constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;  // with fewer, as few pages at once as can be
 
-os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept {
+os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS_BLOCKED {
   if (books.barrier->collects) return {};  // they are
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
@@ -57,7 +57,7 @@ bool in_one_piece(const Run& run, const Run& next) noexcept {
 
 /// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames.
 template <class F>
-os::Error for_each_kept_run(const Version& version, F&& f) {
+os::Error for_each_kept_run(const Version& version, F&& f) COW_IN_OPERATION {
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Run run{kept->page, 1, kept->frame};
     for (++kept; kept != version.kept.end() && in_one_piece(run, {kept->page, 1, kept->frame}); ++kept) ++run.count;
@@ -66,9 +66,11 @@ os::Error for_each_kept_run(const Version& version, F&& f) {
   return {};
 }
 
-os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept {
+os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
   if (MappingBudget::left() < mappings_to_spare) {
-    return for_each_kept_run(version, [&](const Run& run) { return make_pages_writable(books, {run.first, run.count}); });
+    return for_each_kept_run(version, [&](const Run& run) COW_SIGNALS_BLOCKED {
+      return make_pages_writable(books, {run.first, run.count});
+    });
   }
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Pages run{kept->page, 1};
@@ -177,29 +179,17 @@ os::Result<std::uint64_t> undo_uncollected(ArenaBooks& books) noexcept COW_IN_OP
   return {pages, {}};
 }
 
-os::Error sweep_all(Version& version) noexcept COW_IN_OPERATION {
-  LogEnd end;
-  {
-    FaultLockHeld held(*version.books.fault_lock);
-    end = log_end(version.books);
-  }
-  return sweep_logs(version, end);
-}
-
-os::Error list_own_pages(const ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
-  for (Pages run = books.own.next_run({0}); run.count != 0; run = books.own.next_run(run.end())) {
-    if (const os::Error error = runs.push_back(run)) return error;
-  }
-  return {};
-}
-
 }  // namespace
+
+bool is_base_of(const Version& version, const ArenaBooks& books) noexcept {
+  return books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version;
+}
 
 os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
   const Operation operation(books);
   if (books.barrier->collects && frames_hold(books, version)) return undo_uncollected(books);
   os::Error error = collect_first(books);
-  if (!error) error = sweep_all(version);
+  if (!error) error = sweep_now(version);
   MappedFrames frames(books.family.file);
   if (!error) error = make_kept_writable(books, version);
   if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame); });
@@ -221,14 +211,14 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   const os::AsyncSignalsBlocked blocked;
   os::Error error;
   {
-    const Operation operation(base.books);
+    const Operation operation(base.books, blocked);
     loan = lend_version(base, base.books.pages);
     if (!loan) return {0, loan.error};
     error = content.copy(base.runs);
   }
   std::uint64_t pages = 0;
   if (!error) {
-    const Operation operation(books);
+    const Operation operation(books, blocked);
     MappedFrames frames(books.family.file);
     BookVector<Pages> changed;
     error = collect_first(books);
@@ -253,48 +243,20 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   return {pages, error};
 }
 
-namespace {
-
-/// Under the kernel barrier: what no cut has collected yet. The result is sorted, and disjoint, again.
-os::Error add_uncollected(ArenaBooks& books, BookVector<Pages>& changed) noexcept COW_IN_OPERATION {
-  if (!books.barrier->collects) return {};
+void roll_back_or_throw(ArenaBooks& books, Version& version) {
+  throw_if(check_barrier(books), "rollback");
+  const bool own = &version.books == &books;
+  if (!own && !is_base_of(version, books)) {
+    throw std::invalid_argument("cow: rollback to a snapshot of another arena");
+  }
+  os::Result<std::uint64_t> pages;
   {
-    FaultLockHeld held(*books.fault_lock);
-    if (const os::Error error = fronts::list_written(books, changed)) return error;
+    const Cut cut(books);
+    pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
   }
-  fronts::make_disjoint(changed);
-  return {};
-}
-
-/// In the log without having been written. No lock is needed where nobody else writes.
-bool was_copied_ahead_only(const ArenaBooks& books, const KeptPage& kept) noexcept COW_HELD_UNCHECKED {
-  return books.staying.contains(kept.page) && same_as_kept(books, kept.page, kept.frame);
-}
-
-}  // namespace
-
-os::Error list_changed(Version& version, BookVector<Pages>& changed) {
-  const Operation operation(version.books);
-  if (const os::Error error = sweep_all(version)) return error;
-  const bool quiet = nobody_else_writes(version.books);
-  for (const KeptPage& kept : version.kept) {
-    if (quiet && was_copied_ahead_only(version.books, kept)) continue;
-    if (!changed.empty() && changed.back().end() == kept.page) {
-      ++changed.back().count;
-    } else if (const os::Error error = changed.push_back({kept.page, 1})) {
-      return error;
-    }
-  }
-  return add_uncollected(version.books, changed);
-}
-
-os::Error list_changed_since_base(ArenaBooks& books, BookVector<Pages>& changed) {
-  const Operation operation(books);
-  {
-    FaultLockHeld held(*books.fault_lock);
-    if (const os::Error error = list_own_pages(books, changed)) return error;
-  }
-  return add_uncollected(books, changed);
+  throw_if(pages.error, [&] {
+    return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
+  });
 }
 
 }  // namespace cow

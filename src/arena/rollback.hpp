@@ -1,4 +1,4 @@
-// Content becomes a version's again, and which pages that concerns.
+// Content becomes a version's again.
 #pragma once
 
 #include "books/arena_books.hpp"
@@ -13,12 +13,11 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
 /// The same to the version that the arena is a clone of.
 os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept;
 
+/// Whether a version is the one that the arena is a clone of.
+bool is_base_of(const Version& version, const ArenaBooks& books) noexcept;
+
 /// To a version of the arena itself or the one that it is a clone of; throws what Arena::rollback() throws, but not that
 /// a transaction is open.
 void roll_back_or_throw(ArenaBooks& books, Version& version);
-
-/// Runs of the pages that may differ from a version of the arena itself.
-os::Error list_changed(Version& version, BookVector<Pages>& changed);
-os::Error list_changed_since_base(ArenaBooks& books, BookVector<Pages>& changed);
 
 }  // namespace cow

@@ -33,7 +33,7 @@ bool copy_live(ArenaBooks& books, Page p, std::size_t offset, std::span<std::byt
   const std::uint64_t moves = books.moves.load(std::memory_order_acquire);
   if (!reader || moves % 2 != 0) return false;
   const std::byte* page = books.address_of(p);
-  if (books.fronts.in_use.load(std::memory_order_relaxed)) {  // the arena shows a front, perhaps
+  if (books.fronts.in_use.load(std::memory_order_acquire)) {  // the arena shows a front, perhaps
     if (!reached_by_alias(books, p)) return false;
     page = alias_of(books, p);
   }

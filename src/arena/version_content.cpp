@@ -15,11 +15,7 @@ os::Error VersionContent::open(const ArenaBooks& into) noexcept {
   zeros_ = std::move(zeros.value);
   const Operation operation(books);
   if (own_) {
-    LogEnd end;
-    {
-      FaultLockHeld held(*books.fault_lock);
-      end = log_end(books);
-    }
+    const LogEnd end = log_end_now(books);
     return sweep_logs(version_, end);
   }
   const os::Result<Loan*> loan = lend_version(version_, 2 * books.pages);

@@ -63,7 +63,7 @@ void release_last(Version& version) noexcept {
   FrameFile* file = nullptr;
   bool last = false;
   {
-    const Operation operation(books);
+    const Operation operation(books, blocked);
     if (version.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // someone took it up again meanwhile
     drop_version(version);
     last = !books.mapped() && books.versions.empty();
@@ -95,11 +95,7 @@ std::uint64_t fair_share_of_mappings() noexcept {
 
 os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
   ArenaBooks& books = version.books;
-  LogEnd end;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    end = log_end(books);
-  }
+  const LogEnd end = log_end_now(books);
   // Most of it, without keeping writers waiting.
   if (const os::Error error = sweep_logs(version, end)) return {nullptr, error};
   os::Result<Lent> lent;

@@ -15,11 +15,7 @@ os::Result<Source> find_logged(Version& version, Page p) noexcept {
   if (const auto kept = version.kept.find(p)) return {{*kept, false, {}}, {}};
   const os::AsyncSignalsBlocked blocked;
   const OperationHeld operation(version.books);
-  LogEnd end;
-  {
-    FaultLockHeld held(*version.books.fault_lock);
-    end = log_end(version.books);
-  }
+  const LogEnd end = log_end_now(version.books);
   if (const os::Error error = sweep_for_look_ups(version, end)) return {{}, error};
   return {{version.kept.find(p).value_or(zero_frame), false, {}}, {}};
 }
@@ -61,15 +57,6 @@ os::Error read_some_pages(Version& version, Pages run, std::byte* into) noexcept
   return {};
 }
 
-os::Error sweep_now(Version& version) noexcept COW_IN_OPERATION {
-  LogEnd end;
-  {
-    FaultLockHeld held(*version.books.fault_lock);
-    end = log_end(version.books);
-  }
-  return sweep_logs(version, end);
-}
-
 }  // namespace
 
 os::Result<Source> find_source(Version& version, Page p) noexcept {
@@ -99,11 +86,7 @@ os::Error list_content(Version& version, RunList& runs) noexcept {
 
 os::Error list_kept(Version& version, BookVector<Page>& pages) noexcept {
   const Operation operation(version.books);
-  LogEnd end;
-  {
-    FaultLockHeld held(*version.books.fault_lock);
-    end = log_end(version.books);
-  }
+  const LogEnd end = log_end_now(version.books);
   os::Error error;
   version.log.for_each_between({}, end.newest == &version ? end.mark : version.log.mark(), [&](const LogEntry& entry) {
     if (!error) error = pages.push_back(entry.page);

@@ -76,7 +76,7 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
 }
 
 /// Maps the runs one by one, or with the scattered ones copied where those are many. Gives the mappings used.
-os::Result<std::uint64_t> map_content(MappedView& view, Version& version) noexcept {
+os::Result<std::uint64_t> map_content(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const FrameFile& file = books.family.file;
   if (version.runs.size() > few_runs) {
@@ -95,7 +95,7 @@ os::Result<std::uint64_t> map_content(MappedView& view, Version& version) noexce
   return {version.runs.mappings(books.pages), map_runs(file, view.base, version.runs)};
 }
 
-os::Error map_anew(MappedView& view, Version& version) noexcept {
+os::Error map_anew(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const std::size_t guard = os::page_size();
   view.bytes = books.bytes(books.pages);

@@ -9,8 +9,9 @@
 
 namespace cow {
 
-/// One way of catching writes. The books' fault lock is held in every call; a call that fails may have changed the
-/// protection of some of the pages, never their content.
+/// One way of catching writes. The books' fault lock is held in all calls but open(), map(), attach() and leave(),
+/// whose arena nobody else uses yet or any more; a call that fails may have changed the protection of some of the
+/// pages, never their content. Through these pointers clang does not check the lock.
 struct WriteBarrier {
   Barrier kind;
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV

@@ -59,7 +59,7 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept CO
 /// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel does
 /// not merge two that have private pages of their own.
 std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  const auto side = [&](bool at_the_edge, Page neighbour) -> std::int64_t {
+  const auto side = [&](bool at_the_edge, Page neighbour) COW_FAULT_LOCKED -> std::int64_t {
     if (at_the_edge) return 0;
     return books.fronts.taken.contains(neighbour) ? -1 : 1;
   };
@@ -128,7 +128,7 @@ os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
   for (Pages run = unwatched.next_run({0}); run.count != 0; run = unwatched.next_run(run.end())) {
     if (const os::Error error = bring_back(books, run)) return error;
-    const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) {
+    const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) COW_FAULT_LOCKED {
       books.fronts.uncollected.insert(found);
       books.fronts.present.insert(found);
       return os::Error{};
@@ -146,7 +146,7 @@ os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     const Page end = taken.next_absent(p);
     const Pages run{p, std::min(end, unwatched.next(p)) - p};
     if (run.count != 0) {
-      const os::Error error = for_each_found(books, os::scan_and_protect, run, [&](Pages found) {
+      const os::Error error = for_each_found(books, os::scan_and_protect, run, [&](Pages found) COW_FAULT_LOCKED {
         books.fronts.uncollected.insert(found);
         return os::Error{};
       });

@@ -11,11 +11,13 @@ namespace cow {
 void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
-inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  return books.home_alias != nullptr && books.frame_of(p) == books.home->frame_of(p);
+/// Whether it shows page p: for certain with the fault lock; else a hint, good for as long as the page's entry stays.
+inline bool reached_by_alias(const ArenaBooks& books, Page p) noexcept {
+  return books.home_alias.load(std::memory_order_acquire) != nullptr && books.frame_of(p) == books.home->frame_of(p);
 }
-inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  return books.home_alias + books.bytes(p.value);
+/// Once it was reached: there it stays while the arena lives.
+inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept {
+  return books.home_alias.load(std::memory_order_acquire) + books.bytes(p.value);
 }
 
 }  // namespace cow

@@ -36,18 +36,20 @@ os::Error map(ArenaBooks& books) COW_FAULT_LOCKED {
   return {};
 }
 
-os::Error attach(ArenaBooks& books) {
+// Nobody else uses the arena yet, or its barrier is being changed.
+os::Error attach(ArenaBooks& books) COW_HELD_UNCHECKED {
   const os::Result<os::Descriptor> pagemap = page_table.get([] { return os::open_pagemap(); });
   books.fronts.pagemap = pagemap.value;
   return pagemap.error;
 }
 
-void leave(ArenaBooks& books) {
+// The child has one thread.
+void leave(ArenaBooks& books) COW_HELD_UNCHECKED {
   os::close_file(books.barrier_fd);
   os::close_file(books.fronts.pagemap);
 }
 
-os::Error check(const ArenaBooks& books) {
+os::Error check(const ArenaBooks& books) COW_FAULT_LOCKED {
   return os::still_ours(books.fronts.pagemap) && os::still_ours(books.barrier_fd) ? os::Error{} : os::Error{EBADF};
 }
 

@@ -124,7 +124,7 @@ os::Error protect_closed(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
 os::Error open_mappings(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   // What was opened before is in the middle of it only where pages have moved.
   const bool ends_alone = !books.opened.intersects(run);
-  const auto edges = [&] {
+  const auto edges = [&]() COW_FAULT_LOCKED {
     return ends_alone ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : books.edges(run);
   };
   const Edges before = edges();

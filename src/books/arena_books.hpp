@@ -73,7 +73,7 @@ struct Swept {
   std::uint64_t drops = 0;  // and how many versions had been dropped: that changes the logs
 };
 
-/// One version of an arena. The operation mutex covers it, but for the handles.
+/// One version of an arena. Who reads it by a handle asks what is not marked without a lock.
 class Version : public ListHook {
  public:
   Version(ArenaBooks& of, Epoch at, std::uint64_t named) noexcept : books(of), epoch(at), name(named) {}
@@ -82,13 +82,14 @@ class Version : public ListHook {
   const Epoch epoch;
   const std::uint64_t name;               // unique in the family
   std::atomic<std::uint64_t> handles{1};  // reaches 0 only under the operation mutex
-  UndoLog log;                            // what was written since, up to the next version
+  UndoLog log;                            // what was written since, up to the next version; grows under the fault lock
 
-  KeptPages kept;                         // of the logs from this version on, as far as swept; its frames stay for it
-  Swept swept;
+  // Of the logs from this version on, as far as swept; its frames stay for it. Changed in operations, read by anyone.
+  KeptPages kept;
+  COW_BY_OPERATION Swept swept;
 
-  RunList runs;                           // the whole content; right for as long as loans of this epoch are out
-  RunList flattened;                      // frames of its own, for pages that were too scattered to map
+  COW_BY_OPERATION RunList runs;          // the whole content; right for as long as loans of this epoch are out
+  COW_BY_OPERATION RunList flattened;     // frames of its own, for pages that were too scattered to map
 };
 
 /// What a page copied ahead looked like some intervals ago.
@@ -171,14 +172,16 @@ class ArenaBooks {
   }
 
   /// The pages whose mappings may be written.
-  const PageSet& in_writable_mappings() const noexcept { return writable_pages_split ? writable : opened; }
+  const PageSet& in_writable_mappings() const noexcept COW_FAULT_LOCKED {
+    return writable_pages_split ? writable : opened;
+  }
 
   /// The newest snapshot's epoch; with none nothing is logged.
   Epoch newest_epoch() const noexcept COW_FAULT_LOCKED { return newest == nullptr ? borrowed_birth : newest->epoch; }
 
   /// Mappings that begin at or behind `first`, up to and with the one that begins at `end`: to compare before and
   /// after.
-  Edges edges(Pages run) const noexcept;
+  Edges edges(Pages run) const noexcept COW_FAULT_LOCKED;
   void count_mappings(const Edges& before, const Edges& after) noexcept COW_FAULT_LOCKED;
   void count_mappings(std::uint64_t more) noexcept COW_FAULT_LOCKED;  // modulo 2^64: fewer too
 
@@ -217,7 +220,6 @@ class ArenaBooks {
   // Pages in writable mappings, where that is another thing than pages that can be written.
   COW_BY_FAULT_LOCK PageSet opened;
   COW_BY_FAULT_LOCK OpenedGaps gaps;
-  COW_BY_FAULT_LOCK std::byte* home_alias = nullptr;  // all of home once more, writable; null until a write() wants it
   COW_BY_FAULT_LOCK PageSet writable;  // pages that can be written now; each has the current epoch for its birth
   // Of those, the ones that somebody counts on: they stay so until the next snapshot.
   COW_BY_FAULT_LOCK PageSet prepared;
@@ -252,12 +254,14 @@ class ArenaBooks {
   // -- No lock covers these: readers of versions ask them -----------------------------------------------------------
 
   LiveReaders live_readers;             // closed when the arena goes
+  // All of home once more, writable; null until somebody wants it. Made under the fault lock, gone with the arena.
+  std::atomic<std::byte*> home_alias{nullptr};
   std::atomic<std::uint64_t> moves{0};  // odd while pages may show frames that their entries do not tell yet
 
   // -- The file's lock covers these -------------------------------------------------------------------------------
 
   Borrower borrower;
-  Loan* loan = nullptr;
+  COW_BY_FILE_LOCK Loan* loan = nullptr;
   Lender lender;
   Line line;
 

@@ -9,6 +9,7 @@
 
 #include "kernel/os.hpp"
 #include "kernel/page_set.hpp"
+#include "words/held.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -18,35 +19,37 @@ struct Fronts {
   /// readers of versions without a lock, between two looks at ArenaBooks::moves.
   std::atomic<bool> in_use{false};
 
-  os::Descriptor pagemap;
+  COW_BY_FAULT_LOCK os::Descriptor pagemap;
 
-  PageSet taken;        // pages in private mappings. All others lie in a shared one that nobody watches: fresh, or, where
-                        // a change of barriers was given up, read-only
-  PageSet unwatched;    // of those taken, the ones that the kernel does not watch yet
-  PageSet uncollected;  // of those taken, the ones known to be written since the last cut
-  PageSet beneath;      // of those taken, the ones whose mapping shows another frame than home beneath the front
-  PageSet hidden;       // of those taken, the ones whose front is all that shows the content: it must not be dropped
-  PageSet present;      // of those taken, the ones that may have a front
-  PageSet warm;         // of those present, the ones that were written lately
+  // Pages in private mappings. All others lie in a shared one that nobody watches: fresh, or, where a change of
+  // barriers was given up, read-only.
+  COW_BY_FAULT_LOCK PageSet taken;
+  COW_BY_FAULT_LOCK PageSet unwatched;    // of those taken, the ones that the kernel does not watch yet
+  COW_BY_FAULT_LOCK PageSet uncollected;  // of those taken, the ones known to be written since the last cut
+  COW_BY_FAULT_LOCK PageSet beneath;      // of those taken, the ones with another frame than home's beneath the front
+  COW_BY_FAULT_LOCK PageSet hidden;       // of those taken, the ones whose front must stay: it alone has the content
+  COW_BY_FAULT_LOCK PageSet present;      // of those taken, the ones that may have a front
+  COW_BY_FAULT_LOCK PageSet warm;         // of those present, the ones that were written lately
+  COW_BY_FAULT_LOCK PageSet unshared;     // after a change to another barrier: still in private mappings, and read-only
 
-  PageSet unshared;     // after a change to another barrier: pages that are still in private mappings, and read-only
+  COW_BY_FAULT_LOCK PageSet undone;       // written and rolled back since the last cut
 
-  PageSet undone;       // pages that were written and rolled back since the last cut
-
-  unsigned cuts_since_cooled = 0;
-  std::uint64_t runs_collected = 0;  // for the choice of a barrier, until it is made: runs of written pages at cuts,
-  std::uint64_t runs_undone = 0, pages_undone = 0;  // and at rollbacks;
-  std::uint64_t pages_undone_first = 0;             // of those pages, the ones not undone before since the last cut
+  COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
+  // For the choice of a barrier, until it is made: runs of written pages at cuts, and at rollbacks; of those pages, the
+  // ones not undone before since the last cut.
+  COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0;
+  COW_BY_FAULT_LOCK std::uint64_t runs_undone = 0, pages_undone = 0, pages_undone_first = 0;
 
   static constexpr std::size_t sets = 9;
-  void place(std::byte* memory, std::uint64_t pages) noexcept {
+  /// Before anybody else knows of the arena.
+  void place(std::byte* memory, std::uint64_t pages) noexcept COW_HELD_UNCHECKED {
     for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &unshared, &undone}) {
       *set = PageSet(memory, pages);
       memory += PageSet::bytes_for(pages);
     }
   }
 
-  void forget() noexcept {
+  void forget() noexcept COW_FAULT_LOCKED {
     for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &undone}) set->clear();
   }
 };

@@ -77,9 +77,9 @@ class Lending {
   // -- Frames, without the lock: they take it. Run in the signal handler, with asynchronous signals blocked. ----
 
   /// The owner needs the frames no more: they go to the last borrowers, or are freed.
-  void release(const Run& run, FrameRelease& freed) noexcept;
+  void release(const Run& run, FrameRelease& freed) noexcept COW_SIGNALS_BLOCKED;
   /// A borrower needs its pages of a run no more.
-  void end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept;
+  void end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept COW_SIGNALS_BLOCKED;
 
  private:
   bool any_loose(const Run& run) noexcept COW_FILE_LOCKED;

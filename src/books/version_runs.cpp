@@ -88,12 +88,12 @@ os::Error copy_run(FrameFile& file, const Run& run, const Plane& plane, BookBuff
   return {};
 }
 
-os::Result<Plane*> add_plane(FrameFile& file) noexcept {
+os::Result<Plane*> add_plane(FrameFile& file) noexcept COW_SIGNALS_BLOCKED {
   FaultLockHeld held(file.lock());
   return file.add_plane();
 }
 
-void free_plane(FrameFile& file, Plane& plane, const RunList& copies) noexcept {
+void free_plane(FrameFile& file, Plane& plane, const RunList& copies) noexcept COW_SIGNALS_BLOCKED {
   {
     FrameRelease freed(file);
     for (const Run& run : copies) freed.add(run.frame, run.count);
@@ -103,14 +103,19 @@ void free_plane(FrameFile& file, Plane& plane, const RunList& copies) noexcept {
 }
 
 /// From here on writers may move to the plane's free frames too.
-os::Error share_plane(ArenaBooks& books, Plane& plane) noexcept {
+os::Error share_plane(ArenaBooks& books, Plane& plane) noexcept COW_SIGNALS_BLOCKED {
   FaultLockHeld held(*books.fault_lock);
   return books.planes.push_back(&plane);
 }
 
-/// Takes the frames for all short runs on the plane. Without the file's lock: nobody else knows the plane yet.
+void take_frames(FrameFile& file, Plane& plane, Pages run) noexcept COW_SIGNALS_BLOCKED {
+  FaultLockHeld held(file.lock());  // who counts frames looks at all planes
+  plane.used.insert(run);
+}
+
+/// Takes the frames for all short runs on the plane.
 os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, RunList& runs,
-                          RunList& copies) noexcept COW_HELD_UNCHECKED {
+                          RunList& copies) noexcept COW_IN_OPERATION {
   FrameFile& file = version.books.family.file;
   os::Result<BookBuffer> buffer = BookBuffer::reserve(64 * file.page_bytes());
   if (!buffer) return buffer.error;
@@ -119,7 +124,7 @@ os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, 
     if (run.count < length) {
       shown.frame = plane.frame_of(run.first);
       if (const os::Error error = copies.append(shown)) return error;
-      plane.used.insert({run.first, run.count});
+      take_frames(file, plane, {run.first, run.count});
       if (const os::Error error = copy_run(file, run, plane, buffer.value)) return error;
     }
     if (const os::Error error = runs.append(shown)) return error;

@@ -65,14 +65,14 @@ Version* older_than(Version& version) noexcept COW_IN_OPERATION {
 /// what they keep.
 template <class Goes>
 void give_up_entries(ArenaBooks& books, UndoLog& log, const Version* older, Goes&& goes, FrameRelease& freed,
-                     UndoLog::Chunks& emptied) noexcept {
+                     UndoLog::Chunks& emptied) noexcept COW_SIGNALS_BLOCKED {
   Lending& lending = books.family.lending;
   const auto stays = [&](const LogEntry& entry) {
     if (!goes(entry)) return true;
     if (older == nullptr || mutant(Mutant::drop_frees_all)) return false;
     return entry.birth <= older->epoch || mutant(Mutant::drop_keeps_all);
   };
-  const auto give_up = [&](const LogEntry& entry) {
+  const auto give_up = [&](const LogEntry& entry) COW_HELD_UNCHECKED {  // called here only
     if (entry.owned) {
       lending.release({entry.page, 1, entry.frame}, freed);
     } else if (entry.birth == borrowed_birth) {
@@ -102,6 +102,13 @@ void give_back_chunks(ArenaBooks& books, UndoLog::Chunks& emptied) noexcept {
 }
 
 }  // namespace
+
+LogEnd log_end_now(const ArenaBooks& books) noexcept {
+  FaultLockHeld held(*books.fault_lock);
+  return log_end(books);
+}
+
+os::Error sweep_now(Version& version) noexcept { return sweep_logs(version, log_end_now(version.books)); }
 
 os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept {
   BookVector<Found> found;

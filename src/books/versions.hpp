@@ -19,11 +19,16 @@ inline LogEnd log_end(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return {books.newest, books.newest->log.mark()};
 }
 
+/// The same, asked at this moment: takes the fault lock.
+LogEnd log_end_now(const ArenaBooks& books) noexcept COW_SIGNALS_BLOCKED;
+
 /// Brings version.kept up to date with the logs, for look-ups: the first log from the version on that has a page wins.
 /// Cost: what was logged since the last time.
 os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept COW_IN_OPERATION;
 /// The same, and makes it whole, for going through.
 os::Error sweep_logs(Version& version, const LogEnd& end) noexcept COW_IN_OPERATION;
+/// The same, up to where the logs end now.
+os::Error sweep_now(Version& version) noexcept COW_IN_OPERATION;
 
 /// The whole content as runs. The fault lock is held, the logs are swept under it, and the frames are on loan, so that
 /// they stay.
@@ -31,10 +36,10 @@ os::Error list_runs(const Version& version, RunList& runs) noexcept COW_FAULT_LO
 
 /// Copies the shorter runs to a plane of the version's own, until at most `most` mappings show the content. The frames
 /// are on loan. Takes the fault lock for moments.
-os::Error flatten(Version& version, std::uint64_t most) noexcept;
+os::Error flatten(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION;
 
 /// Gives up the version's own copies.
-void release_flattened(Version& version) noexcept;
+void release_flattened(Version& version) noexcept COW_IN_OPERATION;
 
 /// Takes the version out of the chain and destroys it: what an older one needs goes there, the rest is freed. No
 /// allocation.

@@ -24,8 +24,10 @@ constexpr cow_arena_options default_options{.size = sizeof(cow_arena_options),
                                             .barrier = COW_BARRIER_MPROTECT,
                                             .single_writer = 0,
                                             .in_core_dumps = 1,
-                                            .reserved = 0,
-                                            .reserve_history_bytes = 0};
+                                            .quiet_cuts = 0,
+                                            .reserve_history_bytes = 0,
+                                            .gate = nullptr};
+constexpr std::size_t first_options_size = offsetof(cow_arena_options, gate);
 
 static_assert(COW_BARRIER_MPROTECT == static_cast<int>(cow::Barrier::mprotect));
 static_assert(COW_BARRIER_USERFAULTFD == static_cast<int>(cow::Barrier::userfaultfd));
@@ -34,14 +36,15 @@ static_assert(COW_BARRIER_KERNEL == static_cast<int>(cow::Barrier::kernel));
 constexpr int last_barrier = COW_BARRIER_KERNEL;
 
 cow::ArenaOptions options_of(const cow_arena_options* given) {
-  const cow_arena_options options = read_options(given, default_options);
-  if (options.reserved != 0) throw Refused("the options' reserved member is not 0", E2BIG);
+  const cow_arena_options options = read_options(given, default_options, first_options_size);
   cow::ArenaOptions result;
   result.capacity = options.capacity;
   if (options.name != nullptr) result.name = options.name;
   result.address = options.address;
   result.barrier = barrier_of(options.barrier);
   result.single_writer = options.single_writer != 0;
+  result.quiet_cuts = options.quiet_cuts != 0;
+  if (options.gate != nullptr) result.gate = &use(options.gate).gate();
   result.in_core_dumps = options.in_core_dumps != 0;
   result.reserve_history_bytes = options.reserve_history_bytes;
   return result;
@@ -75,8 +78,13 @@ cow::Barrier cow::capi::barrier_of(int barrier) {
   return static_cast<cow::Barrier>(barrier);
 }
 
-void cow_arena_options_init(cow_arena_options* options) noexcept {
-  if (options != nullptr) *options = default_options;
+void cow_arena_options_init_sized(cow_arena_options* options, std::size_t size) noexcept {
+  if (options != nullptr) init_options(options, size, default_options);
+}
+
+// For whoever was compiled when there was no size, or knows names alone.
+void(cow_arena_options_init)(cow_arena_options* options) noexcept {
+  cow_arena_options_init_sized(options, first_options_size);
 }
 
 int cow_arena_open(const cow_arena_options* options, cow_arena** arena) noexcept {

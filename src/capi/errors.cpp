@@ -44,6 +44,8 @@ int fail_with_current_exception(const char* call) noexcept {
     return fail(call, ENOMEM, "the list of results is longer than any memory");
   } catch (const std::invalid_argument& error) {
     return fail(call, EINVAL, error.what());
+  } catch (const std::out_of_range& error) {
+    return fail(call, EINVAL, error.what());
   } catch (const std::logic_error& error) {
     return fail(call, EPERM, error.what());
   } catch (const std::exception& error) {

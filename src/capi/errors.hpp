@@ -1,8 +1,10 @@
 // Where exceptions end: each becomes a negative errno and this thread's text.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <stdexcept>
+#include <string>
 
 namespace cow::capi {
 
@@ -34,6 +36,18 @@ int guarded(const char* call, F&& f) noexcept {
     return fail_with_current_exception(call);
   }
 }
+
+/// Leaves errno as it was: what closes and frees often runs where an error is on its way up.
+class KeptErrno {
+ public:
+  KeptErrno() noexcept = default;
+  ~KeptErrno() { errno = before_; }
+  KeptErrno(const KeptErrno&) = delete;
+  KeptErrno& operator=(const KeptErrno&) = delete;
+
+ private:
+  int before_ = errno;
+};
 
 /// Throws Refused with EINVAL unless it holds.
 void require(bool holds, const char* what_is_wrong);

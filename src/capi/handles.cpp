@@ -98,7 +98,9 @@ void* find_object(HandleNumber handle, Kind kind) noexcept {
   if (!is_of(handle, kind)) return nullptr;
   const Place* const place = place_at(index_of(handle));
   if (place == nullptr || place->handle.load(std::memory_order_acquire) != handle) return nullptr;
-  return place->object.load(std::memory_order_relaxed);
+  void* const object = place->object.load(std::memory_order_acquire);
+  // Closed in between, and the place taken by another object, perhaps of another kind: never give that.
+  return place->handle.load(std::memory_order_relaxed) == handle ? object : nullptr;
 }
 
 const std::atomic<HandleNumber>* word_of(HandleNumber handle) noexcept {
@@ -113,7 +115,7 @@ HandleNumber add_object(void* object, Kind kind) noexcept {
   Place& place = *place_at(index);
   const HandleNumber handle = HandleNumber{++place.uses} << 32 | HandleNumber{index} << kind_bits |
                               static_cast<HandleNumber>(kind);
-  place.object.store(object, std::memory_order_relaxed);
+  place.object.store(object, std::memory_order_release);
   place.handle.store(handle, std::memory_order_release);
   return handle;
 }

@@ -12,9 +12,9 @@ namespace cow::capi {
 /// 4 bits of kind, never 0; 28 of index; 32 of how often the place was used.
 using HandleNumber = std::uint64_t;
 
-enum class Kind : std::uint8_t { arena = 1, snapshot, view, heap, transaction };
+enum class Kind : std::uint8_t { arena = 1, snapshot, view, heap, transaction, gate, write_refusal };
 
-/// The object behind a handle, or null if it is not open or of another kind. Two loads of shared memory and three of
+/// The object behind a handle, or null if it is not open or of another kind. Three loads of shared memory and three of
 /// what is nearly always in a cache.
 void* find_object(HandleNumber handle, Kind kind) noexcept;
 

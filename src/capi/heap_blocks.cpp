@@ -44,15 +44,16 @@ void* allocate(const char* call, cow_heap* heap, std::size_t n, std::size_t alig
   return again_for_the_reason(call, [&] { return of->heap.allocate(n, alignment); });
 }
 
-void* allocate_zeroed(const char* call, cow_heap* heap, std::size_t count, std::size_t n) noexcept {
+void* allocate_zeroed(const char* call, cow_heap* heap, std::size_t count, std::size_t n,
+                      std::size_t alignment) noexcept {
   OpenHeap* const of = find_or_tell(call, heap);
   if (of == nullptr) return nullptr;
   std::size_t bytes = 0;
   if (__builtin_mul_overflow(count, n, &bytes)) return refuse(call, ENOMEM, "count times size is beyond any memory");
-  void* const block = of->heap.try_allocate_zeroed(bytes);
+  void* const block = of->heap.try_allocate_zeroed(bytes, alignment);
   if (block != nullptr) [[likely]]
     return block;
-  return again_for_the_reason(call, [&] { return of->heap.allocate_zeroed(bytes); });
+  return again_for_the_reason(call, [&] { return of->heap.allocate_zeroed(bytes, alignment); });
 }
 
 void* reallocate(const char* call, cow_heap* heap, void* block, std::size_t n) noexcept {
@@ -66,9 +67,8 @@ void* reallocate(const char* call, cow_heap* heap, void* block, std::size_t n) n
 
 void deallocate(const char* call, cow_heap* heap, void* block) noexcept {
   if (block == nullptr) return;
-  const int before = errno;
+  const KeptErrno kept;
   if (OpenHeap* const of = find_or_tell(call, heap)) of->heap.deallocate(block);
-  errno = before;  // as free() does: it often runs where an error is on its way up
 }
 
 char* duplicate(const char* call, cow_heap* heap, const char* text) noexcept {

@@ -28,7 +28,7 @@ OpenHeap open_heap(cow_arena* arena, const cow_heap_options* given) {
   cow::Arena& in = use(arena);
   const cow::ArenaRef ref = in.ref();  // what is wrong with the place of the call is told here
   try {
-    return {heap_in(in, given), ref, number_of(arena)};
+    return {OfArena(arena), heap_in(in, given), ref};
   } catch (const std::invalid_argument&) {
     throw;
   } catch (const std::logic_error& error) {
@@ -48,6 +48,12 @@ int cow_heap_open(cow_arena* arena, const cow_heap_options* options, cow_heap** 
 
 void cow_heap_close(cow_heap* heap) noexcept { close(heap); }
 
+int cow_heap_same(const cow_heap* a, const cow_heap* b) noexcept {
+  bool same = false;
+  const int error = guarded(__func__, [&] { same = use(a).heap == use(b).heap; });
+  return error != 0 ? error : same ? 1 : 0;
+}
+
 void* cow_heap_malloc(cow_heap* heap, std::size_t n) noexcept { return allocate(__func__, heap, n); }
 
 void* cow_heap_calloc(cow_heap* heap, std::size_t count, std::size_t n) noexcept {
@@ -62,6 +68,10 @@ void cow_heap_free(cow_heap* heap, void* block) noexcept { deallocate(__func__, 
 
 void* cow_heap_aligned_alloc(cow_heap* heap, std::size_t alignment, std::size_t n) noexcept {
   return allocate(__func__, heap, n, alignment);
+}
+
+void* cow_heap_aligned_calloc(cow_heap* heap, std::size_t alignment, std::size_t n) noexcept {
+  return allocate_zeroed(__func__, heap, 1, n, alignment);
 }
 
 char* cow_heap_strdup(cow_heap* heap, const char* text) noexcept { return duplicate(__func__, heap, text); }
@@ -104,6 +114,12 @@ int cow_heap_check(const cow_heap* heap) noexcept {
     for (const std::string& problem : report.problems) text += (text.empty() ? "" : "; ") + problem;
     if (!report.ok()) throw Refused(text, EIO);
   });
+}
+
+const void* cow_heap_last_refused(const cow_heap* heap) noexcept {
+  const void* last = nullptr;
+  guarded(__func__, [&] { last = use(heap).heap.check().last_refused; });
+  return last;
 }
 
 int cow_heap_trim(cow_heap* heap) noexcept {

@@ -9,26 +9,45 @@
 #include <utility>
 
 #include "capi/errors.hpp"
+#include "capi/gates.hpp"
 #include "capi/handles.hpp"
 #include "cow/arena.hpp"
 #include "cow/cow.h"
 #include "cow/heap.hpp"
+#include "cow/refuse_writes.hpp"
 #include "cow/snapshot.hpp"
 #include "cow/transaction.hpp"
 #include "cow/view.hpp"
 
 namespace cow::capi {
 
-/// A heap is its arena's: it ends with that, whatever handles there are.
-struct OpenHeap {
+/// Whose arena is it: what is the arena's ends with that, whatever handles there are.
+class OfArena {
+ public:
+  explicit OfArena(const void* arena) noexcept
+      : handle_(reinterpret_cast<HandleNumber>(arena)), word_(word_of(handle_)) {}
+
+  bool arena_is_open() const noexcept { return word_ != nullptr && word_->load(std::memory_order_acquire) == handle_; }
+
+ private:
+  HandleNumber handle_;
+  const std::atomic<HandleNumber>* word_;
+};
+
+struct OpenHeap : OfArena {
   Heap heap;
   ArenaRef arena;
-  HandleNumber arena_handle;
-  const std::atomic<HandleNumber>* arena_word = word_of(arena_handle);
+};
 
-  bool arena_is_open() const noexcept {
-    return arena_word != nullptr && arena_word->load(std::memory_order_acquire) == arena_handle;
-  }
+/// The transaction, which cannot be moved itself. One whose arena was closed has nothing to take back any more.
+struct OpenTransaction : OfArena {
+  std::unique_ptr<Transaction> transaction;
+
+  OpenTransaction(const void* arena, std::unique_ptr<Transaction> begun) noexcept
+      : OfArena(arena), transaction(std::move(begun)) {}
+  OpenTransaction(OpenTransaction&&) noexcept = default;
+  OpenTransaction& operator=(OpenTransaction&&) = delete;
+  ~OpenTransaction();
 };
 
 template <class Handle>
@@ -60,9 +79,21 @@ struct Behind<cow_heap> {
 
 template <>
 struct Behind<cow_transaction> {
-  using Object = std::unique_ptr<Transaction>;  // which cannot be moved itself
+  using Object = OpenTransaction;
   static constexpr Kind kind = Kind::transaction;
   static constexpr const char* name = "transaction";
+};
+template <>
+struct Behind<cow_gate> {
+  using Object = LentGate;
+  static constexpr Kind kind = Kind::gate;
+  static constexpr const char* name = "gate";
+};
+template <>
+struct Behind<cow_write_refusal> {
+  using Object = std::unique_ptr<RefuseWrites>;  // which cannot be moved itself
+  static constexpr Kind kind = Kind::write_refusal;
+  static constexpr const char* name = "refusal of writes";
 };
 
 inline HandleNumber number_of(const void* handle) noexcept { return reinterpret_cast<HandleNumber>(handle); }
@@ -71,16 +102,11 @@ inline HandleNumber number_of(const void* handle) noexcept { return reinterpret_
 template <class Handle>
 auto* find(Handle* handle) noexcept {
   using Of = Behind<std::remove_const_t<Handle>>;
-  return static_cast<typename Of::Object*>(find_object(number_of(handle), Of::kind));
-}
-template <>
-inline auto* find<cow_heap>(cow_heap* handle) noexcept {
-  auto* const heap = static_cast<OpenHeap*>(find_object(number_of(handle), Kind::heap));
-  return heap != nullptr && heap->arena_is_open() ? heap : nullptr;
-}
-template <>
-inline auto* find<const cow_heap>(const cow_heap* handle) noexcept {
-  return find(const_cast<cow_heap*>(handle));
+  auto* object = static_cast<typename Of::Object*>(find_object(number_of(handle), Of::kind));
+  if constexpr (std::is_base_of_v<OfArena, typename Of::Object>) {
+    if (object != nullptr && !object->arena_is_open()) object = nullptr;
+  }
+  return object;
 }
 
 template <class Handle>
@@ -88,7 +114,7 @@ std::string what_is_wrong_with(Handle* handle) {
   using Of = Behind<std::remove_const_t<Handle>>;
   const std::string name = Of::name;
   if (handle == nullptr) return "the " + name + " is NULL";
-  if (find_object(number_of(handle), Of::kind) != nullptr) return "the heap's arena was closed";
+  if (find_object(number_of(handle), Of::kind) != nullptr) return "the " + name + "'s arena was closed";
   return "the " + name + " was closed, or is no " + name;
 }
 
@@ -100,12 +126,12 @@ auto& use(Handle* handle) {
   return *object;
 }
 
-/// f(object), or `otherwise` with the thread's text set. For getters, which cannot fail but for the handle.
+/// f(object), or `otherwise` with the thread's text set.
 template <class Handle, class Result, class F>
 Result get(const char* call, Handle* handle, Result otherwise, F&& f) noexcept {
-  if (const auto* const object = find(handle)) return f(*object);
-  guarded(call, [handle] { use(handle); });
-  return otherwise;
+  Result result = otherwise;
+  guarded(call, [&] { result = f(std::as_const(use(handle))); });
+  return result;
 }
 
 /// A handle on the object, which it then owns.
@@ -138,6 +164,7 @@ auto take(Handle* handle) {
 template <class Handle>
 void close(Handle* handle) noexcept {
   using Of = Behind<Handle>;
+  const KeptErrno kept;
   delete static_cast<typename Of::Object*>(remove_object(number_of(handle), Of::kind));
 }
 

@@ -1,14 +1,15 @@
-// Reports, the fault profile, the signal handler and the version in C.
+// Reports, the signal handler and the version in C.
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 
 #include "capi/objects.hpp"
 #include "capi/values.hpp"
 #include "cow/copied_along.hpp"
 #include "cow/cow.h"
-#include "cow/fault_profile.hpp"
 #include "cow/faults.hpp"
 #include "cow/memory_account.hpp"
 #include "cow/page_map.hpp"
@@ -21,6 +22,15 @@ using namespace cow::capi;
 
 namespace {
 
+std::uint64_t number_in(const std::string& json, const std::string& name) {
+  const std::string key = '"' + name + "\":";
+  const std::size_t at = json.find(key);
+  const char* const digits = at == std::string::npos ? "" : json.c_str() + at + key.size();
+  const bool found = *digits >= '0' && *digits <= '9';
+  require(found, "the statistics have no number of this name: cow_arena_stats_json() has all");
+  return std::strtoull(digits, nullptr, 10);
+}
+
 std::string report_on(const cow::Arena& arena, int report) {
   switch (report) {
     case COW_REPORT_STATS: return to_text(arena.stats());
@@ -32,19 +42,18 @@ std::string report_on(const cow::Arena& arena, int report) {
   }
 }
 
-std::string profile_as(int form) {
-  switch (form) {
-    case COW_PROFILE_TABLE: return to_text(cow::fault_profile());
-    case COW_PROFILE_FOLDED: return to_folded(cow::fault_profile());
-    case COW_PROFILE_SVG: return to_svg(cow::fault_profile());
-    default: throw Refused("this library knows no such form of a profile", EINVAL);
-  }
-}
-
 }  // namespace
 
 int cow_arena_stats_json(const cow_arena* arena, char** text) noexcept {
   return telling(__func__, text, [&] { return to_json(use(arena).stats()); });
+}
+
+int cow_arena_stat(const cow_arena* arena, const char* name, std::uint64_t* value) noexcept {
+  return guarded(__func__, [&] {
+    const cow::Arena& of = use(arena);
+    require(name != nullptr && value != nullptr, "the name, or the place for the number, is NULL");
+    *value = number_in(to_json(of.stats()), name);
+  });
 }
 
 int cow_arena_report(const cow_arena* arena, int report, char** text) noexcept {
@@ -54,7 +63,7 @@ int cow_arena_report(const cow_arena* arena, int report, char** text) noexcept {
 int cow_arena_memory(const cow_arena* arena, cow_memory_account* account) noexcept {
   return guarded(__func__, [&] {
     const cow::Arena& of = use(arena);
-    check_result(account);
+    check_result(account, offsetof(cow_memory_account, front_bytes));
     const cow::MemoryAccount now = cow::account_memory(of);
     write_result(account, {.size = 0,
                            .live_bytes = now.live_bytes,
@@ -64,7 +73,8 @@ int cow_arena_memory(const cow_arena* arena, cow_memory_account* account) noexce
                            .history_free_bytes = now.history_free_bytes,
                            .read_only_bytes = now.read_only_bytes,
                            .untouched_bytes = now.untouched_bytes,
-                           .kernel_bytes = now.kernel_bytes});
+                           .kernel_bytes = now.kernel_bytes,
+                           .front_bytes = now.front_bytes});
   });
 }
 
@@ -74,22 +84,6 @@ int cow_arena_copies_since_snapshot(const cow_arena* arena, std::uint64_t* pages
     if (pages != nullptr) *pages = copies.pages;
     if (unchanged != nullptr) *unchanged = copies.unchanged;
   });
-}
-
-int cow_fault_profile_start(std::uint32_t every, std::size_t most_stacks) noexcept {
-  return guarded(__func__, [&] {
-    cow::FaultProfileOptions options;
-    if (every != 0) options.every = every;
-    if (most_stacks != 0) options.most_stacks = most_stacks;
-    cow::start_fault_profile(options);
-  });
-}
-
-void cow_fault_profile_stop() noexcept { cow::stop_fault_profile(); }
-int cow_fault_profile_on() noexcept { return cow::fault_profile_on() ? 1 : 0; }
-
-int cow_fault_profile_report(int form, char** text) noexcept {
-  return telling(__func__, text, [&] { return profile_as(form); });
 }
 
 int cow_fault_handler_installed() noexcept { return cow::fault_handler_installed() ? 1 : 0; }

@@ -109,7 +109,7 @@ void cow_load_options_init(cow_load_options* options) noexcept {
 
 int cow_snapshot_save(const cow_snapshot* snapshot, const char* path, const cow_save_options* options) noexcept {
   return guarded(__func__, [&] {
-    const cow::Snapshot& of = use(snapshot);
+    const cow::Snapshot of = use(snapshot);  // progress() may close the handle
     const Save save(options);
     save.tell(cow::save(of, path_of(path), save.options));
   });
@@ -127,7 +127,7 @@ int cow_snapshot_save_and_release(cow_snapshot* snapshot, const char* path, cons
 
 int cow_snapshot_save_fd(const cow_snapshot* snapshot, int fd, const cow_save_options* options) noexcept {
   return guarded(__func__, [&] {
-    const cow::Snapshot& of = use(snapshot);
+    const cow::Snapshot of = use(snapshot);
     const Save save(options);
     save.tell(cow::save(of, fd, save.options));
   });

@@ -60,6 +60,10 @@ std::size_t cow_view_size(const cow_view* view) noexcept {
   return get(__func__, view, std::size_t{0}, [](const auto& v) { return v.size(); });
 }
 
+int cow_view_contains(const cow_view* view, const void* p) noexcept {
+  return get(__func__, view, -EINVAL, [p](const auto& v) { return v.contains(p) ? 1 : 0; });
+}
+
 void cow_view_close(cow_view* view) noexcept { close(view); }
 
 const void* cow_view_root(const cow_view* view) noexcept {

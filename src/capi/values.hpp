@@ -16,6 +16,9 @@
 
 namespace cow::capi {
 
+/// No structure will ever be longer: what says so was never given its size.
+constexpr std::size_t longest_structure = 1024;
+
 /// The caller's structure as this library knows it. `first_size`: what it had when it was first published. What is
 /// beyond the caller's stays as in `defaults`; what is beyond ours must be zero.
 template <class Options>
@@ -23,6 +26,7 @@ Options read_options(const Options* given, const Options& defaults, std::size_t 
   static_assert(std::is_trivially_copyable_v<Options>);
   if (given == nullptr) return defaults;
   require(given->size >= first_size, "the options begin with a size that is too small: call their ..._init() first");
+  require(given->size <= longest_structure, "the options begin with what is no size: call their ..._init() first");
   const std::size_t known = std::min(given->size, sizeof(Options));
   const auto* const bytes = reinterpret_cast<const unsigned char*>(given);
   if (std::any_of(bytes + known, bytes + given->size, [](unsigned char byte) { return byte != 0; })) {
@@ -34,11 +38,21 @@ Options read_options(const Options* given, const Options& defaults, std::size_t 
   return options;
 }
 
+/// The defaults, as far as the caller's structure goes; what this library does not know becomes zero.
+template <class Options>
+void init_options(Options* options, std::size_t size, Options defaults) noexcept {
+  size = std::min(size, longest_structure);
+  defaults.size = size;
+  std::memset(static_cast<void*>(options), 0, size);
+  std::memcpy(static_cast<void*>(options), &defaults, std::min(size, sizeof defaults));
+}
+
 /// Fills the caller's structure as far as it goes; its size stays, and what this library does not know becomes zero.
 template <class Result>
 void check_result(const Result* result, std::size_t first_size = sizeof(Result)) {
   require(result != nullptr, "the place for the result is NULL");
   require(result->size >= first_size, "the result begins with a size that is too small: set it to its sizeof first");
+  require(result->size <= longest_structure, "the result begins with what is no size: set it to its sizeof first");
 }
 template <class Result>
 void write_result(Result* result, Result value) noexcept {

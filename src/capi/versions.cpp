@@ -13,6 +13,15 @@
 #include "cow/merge.hpp"
 #include "cow/transaction.hpp"
 
+/// A transaction without its arena.
+struct cow::detail::TransactionCalls {
+  static void forget_arena(Transaction& transaction) noexcept { transaction.books_ = nullptr; }
+};
+
+cow::capi::OpenTransaction::~OpenTransaction() {
+  if (transaction != nullptr && !arena_is_open()) detail::TransactionCalls::forget_arena(*transaction);
+}
+
 using namespace cow::capi;
 
 namespace {
@@ -83,7 +92,7 @@ int cow_for_each_difference(const cow_snapshot* a, const cow_snapshot* b, std::s
                             void* context) noexcept {
   int ended = 0;
   const int error = guarded(__func__, [&] {
-    const cow::Snapshot &before = use(a), &after = use(b);
+    const cow::Snapshot before = use(a), after = use(b);  // the callback may close the handles
     require(call != nullptr, "the function to call is NULL");
     try {
       cow::for_each_difference(
@@ -123,16 +132,21 @@ int cow_arena_merge(cow_arena* into, const cow_snapshot* base, const cow_snapsho
 }
 
 int cow_transaction_begin(cow_arena* arena, cow_transaction** transaction) noexcept {
-  return opening(__func__, transaction, [&] { return std::make_unique<cow::Transaction>(use(arena)); });
+  return opening(__func__, transaction, [&] {
+    return OpenTransaction(arena, std::make_unique<cow::Transaction>(use(arena)));
+  });
 }
 
 int cow_transaction_commit(cow_transaction* transaction) noexcept {
-  return guarded(__func__, [&] { (*take(transaction))->commit(); });
+  return guarded(__func__, [&] {
+    use(transaction);
+    take(transaction)->transaction->commit();
+  });
 }
 
 int cow_transaction_roll_back(cow_transaction* transaction) noexcept {
   return guarded(__func__, [&] {
-    use(transaction)->roll_back();
+    use(transaction).transaction->roll_back();
     take(transaction);
   });
 }

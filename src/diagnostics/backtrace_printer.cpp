@@ -1,4 +1,4 @@
-// Side room: see backtrace_printer.hpp. Runs in the signal handler.
+// See backtrace_printer.hpp. Runs in the signal handler.
 #include "diagnostics/backtrace_printer.hpp"
 
 #include <atomic>

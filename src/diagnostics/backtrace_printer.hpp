@@ -1,4 +1,4 @@
-// Side room: the call stack of a bad access. The handler walks the stack, which allocates nothing, and hands the
+// The call stack of a bad access. The handler walks the stack, which allocates nothing, and hands the
 // addresses to a thread that was started beforehand and may allocate to find the names. What the handler calls is
 // listed in tests/rooms/profile_may_call.txt.
 #pragma once

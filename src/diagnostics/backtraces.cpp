@@ -1,4 +1,4 @@
-// Side room: switches the call stacks of bad accesses on and off, and is the thread that finds their names. Never runs
+// Switches the call stacks of bad accesses on and off, and is the thread that finds their names. Never runs
 // in the handler.
 #include <cstdint>
 #include <mutex>

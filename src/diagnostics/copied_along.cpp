@@ -1,4 +1,4 @@
-// Side room: compares before-images with what is live. Reads memory of the arena and of history, without the fault
+// Compares before-images with what is live. Reads memory of the arena and of history, without the fault
 // lock.
 #include "cow/copied_along.hpp"
 
@@ -33,11 +33,7 @@ CopiesSinceSnapshot copies_since_snapshot(const Arena& arena) {
   if (books.versions.empty()) return found;
   os::Result<BookBuffer> buffer = BookBuffer::reserve(books.bytes(1));
   throw_if(buffer.error, "memory for one page");
-  LogEnd end;
-  {
-    FaultLockHeld held(*books.fault_lock);
-    end = log_end(books);
-  }
+  const LogEnd end = log_end_now(books);
   books.versions.back().log.for_each_between({}, end.mark, [&](const LogEntry& entry) {
     if (entry.frame == zero_frame) return;  // nothing was copied
     ++found.pages;

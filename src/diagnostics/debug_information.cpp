@@ -1,4 +1,4 @@
-// Side room: see debug_information.hpp.
+// See debug_information.hpp.
 #include "diagnostics/debug_information.hpp"
 
 #if COW_WITH_LIBDW

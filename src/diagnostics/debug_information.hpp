@@ -1,4 +1,4 @@
-// Side room: what elfutils' libdw knows of an address. It is loaded when first needed, so that no program that
+// What elfutils' libdw knows of an address. It is loaded when first needed, so that no program that
 // uses the library depends on it; where it is missing nothing is known.
 #pragma once
 

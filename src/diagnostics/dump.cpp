@@ -1,4 +1,4 @@
-// Side room: Arena::dump(): all there is to tell about an arena, as text. Takes the locks of one arena at a time.
+// Arena::dump(): all there is to tell about an arena, as text. Takes the locks of one arena at a time.
 #include <cstdio>
 #include <cstring>
 #include <utility>

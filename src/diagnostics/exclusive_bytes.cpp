@@ -1,4 +1,4 @@
-// Side room: Snapshot::exclusive_bytes(): follows the steps of dropping a version (books/versions.cpp) without taking
+// Snapshot::exclusive_bytes(): follows the steps of dropping a version (books/versions.cpp) without taking
 // them.
 #include "arena/operation.hpp"
 #include "books/versions.hpp"
@@ -9,21 +9,17 @@ namespace {
 /// The frames that would become free if one version went. The operation mutex of its arena is held.
 class WhatWouldGo {
  public:
-  explicit WhatWouldGo(const Version& version) noexcept
+  explicit WhatWouldGo(const Version& version) noexcept COW_IN_OPERATION
       : version_(version), books_(version.books), lending_(books_.family.lending) {
     const auto place = books_.versions.iterator_to(version_);
     if (place != books_.versions.begin()) older_ = &*std::prev(place);
     newest_ = &books_.versions.back() == &version_;
   }
 
-  std::uint64_t frames() noexcept {
-    LogEnd end;
-    {
-      FaultLockHeld held(*books_.fault_lock);
-      end = log_end(books_);
-    }
+  std::uint64_t frames() noexcept COW_IN_OPERATION {
+    const LogEnd end = log_end_now(books_);
     version_.log.for_each_between({}, newest_ ? end.mark : version_.log.mark(),
-                                  [&](const LogEntry& entry) { add_logged(entry); });
+                                  [&](const LogEntry& entry) COW_HELD_UNCHECKED { add_logged(entry); });
     for (const Run& run : version_.flattened) add_owned(run);
     if (!books_.mapped()) add_of_gone_arena();
     return frames_;
@@ -32,19 +28,19 @@ class WhatWouldGo {
  private:
   Epoch older_epoch() const noexcept { return older_ == nullptr ? never_written : older_->epoch; }
 
-  void add_logged(const LogEntry& entry) noexcept {
+  void add_logged(const LogEntry& entry) noexcept COW_IN_OPERATION {
     if (older_ != nullptr && entry.birth <= older_->epoch) return;
     if (entry.owned) add_owned({entry.page, 1, entry.frame});
     if (!entry.owned && entry.birth == borrowed_birth) add_borrowed(entry.page, entry.frame);
   }
 
-  void add_owned(const Run& run) noexcept {
+  void add_owned(const Run& run) noexcept COW_IN_OPERATION {
     FaultLockHeld held(books_.family.file.lock());
     for (Page p = run.first; p < run.end(); ++p) frames_ += lending_.borrowers_of(p, run.frame_of(p)) == 0 ? 1 : 0;
   }
 
   /// A frame whose owner gave it up goes with the last of its borrowers.
-  void add_borrowed(Page p, Frame frame) noexcept {
+  void add_borrowed(Page p, Frame frame) noexcept COW_IN_OPERATION {
     if (SavedFiles::owns(frame)) return;
     FaultLockHeld held(books_.family.file.lock());
     if (books_.borrower.shows(p, frame) && books_.family.file.loose_count(frame) == 1) ++frames_;

@@ -1,4 +1,4 @@
-// Side room: switches the fault profile on and off, and makes what was recorded readable. Outside the handler.
+// Switches the fault profile on and off, and makes what was recorded readable. Outside the handler.
 #include "cow/fault_profile.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Side room: see fault_recorder.hpp. Runs in the signal handler.
+// See fault_recorder.hpp. Runs in the signal handler.
 #include "diagnostics/fault_recorder.hpp"
 
 #include <ucontext.h>

@@ -1,4 +1,4 @@
-// Side room: what the fault profile does inside the signal handler: unwinds the writer's stack and counts it in a table
+// What the fault profile does inside the signal handler: unwinds the writer's stack and counts it in a table
 // of fixed size. No allocation, no lock, no stdio; the calls it may make are listed in
 // tests/rooms/profile_may_call.txt.
 #pragma once

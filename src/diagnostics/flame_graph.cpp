@@ -1,4 +1,4 @@
-// Side room: a fault profile as a flame graph. Sees the profile only.
+// A fault profile as a flame graph. Sees the profile only.
 #include <algorithm>
 #include <cstdio>
 #include <functional>

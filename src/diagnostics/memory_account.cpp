@@ -1,4 +1,4 @@
-// Side room: the books' account of the memory file beside the kernel's. Takes one lock at a time.
+// The books' account of the memory file beside the kernel's. Takes one lock at a time.
 #include "cow/memory_account.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Side room: works out who shows the pages of an arena. Takes the locks of one arena at a time.
+// Works out who shows the pages of an arena. Takes the locks of one arena at a time.
 #include "cow/page_map.hpp"
 
 #include <algorithm>
@@ -45,7 +45,9 @@ class Survey {
   /// Those of its clones, one after the other.
   os::Error read_clones() noexcept {
     if (books_.lender.lent_epoch.load(std::memory_order_relaxed) == 0) return {};
-    fault_registry::for_each_arena([](ArenaBooks& other, void* self) { static_cast<Survey*>(self)->read_clone(other); },
+    fault_registry::for_each_arena([](ArenaBooks& other, void* self) COW_FAULT_LOCKED {
+      static_cast<Survey*>(self)->read_clone(other);
+    },
                                    this);
     if (!error_) list_gone_clones();
     return error_;
@@ -136,8 +138,7 @@ class Survey {
     return {};
   }
 
-  /// Its fault lock is held.
-  void read_clone(ArenaBooks& other) noexcept {
+  void read_clone(ArenaBooks& other) noexcept COW_FAULT_LOCKED {
     if (&other == &books_ || &other.family != &books_.family || other.borrower.base.empty() || error_) return;
     const std::size_t before = others_.size();
     {
@@ -188,7 +189,7 @@ class Survey {
       if (shown.state == PageState::borrowed) return;  // they come last
       for (Page p = shown.run.first; p < shown.run.end() && !error_; ++p) {
         for (; step != steps.end() && step->page <= p; ++step) known += step->more;
-        FaultLockHeld held(books_.family.file.lock());
+        const FaultLockGuard guard(books_.family.file.lock());
         if (books_.family.lending.borrowers_of(p, shown.run.frame_of(p)) > known) add_gone(p);
       }
     }

@@ -1,4 +1,4 @@
-// Side room: a page map as text and as a picture. Sees the map only.
+// A page map as text and as a picture. Sees the map only.
 #include <algorithm>
 #include <bit>
 #include <cstdio>

@@ -1,4 +1,4 @@
-// Side room: a fault profile as a table and as folded stacks. Sees the profile only.
+// A fault profile as a table and as folded stacks. Sees the profile only.
 #include <algorithm>
 #include <cstdio>
 #include <map>

@@ -1,4 +1,4 @@
-// Side room: what the forms of a fault profile share: names of places, weights of stacks.
+// What the forms of a fault profile share: names of places, weights of stacks.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Side room: statistics as text and JSON. Sees numbers only.
+// Statistics as text and JSON. Sees numbers only.
 #include "cow/stats_format.hpp"
 
 #include <string_view>

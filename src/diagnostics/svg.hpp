@@ -1,4 +1,4 @@
-// Side room: the little SVG that reports are drawn with. Text is escaped and cut to what its box holds.
+// The little SVG that reports are drawn with. Text is escaped and cut to what its box holds.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Side room: see symbols.hpp. Names from the dynamic symbols, from the file's own by libunwind, or from libdw, whoever
+// See symbols.hpp. Names from the dynamic symbols, from the file's own by libunwind, or from libdw, whoever
 // knows.
 #include "diagnostics/symbols.hpp"
 

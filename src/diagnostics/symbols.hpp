@@ -1,4 +1,4 @@
-// Side room: which code is at an address: function, file and line, with inlined functions where debug information
+// Which code is at an address: function, file and line, with inlined functions where debug information
 // tells. Reads files and allocates: never in the handler.
 #pragma once
 

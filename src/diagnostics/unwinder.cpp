@@ -1,4 +1,4 @@
-// Side room: see unwinder.hpp.
+// See unwinder.hpp.
 #include "diagnostics/unwinder.hpp"
 
 #if COW_WITH_LIBUNWIND

@@ -1,4 +1,4 @@
-// Side room: libunwind, loaded when call stacks are first wanted, so that who links the library needs none, and its C++
+// Libunwind, loaded when call stacks are first wanted, so that who links the library needs none, and its C++
 // unwinder, which has the names of the compiler's own, takes nobody's exceptions.
 #pragma once
 

@@ -95,7 +95,7 @@ bool says_other_than_protection(const siginfo_t* info) noexcept {
 /// Takes the slot's lock, when no fork() of another thread wants to see the page as it is. False where the slot has
 /// another range by now.
 bool resolve_under_lock(FaultSlot& slot, const siginfo_t* info, FaultAccess access, FaultCost& cost,
-                        Verdict& verdict) noexcept {
+                        Verdict& verdict) noexcept COW_SIGNALS_BLOCKED {
   const std::uint64_t began = TickClock::now();
   const WriterLockHeld held(slot.lock);
   if (!slot.contains(reinterpret_cast<std::uintptr_t>(info->si_addr))) return false;
@@ -112,7 +112,7 @@ Verdict stray(const siginfo_t* info, FaultAccess access, const void* ucontext) n
   return may_wait && bad_access::report_stray(beside, info, access) ? Verdict::unresolvable : Verdict::not_ours;
 }
 
-Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept {
+Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept COW_SIGNALS_BLOCKED {
   if (sent_by_someone(info) || says_other_than_protection(info)) return Verdict::not_ours;
   void* const address = info->si_addr;
   const FaultAccess access = fault_access(ucontext);
@@ -167,7 +167,8 @@ bool put_back_if_called_plainly(int signo) noexcept {
   return !os::set_action(signo, whole, nullptr);
 }
 
-Verdict resolve_keeping_errno(int signo, siginfo_t* info, void* ucontext) noexcept {
+// The mask that the handler was installed with blocks asynchronous signals.
+Verdict resolve_keeping_errno(int signo, siginfo_t* info, void* ucontext) noexcept COW_HELD_UNCHECKED {
   const os::ErrnoKept kept;
   return resolve_fault(signo, info, ucontext);
 }

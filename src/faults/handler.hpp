@@ -15,7 +15,7 @@ enum class Verdict {
   unresolvable,  // ours, reported in one line; the signal goes on as what it was
 };
 
-Verdict resolve_fault(int signo, siginfo_t* info, void* ucontext) noexcept;
+Verdict resolve_fault(int signo, siginfo_t* info, void* ucontext) noexcept COW_SIGNALS_BLOCKED;
 
 /// What a resolved fault cost.
 struct FaultCost {

@@ -31,7 +31,7 @@ Children& children() noexcept {
 FaultLock list_lock;  // covers the list; no other lock is taken inside
 std::atomic<std::uint64_t> child_count{0};  // to be asked without the lock
 
-void release(ForkChild& child) noexcept {
+void release(ForkChild& child) noexcept COW_SIGNALS_BLOCKED {
   for (const KeptVersion& kept : child.kept) {
     if (kept.loan != nullptr) give_back_loan(kept.version->books.family, kept.loan);
     release_version(kept.version);
@@ -53,7 +53,7 @@ void release_ended_of(std::uint64_t most) noexcept {
     }
   }
   if (ended.empty()) return;
-  on_ordinary_stack([&] {
+  on_ordinary_stack([&]() COW_HELD_UNCHECKED {  // signals are blocked above
     while (!ended.empty()) {
       ForkChild& child = ended.front();
       ended.pop_front();

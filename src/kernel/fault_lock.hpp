@@ -84,8 +84,12 @@ class FileLock : public FaultLock {};
 /// Holds a lock with asynchronous signals blocked: how operations take it.
 class COW_HOLDER FaultLockGuard {
  public:
-  explicit FaultLockGuard(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : lock_(lock) { lock_.lock(); }
-  explicit FaultLockGuard(FileLock& lock) noexcept COW_TAKES(held::file_lock) : lock_(lock) { lock_.lock(); }
+  explicit FaultLockGuard(FaultLock& lock) noexcept COW_TAKES(held::signals, held::fault_lock) : lock_(lock) {
+    lock_.lock();
+  }
+  explicit FaultLockGuard(FileLock& lock) noexcept COW_TAKES(held::signals, held::file_lock) : lock_(lock) {
+    lock_.lock();
+  }
   ~FaultLockGuard() COW_LETS_GO { lock_.unlock(); }
   FaultLockGuard(const FaultLockGuard&) = delete;
   FaultLockGuard& operator=(const FaultLockGuard&) = delete;

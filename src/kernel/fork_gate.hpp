@@ -75,7 +75,7 @@ class COW_HOLDER WriterLockHeld {
 /// The same, and blocks them.
 class COW_HOLDER WriterLockGuard {
  public:
-  explicit WriterLockGuard(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : held_(lock) {}
+  explicit WriterLockGuard(FaultLock& lock) noexcept COW_TAKES(held::signals, held::fault_lock) : held_(lock) {}
   ~WriterLockGuard() COW_LETS_GO = default;
   WriterLockGuard(const WriterLockGuard&) = delete;
   WriterLockGuard& operator=(const WriterLockGuard&) = delete;

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "words/held.hpp"
+
 namespace cow::os {
 
 /// The outcome of a kernel call: 0, or an errno.
@@ -161,10 +163,10 @@ void report(const char* text, std::size_t bytes) noexcept;
 
 /// Blocks the signals that arrive on their own, so that no application handler runs while a lock is held that
 /// the fault handler needs. Those that a thread's own instructions raise stay open: a fault must be seen.
-class AsyncSignalsBlocked {
+class COW_HOLDER AsyncSignalsBlocked {
  public:
-  AsyncSignalsBlocked() noexcept;
-  ~AsyncSignalsBlocked();
+  AsyncSignalsBlocked() noexcept COW_TAKES(held::signals);
+  ~AsyncSignalsBlocked() COW_LETS_GO;
   AsyncSignalsBlocked(const AsyncSignalsBlocked&) = delete;
   AsyncSignalsBlocked& operator=(const AsyncSignalsBlocked&) = delete;
 

@@ -1,6 +1,11 @@
 # Debian packages and an archive: `cmake --workflow --preset package`, or cpack in any build folder of the library.
 # The library alone, what programs are compiled with, and the tools. Nothing is installed from here.
-set(COW_MAINTAINER "The cow authors <cow@example.org>" CACHE STRING "Who answers for the packages: name and address")
+# Who makes a package answers for it, as with Debian's own tools; there is nobody who answers for all.
+set(maintainer "Local build of cow <nobody@example.org>")
+if(NOT "$ENV{DEBFULLNAME}" STREQUAL "" AND NOT "$ENV{DEBEMAIL}" STREQUAL "")
+  set(maintainer "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+endif()
+set(COW_MAINTAINER "${maintainer}" CACHE STRING "Who answers for the packages: name and address")
 set(CPACK_PACKAGE_NAME cow)
 set(CPACK_PACKAGE_CONTACT "${COW_MAINTAINER}")
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
@@ -54,6 +59,19 @@ set(CPACK_DEBIAN_COW_TOOLS_PACKAGE_NAME libcow-tools)
 set(CPACK_DEBIAN_COW_TOOLS_PACKAGE_SECTION devel)
 set(CPACK_DEBIAN_COW_TOOLS_PACKAGE_SUGGESTS gdb)
 set(CPACK_DEBIAN_COW_TOOLS_DESCRIPTION "copy-on-write memory arenas - tools\n${about}\nCommands for gdb and tools for saved files.")
+
+# Of the same source the same packages: all that bears a time bears that of the release, or what the caller wants.
+if("$ENV{SOURCE_DATE_EPOCH}" STREQUAL "")
+  file(STRINGS ${PROJECT_SOURCE_DIR}/CHANGELOG.md release REGEX "^## ${PROJECT_VERSION}, [0-9-]+$")
+  string(REGEX REPLACE ".*, " "" release "${release}")
+  execute_process(COMMAND date --utc --date "${release}" +%s OUTPUT_VARIABLE epoch RESULT_VARIABLE failed
+    OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(NOT failed AND release)
+    set(ENV{SOURCE_DATE_EPOCH} ${epoch})
+  endif()
+endif()
+set(CPACK_COW_EPOCH "$ENV{SOURCE_DATE_EPOCH}")
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_SOURCE_DIR}/packages/dates.cmake)
 
 # What Debian wants beside the files: who may copy them, and what changed.
 string(TIMESTAMP COW_YEAR "%Y" UTC)

@@ -169,7 +169,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
       if (const os::Error error = fronts::take_in(books, {p, end - p})) return error;
     }
     // Each page once: else the first copy to each would cost a fault of its own. A hint.
-    if (books.home_alias != nullptr) {
+    if (books.home_alias.load(std::memory_order_relaxed) != nullptr) {
       (void)os::populate_for_writing(alias_of(books, run.first), books.bytes(run.count));
     }
   }
@@ -190,7 +190,9 @@ os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
   if (fronts::list_written(books, runs)) return false;
-  return std::any_of(runs.begin(), runs.end(), [&](const Pages& run) { return books.fronts.warm.intersects(run); });
+  return std::any_of(runs.begin(), runs.end(), [&](const Pages& run) COW_FAULT_LOCKED {
+    return books.fronts.warm.intersects(run);
+  });
 }
 
 void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {

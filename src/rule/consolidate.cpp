@@ -84,13 +84,13 @@ os::Error keep_in_place(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED 
 /// Copies what is elsewhere to the plane; takes it all back if that fails.
 os::Error fill_from_elsewhere(ArenaBooks& books, Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
   Page filled = window.first;
-  const os::Error error = for_each_run(books, plane, window, false, [&](Pages run) {
+  const os::Error error = for_each_run(books, plane, window, false, [&](Pages run) COW_FAULT_LOCKED {
     const os::Error failed = fill_frames(books, plane, run);
     if (!failed) filled = run.end();
     return failed;
   });
   if (!error) return {};
-  (void)for_each_run(books, plane, {window.first, filled - window.first}, false, [&](Pages run) {
+  (void)for_each_run(books, plane, {window.first, filled - window.first}, false, [&](Pages run) COW_FAULT_LOCKED {
     return free_frames(books, plane, run), os::Error{};
   });
   return error;
@@ -113,7 +113,7 @@ namespace {
 os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
   const Moving moving(books);
   if (const os::Error error = books.barrier->show(books, window, plane.frame_of(window.first))) {
-    (void)for_each_run(books, plane, window, false, [&](Pages run) {
+    (void)for_each_run(books, plane, window, false, [&](Pages run) COW_FAULT_LOCKED {
       return free_frames(books, plane, run), os::Error{};
     });
     return error;

@@ -12,8 +12,8 @@ namespace cow {
 /// what somebody counts on (ArenaBooks::prepared); count 0 if none.
 Pages crowded_window(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
-/// Makes all pages of a window writable, as one mapping: on one plane, by parts 0, 1 and 3 of the rule where they are
-/// on it, by moving where they are not. After a failure each page is as it was; where what was writable could not be
+/// Makes all pages of a window writable, as one mapping: on one plane, in place where they are on it, by moving
+/// where they are not. After a failure each page is as it was; where what was writable could not be
 /// opened again, the books say that they are half protected.
 os::Error consolidate(ArenaBooks& books, Pages window) noexcept COW_FAULT_LOCKED;
 

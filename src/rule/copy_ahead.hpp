@@ -1,5 +1,5 @@
 // Recurring pages, written in most intervals: a snapshot copies them ahead, in bulk, and leaves them
-// writable: no protecting, no fault, no split mapping. Runs in snapshot() only, with the fault lock held.
+// writable: no protecting, no fault, no split mapping. Runs in operations only.
 //
 // A page may be copied only while nobody writes it, and these are not protected: so this is done only where no other
 // thread can be writing, since the process has none or the program has promised it (ArenaOptions::quiet_cuts).
@@ -23,9 +23,9 @@ bool staying_pages_unchanged(const ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 /// The steps of one snapshot, in the order of its members.
 class CopyAhead {
  public:
-  CopyAhead(ArenaBooks& books, bool quiet) noexcept;
+  CopyAhead(ArenaBooks& books, bool quiet) noexcept COW_FAULT_LOCKED;
   /// Gives back the frames that copy() has not used.
-  ~CopyAhead();
+  ~CopyAhead() COW_FAULT_LOCKED;
   CopyAhead(const CopyAhead&) = delete;
   CopyAhead& operator=(const CopyAhead&) = delete;
 

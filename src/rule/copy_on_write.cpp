@@ -1,10 +1,9 @@
-// The rule. One function for each part of it; see rule/copy_on_write.hpp for what holds in all of them.
+// The rule, for faults first; see rule/copy_on_write.hpp for what holds in all of them.
 #include "rule/copy_on_write.hpp"
 
 #include <algorithm>
 
 #include "barrier/barrier.hpp"
-#include "kernel/copy_page.hpp"
 #include "rule/claim.hpp"
 #include "rule/close_again.hpp"
 #include "rule/consolidate.hpp"

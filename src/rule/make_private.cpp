@@ -191,7 +191,7 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
 os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept {
   // Inside the run nothing becomes a mapping of its own; what can change are its two ends. Where it is not the pages'
   // being writable that splits mappings, the barrier counts what it does to them.
-  const auto ends = [&] {
+  const auto ends = [&]() COW_FAULT_LOCKED {
     return books.writable_pages_split ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : Edges{};
   };
   const Edges before = ends();
@@ -249,7 +249,7 @@ os::Result<Plane*> plane_with_room(ArenaBooks& books, Pages run) noexcept {
   return added;
 }
 
-os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept {
+os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_SIGNALS_BLOCKED {
   FrameFile& file = books.family.file;
   {
     FaultLockHeld held(file.lock());
@@ -262,7 +262,7 @@ os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   return error;
 }
 
-void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept {
+void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_SIGNALS_BLOCKED {
   FrameRelease freed(books.family.file);
   freed.add(plane.frame_of(run.first), run.count);
 }

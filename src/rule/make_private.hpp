@@ -9,8 +9,8 @@
 
 namespace cow {
 
-/// Parts 0, 1 and 3 of the rule for a run of one such claim: afterwards each page has the current epoch for its birth
-/// and is still read-only.
+/// For a run of one claim that leaves pages where they are (first touch, sole owner, history): afterwards each page has
+/// the current epoch for its birth, and is still read-only.
 os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED;
 
 /// Makes private pages writable where they are. `filled`: they have content.
@@ -19,7 +19,7 @@ os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept 
 /// The same for those of the pages that count as writable, where a failure left some of them protected.
 os::Error open_again(ArenaBooks& books, Pages pages) noexcept COW_FAULT_LOCKED;
 
-/// Part 2 of the rule: a run of pages gets frames of its own, neighbours on one plane, and is writable.
+/// For a run whose claim is move: it gets frames of its own, neighbours on one plane, and is writable.
 os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// A page without memory gets it from the kernel when it is touched, or the process a signal. Asked for like this it is
@@ -34,8 +34,8 @@ void make_private_blank(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 // -- What rule/consolidate.cpp shares -----------------------------------------------------------------------------
 
 /// Copies the pages' content into frames of a plane that are free for it. A failure leaves the frames free.
-os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
-void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept;
+os::Error fill_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_SIGNALS_BLOCKED;
+void free_frames(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_SIGNALS_BLOCKED;
 /// Enters that the run is shown by a plane now, and hands the frames shown before to whoever needs them.
 /// After UndoLog::make_room().
 void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_FAULT_LOCKED;

@@ -114,17 +114,17 @@ class FrameFile {
 };
 
 /// Gives frames back that nobody shows any more: history's at once, planes' in runs, punched before they are free.
-/// Takes the file's lock itself, for each.
+/// Takes the file's lock itself, for each. Asynchronous signals are blocked for as long as it lives.
 class FrameRelease {
  public:
-  explicit FrameRelease(FrameFile& file) noexcept : file_(file) {}
-  ~FrameRelease() { flush(); }
+  explicit FrameRelease(FrameFile& file) noexcept COW_SIGNALS_BLOCKED : file_(file) {}
+  ~FrameRelease() COW_SIGNALS_BLOCKED { flush(); }
   FrameRelease(const FrameRelease&) = delete;
   FrameRelease& operator=(const FrameRelease&) = delete;
 
-  void add(Frame frame) noexcept;
-  void add(Frame first, std::uint64_t count) noexcept;
-  void flush() noexcept;
+  void add(Frame frame) noexcept COW_SIGNALS_BLOCKED;
+  void add(Frame first, std::uint64_t count) noexcept COW_SIGNALS_BLOCKED;
+  void flush() noexcept COW_SIGNALS_BLOCKED;
 
  private:
   FrameFile& file_;

@@ -13,22 +13,27 @@
 #define COW_BY_OPERATION COW_HELD_ATTRIBUTE(guarded_by(::cow::held::operation))
 #define COW_BY_FAULT_LOCK COW_HELD_ATTRIBUTE(guarded_by(::cow::held::fault_lock))
 #define COW_BY_FILE_LOCK COW_HELD_ATTRIBUTE(guarded_by(::cow::held::file_lock))
-/// On a function: whoever calls it holds the lock.
-#define COW_IN_OPERATION COW_HELD_ATTRIBUTE(requires_capability(::cow::held::operation))
-#define COW_FAULT_LOCKED COW_HELD_ATTRIBUTE(requires_capability(::cow::held::fault_lock))
-#define COW_FILE_LOCKED COW_HELD_ATTRIBUTE(requires_capability(::cow::held::file_lock))
+/// On a function: whoever calls it holds the lock, and has asynchronous signals blocked, as all three locks want it: a
+/// handler of the program's that stores to an arena would wait for its own thread.
+#define COW_IN_OPERATION COW_HELD_ATTRIBUTE(requires_capability(::cow::held::operation, ::cow::held::signals))
+#define COW_FAULT_LOCKED COW_HELD_ATTRIBUTE(requires_capability(::cow::held::fault_lock, ::cow::held::signals))
+#define COW_FILE_LOCKED COW_HELD_ATTRIBUTE(requires_capability(::cow::held::file_lock, ::cow::held::signals))
+/// On a function: asynchronous signals are blocked.
+#define COW_SIGNALS_BLOCKED COW_HELD_ATTRIBUTE(requires_capability(::cow::held::signals))
 /// On a class that holds a lock while it lives, on its constructor, and on its destructor.
 #define COW_HOLDER COW_HELD_ATTRIBUTE(scoped_lockable)
 #define COW_TAKES(...) COW_HELD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define COW_LETS_GO COW_HELD_ATTRIBUTE(release_capability())
-/// On a function that goes without, or by ways that the analysis cannot follow: a comment says why that is right.
+/// On a function that goes without, or by ways that the analysis cannot follow: a comment says why that is right. A
+/// lambda that a template calls, where the lock is held, needs none.
 #define COW_HELD_UNCHECKED COW_HELD_ATTRIBUTE(no_thread_safety_analysis)
 
 namespace cow::held {
 
 struct COW_HELD_ATTRIBUTE(capability("lock")) Lock {};
 
-// Words only: there are no such objects. In the order in which the locks are taken.
+// Words only: there are no such objects. In the order in which they are taken.
+extern Lock signals;     // asynchronous signals are blocked
 extern Lock operation;   // an arena's operation mutex
 extern Lock fault_lock;  // an arena's fault lock
 extern Lock file_lock;   // the memory file's lock

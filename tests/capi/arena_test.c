@@ -19,7 +19,10 @@ TEST(numbers_that_programs_are_compiled_with_stay) {
   CHECK(COW_REPORT_STATS == 0 && COW_REPORT_DUMP == 1 && COW_REPORT_PAGES == 2);
   CHECK(COW_REPORT_PAGES_SVG == 3 && COW_REPORT_MEMORY == 4);
   CHECK(COW_PROFILE_TABLE == 0 && COW_PROFILE_FOLDED == 1 && COW_PROFILE_SVG == 2);
-  CHECK(offsetof(cow_arena_options, reserve_history_bytes) == 48 && sizeof(cow_arena_options) == 56);
+  CHECK(offsetof(cow_arena_options, reserve_history_bytes) == 48 && offsetof(cow_arena_options, gate) == 56);
+  CHECK(offsetof(cow_page_map, runs) == 48 && sizeof(cow_page_group) == 40 && sizeof(cow_page_run) == 24);
+  CHECK(offsetof(cow_fault_profile, stacks) == 40 && sizeof(cow_profiled_stack) == 56 && sizeof(cow_code_place) == 40);
+  CHECK(COW_PAGE_BORROWED == 3 && COW_WEIGHT_NANOSECONDS == 2 && COW_REFUSE_ALL_THREADS == 1);
   CHECK(sizeof(cow_write) == 24 && sizeof(cow_page_range) == 16 && sizeof(cow_cut_hook) == 40);
   CHECK(offsetof(cow_heap_stats, refused_frees) == 48 && offsetof(cow_memory_account, kernel_bytes) == 64);
   CHECK(sizeof(cow_heap_options) == 16);
@@ -264,41 +267,6 @@ TEST(whether_a_barrier_can_be_had_is_told) {
   CHECK(cow_barrier_available(COW_BARRIER_KERNEL) >= 0);
   CHECK_FAILS(cow_barrier_available(-1), EINVAL, "no such barrier");
   CHECK_FAILS(cow_barrier_available(1000), EINVAL, "no such barrier");
-}
-
-TEST(reports_are_told_as_text) {
-  cow_arena* arena = arena_of(16);
-  cow_snapshot* snapshot;
-  char* text;
-  int report, form;
-  uint64_t pages = 9, unchanged = 9;
-  cow_memory_account account;
-  bytes_of(arena)[0] = 1;
-  CHECK(cow_arena_snapshot(arena, &snapshot) == 0);
-  CHECK(cow_fault_profile_start(0, 0) == 0);
-  CHECK(cow_fault_profile_on() == 1);
-  bytes_of(arena)[0] = 2;
-  cow_fault_profile_stop();
-  CHECK(cow_fault_profile_on() == 0);
-  for (form = COW_PROFILE_TABLE; form <= COW_PROFILE_SVG; ++form) {
-    CHECK(cow_fault_profile_report(form, &text) == 0 && strlen(text) > 10);
-    cow_free(text);
-  }
-  for (report = COW_REPORT_STATS; report <= COW_REPORT_MEMORY; ++report) {
-    CHECK(cow_arena_report(arena, report, &text) == 0 && strlen(text) > 10);
-    cow_free(text);
-  }
-  CHECK(cow_arena_stats_json(arena, &text) == 0 && text[0] == '{');
-  cow_free(text);
-  CHECK(cow_arena_copies_since_snapshot(arena, &pages, &unchanged) == 0 && pages == 1 && unchanged == 0);
-  account.size = sizeof account;
-  CHECK(cow_arena_memory(arena, &account) == 0 && account.live_bytes >= cow_page_size());
-  CHECK(account.size == sizeof account && account.kernel_bytes >= account.live_bytes);
-  CHECK_FAILS(cow_arena_report(arena, 99, &text), EINVAL, "no such report");
-  CHECK(text == NULL);
-  CHECK_FAILS(cow_fault_profile_report(-1, &text), EINVAL, "no such form");
-  cow_snapshot_release(snapshot);
-  cow_arena_close(arena);
 }
 
 TEST(the_fault_handler_is_there) {

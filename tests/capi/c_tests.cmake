@@ -10,6 +10,10 @@ set_target_properties(test_c PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_E
 target_compile_options(test_c PRIVATE -Werror)
 target_compile_definitions(test_c PRIVATE _GNU_SOURCE PROJECT_VERSION="${PROJECT_VERSION}")
 
+if(TARGET test_capi)  # which compares the headers with each other
+  target_compile_definitions(test_capi PRIVATE COW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
+
 # Libraries whose memory is put into an arena, where they are there, for the test programs named.
 function(c_library name package target)
   find_package(${package} QUIET)

@@ -1,4 +1,5 @@
 /* Promise: what is wrong is a negative errno and a text that says what; the state is that from before. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -18,7 +19,7 @@ static int arena_calls_refuse(cow_arena* arena, const char* says) {
   int64_t result;
   char buffer[1] = {0};
   cow_write batch = {buffer, buffer, 1};
-  cow_memory_account account = {sizeof account, 0, 0, 0, 0, 0, 0, 0, 0};
+  cow_memory_account account = {sizeof account, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   cow_cut_hook hook = {sizeof hook, NULL, NULL, NULL, NULL};
   int wrong = 0;
 #define REFUSED(call) wrong += ((call) != -EINVAL) || strstr(cow_last_error(), says) == NULL
@@ -76,6 +77,7 @@ static int heap_calls_refuse(cow_heap* heap, const char* says) {
   REFUSED(cow_heap_set_root(heap, NULL));
   REFUSED(cow_heap_get_stats(heap, &stats));
   REFUSED(cow_heap_check(heap));
+  REFUSED(cow_heap_same(heap, heap));
   REFUSED(cow_heap_trim(heap));
   if (heap != NULL) REFUSED(cow_process_heap_set(heap));
 #define NULL_AND_EINVAL(call) \
@@ -85,12 +87,13 @@ static int heap_calls_refuse(cow_heap* heap, const char* says) {
   NULL_AND_EINVAL(cow_heap_calloc(heap, 1, 1));
   NULL_AND_EINVAL(cow_heap_realloc(heap, block, 1));
   NULL_AND_EINVAL(cow_heap_aligned_alloc(heap, 64, 1));
+  NULL_AND_EINVAL(cow_heap_aligned_calloc(heap, 64, 1));
   NULL_AND_EINVAL(cow_heap_strdup(heap, "text"));
   NULL_AND_EINVAL(cow_lua_alloc(heap, NULL, 0, 1));
   NULL_AND_EINVAL(cow_zlib_alloc(heap, 1, 1));
   NULL_AND_EINVAL(cow_opaque_malloc(heap, 1));
   NULL_AND_EINVAL(cow_opaque_realloc(heap, block, 1));
-  wrong += cow_heap_root(heap) != NULL || cow_heap_usable_size(heap, block) != 0;
+  wrong += cow_heap_last_refused(heap) != NULL || cow_heap_root(heap) != NULL || cow_heap_usable_size(heap, block) != 0;
   wrong += cow_sqlite_init(heap) == 0;
   errno = 0;
   cow_heap_free(heap, block);
@@ -175,13 +178,12 @@ TEST(options_that_cannot_be_are_refused) {
   options.barrier = 77;
   CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "no such barrier");
   options.barrier = COW_BARRIER_MPROTECT;
-  options.reserved = 1;
-  CHECK_FAILS(cow_arena_open(&options, &arena), E2BIG, "reserved");
-  options.reserved = 0;
   options.size = 8;
   CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "_init()");
   options.size = 0;
   CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "_init()");
+  options.size = (size_t)-1; /* as what was never set may be */
+  CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "no size");
   options.size = sizeof options;
   options.address = (void*)(((uintptr_t)&options & ~(uintptr_t)0xffff) + 1);
   CHECK_FAILS(cow_arena_open(&options, &arena), EINVAL, "page");
@@ -194,6 +196,42 @@ TEST(options_that_cannot_be_are_refused) {
   CHECK_FAILS(cow_arena_open(&longer.known, &arena), E2BIG, "older than the program's header");
   longer.later = 0;
   CHECK(cow_arena_open(&longer.known, &arena) == 0);
+  cow_arena_close(arena);
+}
+
+/* A program that was compiled when the structure was shorter, and one that knows names alone. */
+TEST(options_of_an_older_header_are_taken_and_filled_as_far_as_they_go) {
+  struct {
+    cow_arena_options options;
+    unsigned char behind[16];
+  } place;
+  const size_t first_size = offsetof(cow_arena_options, gate);
+  cow_arena* arena = NULL;
+  memset(&place, 0x55, sizeof place);
+  (cow_arena_options_init)(&place.options);
+  CHECK(place.options.size == first_size && place.options.capacity != 0 && place.options.in_core_dumps == 1);
+  CHECK(all_are((unsigned char*)&place + first_size, sizeof place - first_size, 0x55));
+  place.options.capacity = cow_page_size();
+  CHECK(cow_arena_open(&place.options, &arena) == 0);
+  cow_arena_close(arena);
+  cow_arena_options_init_sized(&place.options, sizeof place); /* and one of a newer header */
+  CHECK(place.options.size == sizeof place && all_are(place.behind, sizeof place.behind, 0));
+  CHECK(cow_arena_open(&place.options, &arena) == 0);
+  cow_arena_close(arena);
+}
+
+TEST(results_of_an_older_header_are_filled_as_far_as_they_go) {
+  cow_arena* arena = arena_of(4);
+  cow_memory_account account;
+  memset(&account, 0x55, sizeof account);
+  account.size = offsetof(cow_memory_account, front_bytes);
+  bytes_of(arena)[0] = 1;
+  CHECK(cow_arena_memory(arena, &account) == 0 && account.live_bytes >= cow_page_size());
+  CHECK(account.size == offsetof(cow_memory_account, front_bytes) && account.front_bytes == 0x5555555555555555u);
+  account.size -= 8;
+  CHECK_FAILS(cow_arena_memory(arena, &account), EINVAL, "too small");
+  account.size = (size_t)-1;
+  CHECK_FAILS(cow_arena_memory(arena, &account), EINVAL, "no size");
   cow_arena_close(arena);
 }
 
@@ -279,6 +317,8 @@ TEST(in_a_fork_child_the_parents_arena_is_not_permitted) {
     cow_arena* own;
     int right = bytes_of(arena)[0] == 5;
     right = right && cow_arena_snapshot(arena, &another) == -EPERM && strstr(cow_last_error(), "fork") != NULL;
+    right = right && cow_arena_name(arena) == NULL && strstr(cow_last_error(), "cow_arena_name") != NULL;
+    right = right && cow_arena_epoch(arena) == 0 && cow_arena_data(arena) == bytes_of(arena);
     right = right && cow_arena_rollback(arena, snapshot) == -EPERM && cow_heap_open(arena, NULL, &heap) == -EPERM;
     own = arena_of(4);
     right = right && own != NULL && cow_arena_snapshot(own, &another) == 0;

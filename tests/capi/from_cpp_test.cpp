@@ -48,6 +48,8 @@ TEST(FromCpp, the_usual_options_are_those_of_cpp) {
   EXPECT_EQ(options.address, usual.address);
   EXPECT_EQ(options.barrier, static_cast<int>(usual.barrier));
   EXPECT_EQ(options.single_writer != 0, usual.single_writer);
+  EXPECT_EQ(options.quiet_cuts != 0, usual.quiet_cuts);
+  EXPECT_EQ(options.gate, nullptr);
   EXPECT_EQ(options.in_core_dumps != 0, usual.in_core_dumps);
   EXPECT_EQ(options.reserve_history_bytes, usual.reserve_history_bytes);
   cow_heap_options heap;

@@ -64,6 +64,31 @@ TEST(Handles, are_opened_and_closed_by_threads_at_once) {
   EXPECT_EQ(wrong, 0);
 }
 
+// What one thread closes while another looks is gone, or there: never what took its place.
+TEST(Handles, that_are_being_closed_never_name_another_object) {
+  constexpr int rounds = 200'000;
+  int objects[2];
+  std::atomic<HandleNumber> looked_for = add_object(&objects[0], Kind::view);
+  std::atomic<bool> done = false;
+  int wrong = 0;
+  std::thread looker([&] {
+    while (!done) {
+      void* const found = find_object(looked_for.load(), Kind::view);
+      wrong += found != nullptr && found != &objects[0];
+    }
+  });
+  for (int round = 0; round < rounds; ++round) {
+    remove_object(looked_for, Kind::view);
+    const HandleNumber in_its_place = add_object(&objects[1], Kind::heap);
+    remove_object(in_its_place, Kind::heap);
+    looked_for = add_object(&objects[0], Kind::view);
+  }
+  done = true;
+  looker.join();
+  remove_object(looked_for, Kind::view);
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST(Handles, are_closed_by_one_of_several_threads) {
   for (int round = 0; round < 500; ++round) {
     int object = 0;

@@ -93,6 +93,40 @@ TEST(a_full_heap_says_so_and_leaves_the_block_alone) {
   cow_arena_close(arena);
 }
 
+/* Lua goes on as if it could not fail. */
+TEST(a_block_shrinks_in_a_full_heap) {
+  cow_arena* arena = arena_of(64);
+  cow_heap* heap = heap_of(arena);
+  size_t n;
+  void *large = cow_heap_malloc(heap, 3 * cow_page_size()), *small = cow_heap_malloc(heap, 1000);
+  memset(small, 1, 1000);
+  memset(large, 2, 3 * cow_page_size());
+  for (n = 64 * cow_page_size(); n != 0; n /= 2) {
+    while (cow_heap_malloc(heap, n) != NULL) continue;
+  }
+  large = cow_lua_alloc(heap, large, 3 * cow_page_size(), 10);
+  small = cow_lua_alloc(heap, small, 1000, 10);
+  CHECK(large != NULL && small != NULL && all_are(small, 10, 1) && all_are(large, 10, 2));
+  CHECK(cow_heap_realloc(heap, small, 0) == small && cow_heap_check(heap) == 0);
+  cow_heap_close(heap);
+  cow_arena_close(arena);
+}
+
+TEST(handles_on_one_heap_mean_the_same) {
+  cow_arena *arena = arena_of(64), *other = arena_of(64);
+  cow_heap *heap = heap_of(arena), *again = heap_of(arena), *of_other = heap_of(other);
+  unsigned char* zero = (unsigned char*)cow_heap_aligned_calloc(heap, 256, 1000);
+  CHECK(cow_heap_same(heap, again) == 1 && cow_heap_same(heap, of_other) == 0);
+  CHECK(((uintptr_t)zero & 255) == 0 && all_are(zero, 1000, 0));
+  cow_heap_free(again, zero);
+  CHECK(cow_heap_last_refused(heap) == NULL);
+  cow_heap_close(heap);
+  cow_heap_close(again);
+  cow_heap_close(of_other);
+  cow_arena_close(other);
+  cow_arena_close(arena);
+}
+
 TEST(frees_of_no_block_are_refused_and_counted) {
   cow_arena* arena = arena_of(64);
   cow_heap* heap = heap_of(arena);
@@ -105,6 +139,7 @@ TEST(frees_of_no_block_are_refused_and_counted) {
   stats.size = sizeof stats;
   CHECK(cow_heap_get_stats(heap, &stats) == 0 && stats.refused_frees == 3 && stats.live_blocks == 0);
   CHECK(cow_heap_check(heap) == 0);
+  CHECK(cow_heap_last_refused(heap) == block);
   stats.size = 8;
   CHECK_FAILS(cow_heap_get_stats(heap, &stats), EINVAL, "too small");
   CHECK_FAILS(cow_heap_get_stats(heap, NULL), EINVAL, "NULL");

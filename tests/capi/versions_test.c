@@ -124,6 +124,56 @@ TEST(what_two_sides_changed_is_merged) {
   cow_arena_close(arena);
 }
 
+TEST(a_transaction_ends_with_its_arena) {
+  cow_arena *arena = arena_of(4), *next;
+  cow_transaction *outer, *inner, *left;
+  CHECK(cow_transaction_begin(arena, &outer) == 0 && cow_transaction_begin(arena, &inner) == 0);
+  CHECK(cow_transaction_begin(arena, &left) == 0);
+  cow_arena_close(arena);
+  next = arena_of(4);
+  bytes_of(next)[0] = 1;
+  CHECK_FAILS(cow_transaction_commit(outer), EINVAL, "the transaction's arena was closed");
+  CHECK_FAILS(cow_transaction_roll_back(inner), EINVAL, "the transaction's arena was closed");
+  cow_transaction_close(outer);
+  cow_transaction_close(inner);
+  cow_transaction_close(left);
+  CHECK_FAILS(cow_transaction_commit(outer), EINVAL, "the transaction was closed");
+  CHECK(bytes_of(next)[0] == 1);
+  cow_arena_close(next);
+}
+
+static int close_both(void* context, size_t offset, const void* before, const void* after, size_t bytes) {
+  cow_snapshot** const snapshots = (cow_snapshot**)context;
+  cow_snapshot_release(snapshots[0]);
+  cow_snapshot_release(snapshots[1]);
+  return memcmp(before, after, bytes) == 0 || offset != 0 ? 1 : 0;
+}
+
+TEST(a_callback_may_close_what_is_compared) {
+  cow_arena* arena = arena_of(4);
+  cow_snapshot* snapshots[2];
+  CHECK(cow_arena_snapshot(arena, &snapshots[0]) == 0);
+  bytes_of(arena)[0] = 1;
+  CHECK(cow_arena_snapshot(arena, &snapshots[1]) == 0);
+  CHECK(cow_for_each_difference(snapshots[0], snapshots[1], 1, close_both, snapshots) == 0);
+  CHECK_FAILS(cow_for_each_difference(snapshots[0], snapshots[1], 1, close_both, snapshots), EINVAL, "was closed");
+  cow_arena_close(arena);
+}
+
+TEST(what_closes_leaves_errno_alone) {
+  cow_arena* arena = arena_of(4);
+  cow_snapshot* snapshot;
+  cow_view* view;
+  CHECK(cow_arena_snapshot(arena, &snapshot) == 0 && cow_snapshot_view(snapshot, &view) == 0);
+  errno = EXFULL;
+  cow_arena_close(arena);
+  cow_snapshot_release(snapshot);
+  cow_view_close(view);
+  cow_view_close(view);
+  cow_free(NULL);
+  CHECK(errno == EXFULL);
+}
+
 TEST(a_transaction_that_is_not_committed_is_taken_back) {
   cow_arena* arena = arena_of(4);
   cow_transaction *outer, *inner;

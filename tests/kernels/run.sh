@@ -122,7 +122,7 @@ boot() {
   local image=$1 log=$build/console.$2
   say "boots $2"
   timeout "${COW_KERNELS_SECONDS:-3600}" "$qemu" $machine -accel "${COW_KERNELS_ACCEL:-tcg,thread=multi}" \
-    -smp 2 -m 8192 -display none -monitor none -nic none -no-reboot -serial stdio -kernel "$image" \
+    -smp 2 -m "${COW_KERNELS_MIB:-8192}" -display none -monitor none -nic none -no-reboot -serial stdio -kernel "$image" \
     -initrd "$build/initramfs" -append "console=$console quiet loglevel=3 panic=-1 ${COW_KERNELS_APPEND:-}" < /dev/null |
     sed -u 's/\r$//' | tee "$log" || true
   local end
