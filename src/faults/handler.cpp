@@ -122,7 +122,7 @@ Verdict resolve_or_report(const siginfo_t* info, void* ucontext) noexcept COW_SI
   do {  // again where the slot found was just getting, or losing, another range
     slot = fault_registry::find(address);
     if (slot == nullptr) return stray(info, access, ucontext);
-    if (slot->generation != os::process_generation()) return Verdict::not_ours;
+    if (slot->generation.load(std::memory_order_relaxed) != os::process_generation()) return Verdict::not_ours;
     if (holds_lock(*slot, ucontext)) {
       constexpr const char* at_work = "the library itself was at work on this arena";
       return unresolvable(*slot, address, access, bad_access::is_unmapped(info) ? bad_access::unmapped : at_work);

@@ -84,9 +84,10 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
   FaultLockHeld held(slot.lock);
   slot.books = books;
   slot.view = view;
-  slot.generation = os::process_generation();
+  slot.generation.store(os::process_generation(), std::memory_order_relaxed);
   slot.publication = ++publications;
-  slot.guard_bytes = books != nullptr && books->reservation == begin ? 0 : os::page_size();
+  const std::size_t beside = books != nullptr && books->reservation == begin ? 0 : os::page_size();
+  slot.guard_bytes.store(beside, std::memory_order_relaxed);
   std::memcpy(slot.name, (books != nullptr ? books : arena)->name, sizeof slot.name);
   slot.begin.store(address, std::memory_order_relaxed);  // first: until the end is there too, the slot has no address
   slot.end.store(address + bytes, std::memory_order_release);
@@ -119,7 +120,8 @@ void give_back(FaultSlot& slot) noexcept {
 void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) noexcept {
   for_each_slot([&](FaultSlot& slot) {
     FaultLockGuard guard(slot.lock);
-    if (slot.books != nullptr && slot.generation == os::process_generation()) f(*slot.books, context);
+    const bool own = slot.generation.load(std::memory_order_relaxed) == os::process_generation();
+    if (slot.books != nullptr && own) f(*slot.books, context);
   });
 }
 

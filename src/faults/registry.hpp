@@ -30,16 +30,17 @@ struct WriteRefusal {
 
 }  // namespace detail
 
-/// One range. Invariant: begin, end, books and view change only under the lock; a reader checks them again under it.
+/// One range. Invariant: all of it but the links changes only under the lock; a reader without it looks at what is
+/// atomic here, and checks it again under the lock.
 struct FaultSlot {
   FaultLock lock;
   std::atomic<std::uintptr_t> begin{0}, end{0};  // 0, 0: nothing here
   ArenaBooks* books = nullptr;                   // null: a view
   detail::MappedView* view = nullptr;            // null: an arena
-  std::uint64_t generation = 0;                  // the process that made the range
+  std::atomic<std::uint64_t> generation{0};      // the process that made the range
   std::uint64_t publication = 0;                 // counts ranges, so that none is taken for another in the same place
   bool kept = false;                             // while a fork() child begins: it goes on using the range
-  std::size_t guard_bytes = 0;                   // inaccessible, on each side; 0 where others may be next to the range
+  std::atomic<std::size_t> guard_bytes{0};       // inaccessible, on each side; 0 where others may be next to the range
   char name[sizeof ArenaBooks::name] = {};       // the arena's, also of a view
   detail::WriteRefusal* refusals = nullptr;      // those in force
   FaultSlot* next_free = nullptr;
@@ -49,8 +50,9 @@ struct FaultSlot {
   }
   /// Invariant: nothing is published at the ends of the address space, so that this does not overflow.
   bool guards(std::uintptr_t address) const noexcept {
-    return !contains(address) && begin.load(std::memory_order_relaxed) - guard_bytes <= address &&
-           address < end.load(std::memory_order_relaxed) + guard_bytes;
+    const std::size_t guard = guard_bytes.load(std::memory_order_relaxed);
+    return !contains(address) && begin.load(std::memory_order_relaxed) - guard <= address &&
+           address < end.load(std::memory_order_relaxed) + guard;
   }
 };
 
@@ -91,7 +93,8 @@ void for_each_published(std::uint64_t generation, F&& f) noexcept {
   const std::uint32_t count = slots_used();
   for (std::uint32_t i = 0; i < count; ++i) {
     FaultSlot& slot = slot_at(i);
-    if (slot.end.load(std::memory_order_relaxed) != 0 && slot.generation == generation) f(slot);
+    const bool published = slot.end.load(std::memory_order_relaxed) != 0;
+    if (published && slot.generation.load(std::memory_order_relaxed) == generation) f(slot);
   }
 }
 

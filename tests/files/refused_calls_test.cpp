@@ -1,16 +1,12 @@
 // Promise: a save that fails, at whichever kernel call, throws, leaves nothing behind, the old file as it was and the
-// arena right; one that is killed leaves the old file or the new one.
+// arena right.
 #include <sys/resource.h>
 
-#include <csignal>
 #include <cstdint>
-#include <random>
 #include <system_error>
-#include <thread>
 
 #include "files/saved.hpp"
 #include "kernel/os.hpp"
-#include "support/child.hpp"
 #include "support/limits.hpp"
 
 namespace cow::test {
@@ -53,7 +49,7 @@ class FailedSave : public testing::Test {
     EXPECT_TRUE(shows(second, arena.picture()));
   }
 
-  Folder folder;
+  Folder folder{memory_folder()};
   Painted arena = painted(pages);
   Snapshot first, second;
   std::string old;
@@ -154,41 +150,6 @@ TEST_F(FailedSave, of_a_disk_that_is_full) {
     EXPECT_EQ(error.code(), std::errc::no_space_on_device);
   }
   ::close(full);
-}
-
-// The pages all bear the number of the save, so that a mixture shows.
-COW_CHILD_BODY(save_for_ever) {
-  Arena arena({.capacity = 64 * page_size()});
-  SaveOptions options;
-  options.sync = false;
-  for (std::uint64_t round = 1;; ++round) {
-    fill_run(arena, 0, 64, round);
-    save(arena.snapshot(), argument + "/a", options);
-  }
-}
-
-TEST(KilledSave, leaves_the_old_file_or_the_new_one) {
-  const Folder folder;
-  std::mt19937_64 random(20261125);
-  std::uint64_t last = 0, parts = 0;
-  for (int round = 0; round < 25; ++round) {
-    const Child child = start_child("save_for_ever", folder.path().string());
-    std::this_thread::sleep_for(std::chrono::microseconds(30000 + random() % 60000));
-    ::kill(child.pid, SIGKILL);
-    EXPECT_TRUE(wait_for(child).died_by(SIGKILL));
-    for (const std::string& name : folder.names()) {
-      if (name == "a") continue;
-      EXPECT_TRUE(name.starts_with(".a.") && name.ends_with(".cow-part")) << name;
-      std::filesystem::remove(folder / name);
-      ++parts;
-    }
-    if (!std::filesystem::exists(folder / "a")) continue;
-    verify(folder / "a");
-    const Arena loaded = load(folder / "a", {});
-    last = mark_of(loaded, 0);
-    EXPECT_TRUE(shows(loaded, Picture(64, last)));
-  }
-  EXPECT_GT(last, 0U);
 }
 
 }  // namespace

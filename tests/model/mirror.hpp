@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -42,6 +43,12 @@ struct HeldSnapshot {
 
 struct HeldView {
   View view;
+  MirrorVersionPtr mirror;
+};
+
+/// A whole file and the layers on it, and what the newest of them shows.
+struct HeldFile {
+  std::vector<std::filesystem::path> chain;
   MirrorVersionPtr mirror;
 };
 

@@ -42,7 +42,8 @@ class ModelUnder : public testing::TestWithParam<Setting> {};
 TEST_P(ModelUnder, random_operations_leave_what_plain_bytes_would_hold) {
   const auto barrier = GetParam().barrier;
   if (barrier && !test::is_available(*barrier)) GTEST_SKIP() << "this barrier is not available here";
-  run_or_replay(GetParam(), test::under_tsan ? 20 : test::under_asan ? 40 : 200);
+  const std::uint64_t runs = test::under_tsan ? 20 : test::under_asan ? 40 : 200;
+  run_or_replay(GetParam(), GetParam().files ? runs / 4 : runs);
 }
 
 /// The machine's setting, changed for as long as an object lives.
@@ -74,15 +75,18 @@ TEST(Model, holds_where_the_machine_gives_huge_pages_for_all_shared_memory) {
   if (!test::number_from_environment("COW_FORCE_HUGE_PAGES")) GTEST_SKIP() << "it changes the machine; see above";
   const HugePagesForced forced;
   if (!forced.done()) GTEST_SKIP() << "shmem_enabled cannot be set here";
-  for (const bool refusals : {false, true}) run_or_replay({{}, 0, refusals, false}, 40);
+  for (const bool refusals : {false, true}) run_or_replay({{}, 0, refusals, false, false}, 40);
 }
 
 std::vector<Setting> settings() {
   std::vector<Setting> all;
   for (const Barrier barrier : test::every_barrier())
     for (const std::uint64_t budget : {0U, 10U, 60U})
-      for (const bool refusals : {false, true}) all.push_back({barrier, budget, refusals, false});
-  for (const Barrier barrier : test::every_barrier()) all.push_back({barrier, 60, true, true});
+      for (const bool refusals : {false, true}) all.push_back({barrier, budget, refusals, false, false});
+  for (const Barrier barrier : test::every_barrier()) all.push_back({barrier, 60, true, true, false});
+  for (const Barrier barrier : test::every_barrier())
+    for (const std::uint64_t budget : {0U, 60U})
+      for (const bool refusals : {false, true}) all.push_back({barrier, budget, refusals, false, true});
   return all;
 }
 

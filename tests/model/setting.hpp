@@ -16,6 +16,7 @@ struct Setting {
   std::uint64_t budget = 0;        // of mappings, for the process; 0: what it has
   bool refusals = false;           // of kernel calls, at random, while operations of the engine run
   bool huge_pages = false;         // behind the arenas' files, now here, now there
+  bool files = false;              // versions are saved, and loaded as arenas of families of their own
 };
 
 inline std::string name_of(const Setting& setting) {
@@ -25,6 +26,7 @@ inline std::string name_of(const Setting& setting) {
                                                              : "userfaultfd";
   if (setting.budget != 0) name += "_with_" + std::to_string(setting.budget) + "_mappings";
   if (setting.huge_pages) name += "_and_huge_pages";
+  if (setting.files) name += "_and_files";
   if (setting.refusals) name += "_and_refusals";
   return name;
 }
@@ -34,7 +36,7 @@ inline void PrintTo(const Setting& setting, std::ostream* out) { *out << name_of
 inline std::string packed(const Setting& setting) {
   const int barrier = setting.barrier ? static_cast<int>(*setting.barrier) : -1;
   return std::to_string(barrier) + ',' + std::to_string(setting.budget) + ',' + (setting.refusals ? '1' : '0') +
-         (setting.huge_pages ? '1' : '0');
+         (setting.huge_pages ? '1' : '0') + (setting.files ? '1' : '0');
 }
 inline Setting unpacked(const std::string& word) {
   Setting setting;
@@ -43,6 +45,7 @@ inline Setting unpacked(const std::string& word) {
   setting.budget = std::stoull(word.substr(first + 1));
   setting.refusals = word.at(second + 1) == '1';
   setting.huge_pages = word.at(second + 2) == '1';
+  setting.files = word.at(second + 3) == '1';
   return setting;
 }
 

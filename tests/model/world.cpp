@@ -64,13 +64,20 @@ World::World(ByteSource& choice, Trace& trace, const Setting& setting)
       trace_(trace),
       arena_limit_(choice.between(1, 8)),
       snapshot_limit_(choice.between(1, 14)),
-      view_limit_(choice.between(1, 4)) {
+      view_limit_(choice.between(1, 4)),
+      kinds_(operations()) {
+  if (setting.files) kinds_.insert(kinds_.end(), operations_on_files().begin(), operations_on_files().end());
   constexpr std::array<std::size_t, 8> factors = {0, 1, 1, 1, 2, 2, 4, 8};
-  for (const Operation& operation : operations())
+  for (const Operation& operation : kinds_)
     weights_.push_back(operation.weight * factors[choice_.below(factors.size())]);
   weights_[choice_.below(5)] += 10;  // something always is written
   new_family();
   if (setting.budget != 0) MappingBudget::set_limit(setting.budget);
+}
+
+World::~World() {
+  std::error_code ignored;
+  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
 void World::step() {
@@ -79,7 +86,7 @@ void World::step() {
   std::size_t ticket = choice_.below(total);
   std::size_t chosen = 0;
   while (ticket >= weights_[chosen]) ticket -= weights_[chosen++];
-  (this->*operations()[chosen].run)();
+  (this->*kinds_[chosen].run)();
   cheap_checks();
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <new>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ namespace cow::model {
 class World {
  public:
   World(ByteSource& choice, Trace& trace, const Setting& setting);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World();
 
   /// So many operations with full checks among them, then the end.
   void live(std::size_t steps);
@@ -44,6 +48,7 @@ class World {
     std::size_t offset, size;
   };
   static const std::vector<Operation>& operations();
+  static const std::vector<Operation>& operations_on_files();
 
   // operations_on_content.cpp
   void write_byte();
@@ -91,6 +96,12 @@ class World {
   void go_through_a_transaction();
   void change_barriers();
 
+  // operations_on_files.cpp
+  void save_version();
+  void load_file();
+  void squash_files();
+  void forget_file();
+
   /// Runs an operation of the engine, with kernel calls refused where the setting says so. False: it threw, so that
   /// nothing that shows may have changed.
   template <class Operation>
@@ -101,6 +112,7 @@ class World {
       operation();
       return true;
     } catch (const std::system_error& error) {
+      if (error.code().value() != ENOMEM) trace_.line("  ", error.what());
       require(error.code().value() == ENOMEM, "an operation failed with another error than the kernel's");
     } catch (const std::bad_alloc&) {
     }
@@ -129,6 +141,12 @@ class World {
   MirrorVersionPtr new_version(const HeldArena& arena) const;
   const HeldSnapshot* any_relative(std::uint64_t family);
   MergeOptions any_merge_options(std::size_t capacity);
+  // The pieces of the operations on files.
+  std::filesystem::path new_path();
+  HeldFile* any_file();
+  void hold_file(HeldFile file);
+  SaveOptions any_save_options();
+  bool is_loaded(const HeldArena& arena) const;
   // What ends cannot fail, whatever is refused.
   void erase_arena(std::size_t index);
   void erase_snapshot(std::size_t index);
@@ -156,8 +174,9 @@ class World {
   const Setting setting_;
   ByteSource& choice_;
   Trace& trace_;
-  std::vector<std::size_t> weights_;  // by operation
   std::size_t arena_limit_, snapshot_limit_, view_limit_;
+  std::vector<Operation> kinds_;
+  std::vector<std::size_t> weights_;  // by operation
   std::uint64_t next_arena_id_ = 1;
   std::uint64_t next_snapshot_id_ = 1;
   std::uint64_t families_ = 0;
@@ -166,6 +185,10 @@ class World {
   std::vector<HeldArena> arenas_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldView> views_;
+  std::vector<HeldFile> files_;
+  std::filesystem::path folder_;  // theirs
+  std::uint64_t next_file_ = 1;
+  std::vector<std::uint64_t> loaded_families_;
 };
 
 /// One whole run of a world. Throws Mismatch.
