@@ -112,6 +112,15 @@ TEST_F(Damaged, checksums_that_are_wrong_themselves_are_not_taken_for_wrong_page
   EXPECT_EQ(why.find("page"), std::string::npos) << why;
 }
 
+TEST_F(Damaged, another_files_end_is_not_taken) {
+  save(before.arena().snapshot(), whole, unsynced());
+  save(before.arena().snapshot(), folder / "twin", unsynced());  // the same content, so the same sums
+  const std::string bytes = bytes_of(whole), twin = bytes_of(folder / "twin");
+  ASSERT_EQ(bytes.size(), twin.size());
+  put_bytes(bad, bytes.substr(0, bytes.size() - 128) + twin.substr(twin.size() - 128));
+  EXPECT_NE(refusal([&] { (void)inspect(bad); }).find("another file's"), std::string::npos);
+}
+
 /// A head of other content, with the right checksum.
 std::string with_head(std::string bytes, std::size_t at, std::uint32_t value) {
   std::memcpy(bytes.data() + at, &value, sizeof value);
