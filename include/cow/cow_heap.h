@@ -124,9 +124,10 @@ COW_C_API void cow_sqlite_shutdown(void* heap) COW_C_NOEXCEPT;
  * is the C library's, and goes back there; so a library may be handed them in mid-life. A block of an arena must not
  * be freed after another heap, or none, was set.
  *
- * libxml2: xmlMemSetup(cow_process_free, cow_process_malloc, cow_process_realloc, cow_process_strdup), first of all. */
+ * libxml2: xmlMemSetup(cow_process_free, cow_process_malloc, cow_process_realloc, cow_process_strdup), first of all.
+ * libcurl: curl_global_init_mem() wants the same and cow_process_calloc; expat and cJSON take malloc, realloc, free. */
 
-/* The handle must stay open until another is set. */
+/* The handle may be closed then: the process keeps one of its own for each heap that is set in turn. */
 COW_C_API int cow_process_heap_set(cow_heap* heap_or_null) COW_C_NOEXCEPT;
 COW_C_API void* cow_process_malloc(size_t n) COW_C_NOEXCEPT;
 COW_C_API void* cow_process_calloc(size_t count, size_t n) COW_C_NOEXCEPT;

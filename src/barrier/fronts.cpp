@@ -101,11 +101,9 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
   const FrameFile& file = books.family.file;
   std::byte* const at = books.address_of(run.first);
   const std::size_t bytes = books.bytes(run.count);
-  const bool locked = os::is_locked(at, bytes);  // by the program, which a new mapping would forget
-  if (const os::Error error = os::map_file_privately(at, bytes, file.fd(run.frame), file.offset(run.frame))) {
+  if (const os::Error error = os::map_file_privately_over(at, bytes, file.fd(run.frame), file.offset(run.frame))) {
     return error;
   }
-  if (locked) os::lock_where_touched(at, bytes);
   if (!books.in_core_dumps) os::hide_from_core_dumps(at, bytes);
   const Pages pages{run.first, run.count};
   books.fronts.taken.insert(pages);

@@ -26,6 +26,18 @@ cow_heap* heap_of_process() noexcept { return process_heap.load(std::memory_orde
 
 cow_heap* as_heap(void* context) noexcept { return static_cast<cow_heap*>(context); }
 
+/// The process's own handle on the heap, which nobody closes: a free must not go to the C library because the program
+/// has closed its own. One for each heap in turn, and never given back, since threads may be using it.
+cow_heap* own_handle_on(const OpenHeap& heap) {
+  static constinit std::atomic<cow_heap*> last{nullptr};
+  cow_heap* const before = last.load(std::memory_order_acquire);
+  const OpenHeap* const of_last = before == nullptr ? nullptr : find(before);
+  if (of_last != nullptr && of_last->heap == heap.heap) return before;
+  cow_heap* const made = open<cow_heap>(OpenHeap(heap));
+  last.store(made, std::memory_order_release);
+  return made;
+}
+
 /// Whether the block is of that heap's arena, rather than the C library's.
 bool is_of(cow_heap* heap, const void* block) noexcept {
   const OpenHeap* const of = heap == nullptr ? nullptr : find(heap);
@@ -74,8 +86,7 @@ void cow_sqlite_shutdown(void*) noexcept { sqlite_heap.store(nullptr, std::memor
 
 int cow_process_heap_set(cow_heap* heap) noexcept {
   return guarded(__func__, [heap] {
-    if (heap != nullptr) use(heap);
-    process_heap.store(heap, std::memory_order_release);
+    process_heap.store(heap == nullptr ? nullptr : own_handle_on(use(heap)), std::memory_order_release);
   });
 }
 

@@ -167,16 +167,63 @@ class MemoryPolicy {
   unsigned long nodes_[most_nodes / bits_in_word];
 };
 
+/// Which parts of a range are locked into memory; all between, where there are very many.
+class LockedParts {
+ public:
+  LockedParts(void* at, std::size_t bytes) noexcept { look(static_cast<std::byte*>(at), bytes); }
+  void lock_again() const noexcept {
+    for (std::size_t i = 0; i < count_; ++i) lock_where_touched(parts_[i].at, parts_[i].bytes);
+  }
+
+ private:
+  struct Part {
+    std::byte* at;
+    std::size_t bytes;
+  };
+  static constexpr std::size_t most = 16;
+
+  // The kernel only says whether any page is.
+  void look(std::byte* at, std::size_t bytes) noexcept {
+    if (!is_locked(at, bytes)) return;
+    const std::size_t half = bytes / page_size() / 2 * page_size();
+    if (half == 0) return add(at, bytes);
+    look(at, half);
+    look(at + half, bytes - half);
+  }
+  void add(std::byte* at, std::size_t bytes) noexcept {
+    const bool goes_on = count_ != 0 && parts_[count_ - 1].at + parts_[count_ - 1].bytes == at;
+    if (!goes_on && count_ < most) parts_[count_++] = {at, 0};
+    parts_[count_ - 1].bytes = static_cast<std::size_t>(at - parts_[count_ - 1].at) + bytes;
+  }
+
+  Part parts_[most];
+  std::size_t count_ = 0;
+};
+
+/// What the program asked of a range, which a new mapping in its place would forget.
+class AskedOfMapping {
+ public:
+  AskedOfMapping(void* at, std::size_t bytes) noexcept : at_(at), bytes_(bytes), policy_(at), locked_(at, bytes) {}
+  void ask_again() const noexcept {
+    policy_.set(at_, bytes_);
+    locked_.lock_again();
+  }
+
+ private:
+  void* at_;
+  std::size_t bytes_;
+  MemoryPolicy policy_;
+  LockedParts locked_;
+};
+
 }  // namespace
 
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
   if (!still_ours(file)) return {EBADF};
-  const bool locked = is_locked(at, bytes);
-  const MemoryPolicy policy(at);
+  const AskedOfMapping asked(at, bytes);
   constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
   if (ask(SYS_mmap, at, bytes, protection(access), flags, file.number, offset) == -1) return {errno};
-  policy.set(at, bytes);
-  if (locked) lock_where_touched(at, bytes);
+  asked.ask_again();
   return {};
 }
 
@@ -184,6 +231,13 @@ Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, st
   if (!still_ours(file)) return {EBADF};
   constexpr int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
   return failed_if(map_untouched(at, bytes, PROT_READ | PROT_WRITE, flags, file.number, offset) == -1);
+}
+
+Error map_file_privately_over(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept {
+  const AskedOfMapping asked(at, bytes);
+  const Error error = map_file_privately(at, bytes, file, offset);
+  if (!error) asked.ask_again();
+  return error;
 }
 
 Error map_private_zero(void* at, std::size_t bytes) noexcept {

@@ -64,6 +64,8 @@ Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& fil
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
 /// To read and write, with writes kept to the mapping.
 Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
+/// The same in place of what was mapped there, with what was locked into memory, and its policy, as above.
+Error map_file_privately_over(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
 /// Zero memory to read and write, over an address range of ours.
 Error map_private_zero(void* at, std::size_t bytes) noexcept;
 Error protect(void* at, std::size_t bytes, Access access) noexcept;

@@ -127,6 +127,32 @@ TEST(handles_on_one_heap_mean_the_same) {
   cow_arena_close(arena);
 }
 
+TEST(the_process_heap_outlives_the_handle_that_it_was_set_by) {
+  cow_arena *arena = arena_of(64), *other = arena_of(64);
+  cow_heap *heap = heap_of(arena), *again = heap_of(arena), *of_other = heap_of(other);
+  cow_heap_stats stats;
+  char *block, *resized;
+  CHECK(cow_process_heap_set(heap) == 0);
+  block = (char*)cow_process_malloc(100);
+  cow_heap_close(heap);
+  CHECK(cow_arena_contains(arena, block) == 1 && cow_process_usable_size(block) >= 100);
+  resized = (char*)cow_process_realloc(block, 200);
+  CHECK(cow_arena_contains(arena, resized) == 1);
+  CHECK(cow_process_heap_set(NULL) == 0 && cow_process_heap_set(again) == 0);
+  cow_process_free(resized);
+  stats.size = sizeof stats;
+  CHECK(cow_heap_get_stats(again, &stats) == 0 && stats.live_blocks == 0);
+  CHECK(cow_process_heap_set(of_other) == 0);
+  block = (char*)cow_process_strdup("there");
+  CHECK(cow_arena_contains(other, block) == 1);
+  cow_process_free(block);
+  CHECK(cow_process_heap_set(NULL) == 0);
+  cow_heap_close(of_other);
+  cow_heap_close(again);
+  cow_arena_close(other);
+  cow_arena_close(arena);
+}
+
 TEST(frees_of_no_block_are_refused_and_counted) {
   cow_arena* arena = arena_of(64);
   cow_heap* heap = heap_of(arena);

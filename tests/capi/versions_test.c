@@ -126,11 +126,15 @@ TEST(what_two_sides_changed_is_merged) {
 
 TEST(a_transaction_ends_with_its_arena) {
   cow_arena *arena = arena_of(4), *next;
-  cow_transaction *outer, *inner, *left;
+  cow_transaction *outer, *inner, *left, *of_next[3];
+  int i;
+  bytes_of(arena)[0] = 9;
   CHECK(cow_transaction_begin(arena, &outer) == 0 && cow_transaction_begin(arena, &inner) == 0);
   CHECK(cow_transaction_begin(arena, &left) == 0);
+  bytes_of(arena)[0] = 8;
   cow_arena_close(arena);
-  next = arena_of(4);
+  next = arena_of(4); /* at the same address, most likely */
+  for (i = 0; i < 3; ++i) CHECK(cow_transaction_begin(next, &of_next[i]) == 0);
   bytes_of(next)[0] = 1;
   CHECK_FAILS(cow_transaction_commit(outer), EINVAL, "the transaction's arena was closed");
   CHECK_FAILS(cow_transaction_roll_back(inner), EINVAL, "the transaction's arena was closed");
@@ -138,6 +142,8 @@ TEST(a_transaction_ends_with_its_arena) {
   cow_transaction_close(inner);
   cow_transaction_close(left);
   CHECK_FAILS(cow_transaction_commit(outer), EINVAL, "the transaction was closed");
+  CHECK(bytes_of(next)[0] == 1);
+  for (i = 2; i >= 0; --i) CHECK(cow_transaction_commit(of_next[i]) == 0);
   CHECK(bytes_of(next)[0] == 1);
   cow_arena_close(next);
 }

@@ -9,7 +9,9 @@
 namespace cow::test {
 
 inline Arena arena_under(const std::string& barrier, std::size_t pages, std::string name = "guest") {
-  const Barrier kind = barrier.starts_with("mprotect") ? Barrier::mprotect : Barrier::userfaultfd;
+  const Barrier kind = barrier.starts_with("mprotect") ? Barrier::mprotect
+                       : barrier.starts_with("kernel") ? Barrier::kernel
+                                                       : Barrier::userfaultfd;
   return Arena(options_for(kind, pages, std::move(name)));
 }
 

@@ -1,0 +1,20 @@
+# Fails when a recorded dump of the C interface lacks a name that the shared library exports, or has one more: each
+# processor's is to be recorded anew then. Arguments: DUMP, RECORDED (the exported names).
+cmake_minimum_required(VERSION 3.22)
+
+file(STRINGS ${RECORDED} exported REGEX "@@COW_[0-9]")
+list(TRANSFORM exported REPLACE "@@.*" "")
+file(STRINGS ${DUMP} dumped REGEX "<elf-symbol name='cow_")
+list(TRANSFORM dumped REPLACE ".*<elf-symbol name='([a-z0-9_]+)'.*" "\\1")
+foreach(name IN LISTS exported)
+  if(NOT name IN_LIST dumped)
+    message(SEND_ERROR "exported, but not in ${DUMP}: ${name}")
+  endif()
+endforeach()
+foreach(name IN LISTS dumped)
+  if(NOT name IN_LIST exported)
+    message(SEND_ERROR "in ${DUMP}, but not exported: ${name}")
+  endif()
+endforeach()
+list(LENGTH dumped count)
+message(STATUS "checked ${count} C names")
