@@ -153,6 +153,26 @@ TEST(the_process_heap_outlives_the_handle_that_it_was_set_by) {
   cow_arena_close(arena);
 }
 
+TEST(what_sqlite_cannot_mean_is_refused) {
+  cow_arena* arena = arena_of(64);
+  cow_heap* heap = heap_of(arena);
+  char* block;
+  CHECK(cow_sqlite_init(NULL) != 0 && strstr(cow_last_error(), "the heap is NULL") != NULL);
+  CHECK(cow_sqlite_init(heap) == 0);
+  block = (char*)cow_sqlite_malloc(100);
+  CHECK(cow_arena_contains(arena, block) == 1 && cow_sqlite_size(block) >= 100);
+  CHECK(cow_sqlite_roundup(100) == cow_sqlite_size(block) && cow_sqlite_roundup(0x7fffffff) >= 0x7fffffff);
+  CHECK(cow_sqlite_malloc(-1) == NULL && cow_sqlite_realloc(block, -1) == NULL && cow_sqlite_size(NULL) == 0);
+  CHECK(cow_sqlite_realloc(block, 0x7fffffff) == NULL && cow_sqlite_size(block) >= 100);
+  cow_sqlite_free(block);
+  cow_sqlite_shutdown(heap);
+  errno = 0;
+  CHECK(cow_sqlite_malloc(1) == NULL && errno == EINVAL && cow_sqlite_size(block) == 0);
+  CHECK(cow_heap_check(heap) == 0 && cow_heap_last_refused(heap) == NULL);
+  cow_heap_close(heap);
+  cow_arena_close(arena);
+}
+
 TEST(frees_of_no_block_are_refused_and_counted) {
   cow_arena* arena = arena_of(64);
   cow_heap* heap = heap_of(arena);
