@@ -1,6 +1,7 @@
 /* Promise: with a gate, snapshots fall between two updates; a clone has the same places; a store to the original from
  * where it is a mistake is deadly. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -12,8 +13,8 @@
 static struct {
   cow_gate* gate;
   volatile uint64_t *one, *other;
-  volatile int stop;
-  int wrong;
+  atomic_int stop;
+  atomic_int wrong;
 } updates;
 
 static void* update(void* nothing) {
