@@ -110,7 +110,7 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAU
 namespace {
 
 /// Extents without any content are fresh; the others are private, run by run of their frames.
-os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
+os::Error show_privately(ArenaBooks& books, bool& any, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
   for (Page p{0}; p.value < books.pages; ++mappings) {
     const Run* const borrowed = books.borrower.base.from(p);
     Page next = std::min(books.own.next(p), Page{books.pages});
@@ -119,6 +119,7 @@ os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept CO
     if (p < next) {
       const os::Error error = map_in_place(books, {p, next - p}, books.home->frame_of(p), os::Access::read_write);
       if (error) return error;
+      any = true;
       p = next;
       continue;
     }
@@ -126,6 +127,7 @@ os::Error show_privately(ArenaBooks& books, std::uint64_t& mappings) noexcept CO
     Run run = shown_run(books, p);
     run.count = std::min(run.end(), end) - run.first;
     if (const os::Error error = fronts::map_private(books, run)) return error;
+    any = true;
     p = run.end();
   }
   return fronts::watch_all(books);
@@ -143,6 +145,32 @@ void call_all_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   books.half_protected = false;
 }
 
+/// For what takes no memory: what refuses it does not do so for long.
+template <class F>
+void ask_until_granted(F&& f) noexcept {
+  constexpr int tries = 100;
+  for (int i = 0; i < tries && f(); ++i) {}
+}
+
+/// Some of the mappings are private, and no more can be had: all show their frames again, protected by their mappings
+/// alone; the barrier from before takes over from there. Where that is userfaultfd it watches what it can, and the rest
+/// when pages are protected there: what it had protected still is, so that no other barrier would do.
+void show_as_before(ArenaBooks& books, const WriteBarrier& before, const os::Descriptor& async) noexcept
+    COW_FAULT_LOCKED {
+  show_frames(books);
+  ask_until_granted([&] { return os::protect(books.base, books.bytes(books.pages), os::Access::read); });
+  for (Pages run = books.fronts.unshared.next_run({0}); run.count != 0;
+       run = books.fronts.unshared.next_run(run.end())) {
+    ask_until_granted([&] { return os::unregister(async, books.address_of(run.first), books.bytes(run.count)); });
+  }
+  call_all_protected(books);
+  books.use_barrier(before, before.splits_mappings);
+  books.opened.clear();
+  books.gaps = {};
+  (void)before.attach(books);
+  books.fronts.forget();
+}
+
 }  // namespace
 
 void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
@@ -156,10 +184,11 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
   const Moving moving(books);
   books.barrier_fd = file.value;
   std::uint64_t mappings = 0;
+  bool any = false;
   os::Error error = kernel_barrier.attach(books);
   if (!error) {
     books.fronts.in_use.store(true, std::memory_order_release);
-    error = show_privately(books, mappings);
+    error = show_privately(books, any, mappings);
   }
   if (!error) {
     books.use_barrier(kernel_barrier, false);
@@ -169,16 +198,8 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
     return;
   }
   books.barrier_fd = before;
-  if (books.fronts.in_use.load(std::memory_order_relaxed)) {
-    show_frames(books);
-    (void)os::protect(books.base, books.bytes(books.pages), os::Access::read);
-    begin_catching(books);
-    call_all_protected(books);
-    books.fronts.in_use.store(false, std::memory_order_release);
-    books.fronts.forget();
-  } else {
-    books.use_barrier(barrier_before, barrier_before.splits_mappings);
-  }
+  if (any) show_as_before(books, barrier_before, file.value);
+  books.fronts.in_use.store(false, std::memory_order_release);
 }
 
 void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {

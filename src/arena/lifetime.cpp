@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "arena/change_barrier.hpp"
+#include "arena/idle_view.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
 #include "barrier/home_alias.hpp"
@@ -292,6 +293,7 @@ void destroy(ArenaBooks& books) noexcept {
   {
     const Operation operation(books, blocked);
     const bool mapped = books.mapped();
+    drop_idle_view(books);
     close_arena(books);
     if (mapped) os::unmap(books.reservation, books.reserved_bytes);
     leave_to_versions(books);

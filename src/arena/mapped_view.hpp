@@ -19,6 +19,7 @@ struct MappedView {
   std::byte* base = nullptr;
   std::size_t bytes = 0;
   std::uint64_t mappings = 0;
+  RunList shown;                     // where it is these frames and nothing else; empty otherwise
 };
 
 }  // namespace detail

@@ -25,6 +25,7 @@ namespace cow {
 namespace {
 
 constexpr std::uint64_t pages_at_once = 512;
+constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;  // with fewer, as few pages at once as can be
 
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS_BLOCKED {
   if (books.barrier->collects) return {};  // they are
@@ -66,6 +67,11 @@ os::Error for_each_kept_run(const Version& version, F&& f) COW_IN_OPERATION {
 }
 
 os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
+  if (MappingBudget::left() < mappings_to_spare) {
+    return for_each_kept_run(version, [&](const Run& run) COW_SIGNALS_BLOCKED {
+      return make_pages_writable(books, {run.first, run.count});
+    });
+  }
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Pages run{kept->page, 1};
     for (++kept; kept != version.kept.end() && kept->page == run.end(); ++kept) ++run.count;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "arena/idle_view.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/mapped_view.hpp"
 #include "arena/operation.hpp"
@@ -75,7 +76,7 @@ os::Error map_with_copies(const MappedView& view, const FrameFile& file, const V
 }
 
 /// Maps the runs one by one, or with the scattered ones copied where those are many. Gives the mappings used.
-os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) noexcept COW_IN_OPERATION {
+os::Result<std::uint64_t> map_content(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const FrameFile& file = books.family.file;
   if (version.runs.size() > few_runs) {
@@ -90,10 +91,11 @@ os::Result<std::uint64_t> map_content(const MappedView& view, Version& version) 
     }
   }
   if (const os::Error error = flatten(version, fair_share_of_mappings())) return {0, error};
+  note_shown(view, version);
   return {version.runs.mappings(books.pages), map_runs(file, view.base, version.runs)};
 }
 
-os::Error map_range(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
+os::Error map_anew(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const std::size_t guard = os::page_size();
   view.bytes = books.bytes(books.pages);
@@ -104,25 +106,32 @@ os::Error map_range(MappedView& view, Version& version) noexcept COW_IN_OPERATIO
   view.base = view.reservation + guard;
   if (const os::Error error = os::map_zero(view.base, view.bytes)) return error;
   const os::Result<std::uint64_t> content = map_content(view, version);
-  if (!content) return content.error;
+  if (!content) return view.shown = RunList{}, content.error;
   if (!books.in_core_dumps) os::hide_from_core_dumps(view.base, view.bytes);
-  const os::Result<FaultSlot*> slot = fault_registry::take();
-  if (!slot) return slot.error;
-  view.slot = slot.value;
   view.mappings = content.value + 2;  // the guards
   MappingBudget::used.fetch_add(view.mappings, std::memory_order_relaxed);
   return {};
 }
 
-/// Unmaps, then ends the loan, then lets the version go: in this order no frame changes while it is mapped.
+os::Error map_range(MappedView& view, Version& version) noexcept COW_IN_OPERATION {
+  if (!take_idle_view(version.books, version, view)) {
+    if (const os::Error error = map_anew(view, version)) return error;
+  }
+  const os::Result<FaultSlot*> slot = fault_registry::take();
+  if (!slot) return slot.error;
+  view.slot = slot.value;
+  return {};
+}
+
+/// Unmaps, or leaves the mapping to the next view, then ends the loan, then lets the version go: in this order no frame
+/// changes while somebody may see it.
 void close_mapped(MappedView* view) noexcept {
   const os::AsyncSignalsBlocked blocked;
   if (view->slot != nullptr) {
     fault_registry::withdraw(*view->slot);
     fault_registry::give_back(*view->slot);
   }
-  if (view->reservation != nullptr) os::unmap(view->reservation, view->reserved_bytes);
-  MappingBudget::used.fetch_sub(view->mappings, std::memory_order_relaxed);
+  leave_idle_or_unmap(*view);
   give_back_loan(view->version->books.family, view->loan);
   release_version(view->version);
   book_delete(view);

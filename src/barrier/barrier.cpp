@@ -47,7 +47,13 @@ constinit Refusal of_userfaultfd{[] { return probe([] { return os::open_userfaul
 constinit Refusal of_async{[] { return probe([] { return os::open_async_userfaultfd(); }); }};
 /// Not once for all: setuid() and prctl() change whether a process may look at its own page table.
 os::Error refusal_of_pagemap() noexcept {
-  const os::Error answer = probe([] { return os::open_pagemap(); });
+  const os::Result<os::Descriptor> file = os::open_pagemap();
+  os::Error answer = file.error;
+  if (!answer) {
+    os::AddressRun none;  // of an empty range: a sandbox may refuse to scan
+    answer = os::scan_written(file.value, os::page_size(), os::page_size(), &none, 1).error;
+  }
+  os::close_file(file.value);
   return passes(answer) ? os::Error{} : answer;
 }
 

@@ -14,6 +14,7 @@
 
 #include "books/block_policy.hpp"
 #include "books/fronts.hpp"
+#include "books/idle_view.hpp"
 #include "books/kept_pages.hpp"
 #include "books/lending.hpp"
 #include "books/lineage.hpp"
@@ -271,6 +272,7 @@ class ArenaBooks {
   COW_BY_OPERATION boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;
   COW_BY_OPERATION Slab<sizeof(Version)> version_memory;
   COW_BY_OPERATION std::uint64_t dropped_versions = 0;
+  COW_BY_OPERATION IdleView idle_view;
   COW_BY_OPERATION std::shared_ptr<CutHook> hook;
   std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
   std::atomic<std::uint64_t> transactions{0};  // open ones

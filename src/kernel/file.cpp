@@ -259,6 +259,12 @@ Error register_for_write_protection(const Descriptor& userfaultfd, void* at, std
   return failed_if(ask(SYS_ioctl, userfaultfd.number, UFFDIO_REGISTER, &range) == -1);
 }
 
+Error unregister(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept {
+  if (!still_ours(userfaultfd)) return closed_by_the_program;
+  uffdio_range range{reinterpret_cast<std::uintptr_t>(at), bytes};
+  return failed_if(ask(SYS_ioctl, userfaultfd.number, UFFDIO_UNREGISTER, &range) == -1);
+}
+
 Error write_protect(const Descriptor& userfaultfd, void* at, std::size_t bytes, bool on) noexcept {
   uffdio_writeprotect range{};
   range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};

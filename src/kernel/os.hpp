@@ -131,6 +131,8 @@ Error no_descriptor_left() noexcept;
 bool hold_open(const Descriptor& userfaultfd) noexcept;
 /// Mappings made later in the range are not covered.
 Error register_for_write_protection(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept;
+/// It must be registered with this very one, or not at all.
+Error unregister(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept;
 Error write_protect(const Descriptor& userfaultfd, void* at, std::size_t bytes, bool on) noexcept;
 
 // -- Signals, threads, processes --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 namespace cow {
 namespace {
 
-constexpr std::uint64_t some_pages = 256, longest_run = 64;
+constexpr std::uint64_t some_pages = 256, longest_run = 64, looks_for_each = 8;
 
 /// How many pages may go, by how many were made writable since the last cut.
 std::uint64_t most_now(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -58,24 +58,34 @@ os::Error bring_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   return error;
 }
 
-}  // namespace
-
-void list_homecomers(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
-  std::uint64_t left = most_now(books);
-  for (Page p = books.away.next({0}); p != books.away.end() && left != 0; p = books.away.next(p)) {
+/// From anywhere on, another place each time: where most of very many pages may not go, each cut looks at some.
+os::Error list_between(ArenaBooks& books, Page from, Page to, std::uint64_t& left, std::uint64_t& looks,
+                       BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+  for (Page p = books.away.next(from); p < to && left != 0 && looks != 0; p = books.away.next(p)) {
     Page end = p;
-    while (left != 0 && end < books.away.end() && end - p < longest_run && books.away.contains(end) &&
-           may_go(books, end)) {
+    while (left != 0 && end < to && end - p < longest_run && books.away.contains(end) && may_go(books, end)) {
       ++end;
       --left;
     }
+    looks -= std::min(looks, end - p + 1);
     if (end == p) {
       ++p;
       continue;
     }
-    if (runs.push_back({p, end - p})) return;
+    if (const os::Error error = runs.push_back({p, end - p})) return error;
     p = end;
   }
+  return {};
+}
+
+}  // namespace
+
+void list_homecomers(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+  if (books.away.empty()) return (void)most_now(books);
+  std::uint64_t left = most_now(books), looks = looks_for_each * left;
+  const Page start{books.epoch.value * 0x9E3779B97F4A7C15U % books.pages};
+  if (list_between(books, start, {books.pages}, left, looks, runs)) return;
+  (void)list_between(books, {0}, start, left, looks, runs);
 }
 
 void go_home(ArenaBooks& books, const BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "arena/change_barrier.hpp"
 #include "model/world.hpp"
 #include "support/barriers.hpp"
 
@@ -100,6 +101,17 @@ void World::drop_handle() {
   if (snapshot == nullptr) return;
   trace_.line(name(*snapshot), ": dropped");
   erase_snapshot(static_cast<std::size_t>(snapshot - snapshots_.data()));
+}
+
+/// As a fault profile does when it begins and ends: arenas that catch no writes begin to, and leave off at a cut.
+void World::change_barriers() {
+  const bool wanted = !signals_wanted.load();
+  trace_.line(wanted ? "signals are wanted" : "signals are wanted no more");
+  if (wanted) {
+    want_signals();
+  } else {
+    signals_wanted.store(false);
+  }
 }
 
 void World::roll_back() {

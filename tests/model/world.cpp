@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "arena/change_barrier.hpp"
 #include "books/arena_books.hpp"
 
 namespace cow::model {
@@ -51,6 +52,7 @@ const std::vector<World::Operation>& World::operations() {
       {"adopt", 6, &World::adopt_version},
       {"merge", 8, &World::merge_versions},
       {"transaction", 4, &World::go_through_a_transaction},
+      {"change barriers", 2, &World::change_barriers},
   };
   return all;
 }
@@ -111,6 +113,7 @@ World::Range World::any_range(const HeldArena& arena) {
 }
 
 void World::finish() {
+  signals_wanted.store(false);
   trace_.line("the end: all but one arena go");
   const std::size_t keep = choice_.below(arenas_.size());
   std::swap(arenas_[0], arenas_[keep]);

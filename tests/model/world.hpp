@@ -94,6 +94,7 @@ class World {
   void adopt_version();
   void merge_versions();
   void go_through_a_transaction();
+  void change_barriers();
 
   // operations_on_files.cpp
   void save_version();
