@@ -102,6 +102,25 @@ TEST_F(Damaged, says_which_page_and_where) {
   EXPECT_NE(why.find("at byte " + std::to_string(at)), std::string::npos) << why;
 }
 
+TEST_F(Damaged, checksums_that_are_wrong_themselves_are_not_taken_for_wrong_pages) {
+  std::string bytes = bytes_of(whole);
+  const std::size_t in_sums = bytes.size() - 128 - 3;
+  bytes[in_sums] = static_cast<char>(bytes[in_sums] ^ 1);
+  put_bytes(bad, bytes);
+  const std::string why = refusal([&] { verify(bad); });
+  EXPECT_NE(why.find("its checksums"), std::string::npos) << why;
+  EXPECT_EQ(why.find("page"), std::string::npos) << why;
+}
+
+TEST_F(Damaged, another_files_end_is_not_taken) {
+  save(before.arena().snapshot(), whole, unsynced());
+  save(before.arena().snapshot(), folder / "twin", unsynced());  // the same content, so the same sums
+  const std::string bytes = bytes_of(whole), twin = bytes_of(folder / "twin");
+  ASSERT_EQ(bytes.size(), twin.size());
+  put_bytes(bad, bytes.substr(0, bytes.size() - 128) + twin.substr(twin.size() - 128));
+  EXPECT_NE(refusal([&] { (void)inspect(bad); }).find("another file's"), std::string::npos);
+}
+
 /// A head of other content, with the right checksum.
 std::string with_head(std::string bytes, std::size_t at, std::uint32_t value) {
   std::memcpy(bytes.data() + at, &value, sizeof value);

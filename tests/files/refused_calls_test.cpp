@@ -2,10 +2,13 @@
 // arena right.
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <system_error>
+#include <vector>
 
 #include "files/saved.hpp"
+#include "kernel/disk.hpp"
 #include "kernel/os.hpp"
 #include "support/limits.hpp"
 
@@ -150,6 +153,28 @@ TEST_F(FailedSave, of_a_disk_that_is_full) {
     EXPECT_EQ(error.code(), std::errc::no_space_on_device);
   }
   ::close(full);
+}
+
+TEST(ReadingIntoParts, goes_on_after_a_short_read_where_that_ended) {
+  const Folder folder{memory_folder()};
+  put_bytes(folder / "a", std::string(3 * page_size(), 'a'));
+  const auto file = os::open_to_read((folder / "a").c_str());
+  ASSERT_TRUE(file);
+  const auto range = os::reserve_addresses(nullptr, 2 * page_size());
+  ASSERT_TRUE(range);
+  auto* const at = static_cast<std::byte*>(range.value);
+  ASSERT_FALSE(os::protect(at, page_size(), os::Access::read_write));
+  std::vector<std::byte> other(page_size());
+  os::Part parts[] = {{at, 2 * page_size()},
+                      {other.data(), other.size()}};  // the kernel stops in the middle of the first
+  EXPECT_EQ(os::read_parts(file.value, parts, 2, 0).code, EFAULT);
+  EXPECT_EQ(other, std::vector<std::byte>(page_size()));
+  os::Part fine[] = {{at, page_size()}, {other.data(), other.size()}};
+  EXPECT_FALSE(os::read_parts(file.value, fine, 2, 0));
+  EXPECT_EQ(at[page_size() - 1], std::byte{'a'});
+  EXPECT_EQ(other.back(), std::byte{'a'});
+  os::unmap(range.value, 2 * page_size());
+  os::close_file(file.value);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ Setting setting_for(std::size_t mutant) {
   const auto planted = static_cast<Mutant>(mutant);
   if (planted < Mutant::failed_sweep_knows_of_drops) return {};
   if (planted > Mutant::unwatched_page_is_protected) return {};
-  return {std::nullopt, 60, true, false};
+  return {std::nullopt, 60, true, false, false};
 }
 
 class Mutants : public testing::TestWithParam<std::size_t> {};
