@@ -7,53 +7,72 @@ set logscale xy
 set grid
 set key outside right
 $line0 << EOD
-10 66.098
-30 181.03
-100 597.601
-300 1999.24
-1000 6384.61
-3000 54938.7
-10000 148264
-30000 867622
+10 307.399
+30 363.954
+100 530.091
+300 1174.9
+1000 2889.79
+3000 7814.41
+10000 24630.4
+30000 51508.9
 EOD
 $line1 << EOD
-10 46.519
-30 112.749
-100 325.105
-300 1003.82
-1000 3121.49
-3000 20863.2
-10000 54958.4
-30000 110801
+10 45.558
+30 113.048
+100 290.273
+300 887.204
+1000 2812.4
+3000 8910.76
+10000 20480.3
+30000 32860.4
 EOD
 $line2 << EOD
-10 96.794
-30 282.462
-100 1007.26
-300 11453.1
-1000 15077
-3000 68411.6
-10000 278999
-30000 1.13604e+06
+10 290.764
+30 358.805
+100 582.489
+300 1085.68
+1000 2884.24
+3000 7760.22
+10000 23844.7
+30000 56717.5
 EOD
 $line3 << EOD
-10 80031.9
-30 91931.3
-100 83210.3
-300 86127.4
-1000 55505
-3000 70209.7
-10000 125786
-30000 250638
+10 93.129
+30 277.264
+100 937.138
+300 2925.4
+1000 10520.2
+3000 31757
+10000 116638
+30000 516607
 EOD
 $line4 << EOD
-10 859.793
-30 1215.28
-100 8014.26
-300 6641.74
-1000 12722.1
-3000 30376.9
-10000 67914.5
-30000 168988
+10 64.316
+30 179.178
+100 574.317
+300 1780.73
+1000 6043.19
+3000 18346
+10000 59680.5
+30000 277618
 EOD
-plot $line0 with linespoints title "cow, automatic" noenhanced, $line1 with linespoints title "cow, by write()" noenhanced, $line2 with linespoints title "cow, mprotect" noenhanced, $line3 with linespoints title "fork, 4 KiB pages" noenhanced, $line4 with linespoints title "fork, huge pages" noenhanced
+$line5 << EOD
+10 27618.9
+30 25360.9
+100 25511.2
+300 30777.7
+1000 28902.9
+3000 27454.5
+10000 53009.1
+30000 105423
+EOD
+$line6 << EOD
+10 794.556
+30 2185.53
+100 3731.82
+300 4197.06
+1000 8606
+3000 13459.3
+30000 67658.8
+EOD
+plot $line0 with linespoints title "cow, automatic" noenhanced, $line1 with linespoints title "cow, by write()" noenhanced, $line2 with linespoints title "cow, kernel" noenhanced, $line3 with linespoints title "cow, mprotect" noenhanced, $line4 with linespoints title "cow, userfaultfd" noenhanced, $line5 with linespoints title "fork, 4 KiB pages" noenhanced, $line6 with linespoints title "fork, huge pages" noenhanced

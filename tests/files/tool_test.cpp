@@ -85,6 +85,9 @@ TEST_F(Tool, compares) {
   const Said json = run("diff --json @a @a,@b");
   EXPECT_NE(json.text.find("{\"differ\": [{\"offset\": "), std::string::npos) << json.text;
   EXPECT_NE(json.text.find("\"pages\": 4"), std::string::npos) << json.text;
+  const Said alone = run("diff @a @b");
+  EXPECT_EQ(alone.code, 1);
+  EXPECT_NE(alone.text.find("it is a layer; name it behind the file"), std::string::npos) << alone.text;
   EXPECT_NE(run("diff --json @a @a").text.find("{\"differ\": []"), std::string::npos);
 }
 

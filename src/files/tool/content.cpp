@@ -122,6 +122,10 @@ class RawOutput {
 
 int diff(const Arguments& arguments) {
   Content a = open(arguments.chains[0]), b = open(arguments.chains[1]);
+  for (const Content* content : {&a, &b}) {  // alone it would seem to have zeros where it says nothing
+    if (!content->bottom().is_layer()) continue;
+    content->files().front().refuse("it is a layer; name it behind the file that it lies on, as FILE,LAYER");
+  }
   Cursor in_a(a), in_b(b);
   const std::uint64_t page = std::min(a.top().page_bytes, b.top().page_bytes);
   const std::uint64_t end = std::max(a.end(), b.end());
