@@ -19,7 +19,7 @@ static int arena_calls_refuse(cow_arena* arena, const char* says) {
   int64_t result;
   char buffer[1] = {0};
   cow_write batch = {buffer, buffer, 1};
-  cow_memory_account account = {sizeof account, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  cow_memory_account account = {sizeof account, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   cow_cut_hook hook = {sizeof hook, NULL, NULL, NULL, NULL};
   int wrong = 0;
 #define REFUSED(call) wrong += ((call) != -EINVAL) || strstr(cow_last_error(), says) == NULL
