@@ -79,15 +79,16 @@ COW_CHILD_BODY(dump_core) {
   std::abort();
 }
 
-/// Pages of the file that begin with the word.
+/// Pages of the file that begin and end with the word: the stack may have one at the edge of a page.
 std::size_t pages_with(const std::filesystem::path& file, std::uint64_t word) {
   std::ifstream stream(file, std::ios::binary);
   std::vector<char> page(page_size());
   std::size_t found = 0;
   while (stream.read(page.data(), static_cast<std::streamsize>(page.size()))) {
-    std::uint64_t first = 0;
+    std::uint64_t first = 0, last = 0;
     std::memcpy(&first, page.data(), sizeof first);
-    if (first == word) ++found;
+    std::memcpy(&last, page.data() + page.size() - sizeof last, sizeof last);
+    if (first == word && last == word) ++found;
   }
   return found;
 }
