@@ -143,7 +143,7 @@ TEST_P(ExcludedElsewhere, pages_written_in_every_interval_may_be_excluded) {
   fill_run(arena, 0, 32, 1);
   std::vector<Snapshot> kept;
   for (std::uint64_t round = 2; round < 30; ++round) {
-    for (const std::size_t page : {3, 4, 9}) fill(arena, page, round);
+    for (const std::size_t page : {3U, 4U, 9U}) fill(arena, page, round);
     if (round == 15) exclude(arena, 3, 1);
     kept.push_back(arena.snapshot());
   }

@@ -275,10 +275,12 @@ TEST_P(Excluded, must_be_whole_pages_of_the_arena) {
   const View view = kept.view();
   std::byte* const start = arena.data();
   const std::size_t page = page_size(), most = ~std::size_t{0};
-  for (const auto& [at, bytes] : std::vector<std::pair<std::byte*, std::size_t>>{
+  for (const auto& [place, count] : std::vector<std::pair<std::byte*, std::size_t>>{
            {start, page / 2}, {start + 1, page}, {start + page, page + 1}, {start - page, page}, {start - page, 2 * page},
            {start + 15 * page, 2 * page}, {start + page, most}, {start, most - page + 1}, {nullptr, page},
            {start + 16 * page, page}, {other.data(), page}, {const_cast<std::byte*>(view.data()), page}}) {
+    std::byte* const at = place;
+    const std::size_t bytes = count;
     EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { arena.exclude(at, bytes); })) << bytes;
   }
   EXPECT_EQ(arena.stats().pages_excluded, 0U);

@@ -29,7 +29,7 @@ namespace {
 constexpr std::size_t items = 40'000;
 
 /// A file with some megabytes of XML, without a name.
-int open_long_document() {
+[[maybe_unused]] int open_long_document() {
   std::FILE* const file = std::tmpfile();
   std::fputs("<list>", file);
   for (std::size_t i = 0; i < items; ++i) std::fprintf(file, "<item number='%zu'>some text of it</item>\n", i);
