@@ -8,6 +8,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "measure.hpp"
@@ -161,9 +162,16 @@ void pages_alone(Rows& rows) {
   each("a page: restored for the next round", [&](std::size_t at) { std::memcpy(&sides[3][at], &sides[1][at], page); });
 }
 
+const char* name_of(cow::Barrier barrier) {
+  if (barrier == cow::Barrier::kernel) return "kernel";
+  return barrier == cow::Barrier::userfaultfd ? "userfaultfd" : "mprotect";
+}
+
 void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
   Rows rows;
-  cow::Arena arena({.capacity = bytes, .barrier = barrier});
+  cow::ArenaOptions options{.capacity = bytes, .barrier = barrier};
+  options.quiet_cuts = true;
+  cow::Arena arena(options);
   arena.prepare_write(arena.data(), bytes);
   for (std::size_t at = 0; at < bytes; at += page) arena.data()[at] = std::byte{1};
   const bool whole_too = bytes <= std::size_t{1} << 30;
@@ -177,7 +185,7 @@ void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
     merging(rows, arena, pages.next(), round);
     if (round % 4 == 1) pages_alone(rows);
   }
-  std::printf("%s, %zu MiB\n", arena.barrier() == cow::Barrier::userfaultfd ? "userfaultfd" : "mprotect", bytes >> 20);
+  std::printf("%s, %zu MiB\n", name_of(arena.barrier()), bytes >> 20);
   rows.print();
   std::printf("%-64s %12.3f us\n", "adopt, a page, over memcpy of it",
               (rows.of("adopt, 1,000 pages") - rows.of("memcpy of 1,000 scattered pages")) / 1e3 / written);
@@ -190,7 +198,11 @@ void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
 int main(int argc, char** argv) {
   const std::size_t rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 31;
   const std::size_t mebibytes = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1024;
-  for (const cow::Barrier barrier : {cow::Barrier::mprotect, cow::Barrier::automatic}) {
-    run(barrier, mebibytes << 20, std::max<std::size_t>(rounds, 1));
+  for (const cow::Barrier barrier : {cow::Barrier::mprotect, cow::Barrier::userfaultfd, cow::Barrier::kernel}) {
+    try {
+      run(barrier, mebibytes << 20, std::max<std::size_t>(rounds, 1));
+    } catch (const std::system_error& error) {
+      std::printf("%s: %s\n", name_of(barrier), error.what());
+    }
   }
 }
