@@ -101,7 +101,7 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAU
   if (!books.barrier->collects) return {};
   // From here on whoever stores waits in the handler: the kernel has flushed all other processors when it returns.
   os::Error error = protect_all(books, os::Access::read);
-  if (!error) error = collect(books);
+  if (!error) error = collect_for_the_last_time(books);
   if (error) {
     books.half_protected = static_cast<bool>(protect_all(books, os::Access::read_write));
     return error;

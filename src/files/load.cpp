@@ -31,7 +31,13 @@ void check_heap(const Content& content) {
 }
 
 std::size_t capacity_for(const Content& content, const LoadOptions& options) {
-  if (options.capacity == 0) return content.top().capacity;
+  if (options.capacity == 0) {
+    if (content.top().capacity < content.end()) {
+      content.files().back().refuse("it ends at " + in_bytes(content.top().capacity) + ", and what lies below it at " +
+                                    in_bytes(content.end()));
+    }
+    return content.top().capacity;
+  }
   if (options.capacity < content.end()) {
     throw std::invalid_argument("cow: loading into an arena of " + in_bytes(options.capacity) +
                                 ", which is less than the content: " + in_bytes(content.end()));

@@ -153,14 +153,20 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   return {};
 }
 
-/// Fresh pages that were stored to are the arena's own from now on, and their extents are watched.
-os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  BookVector<Pages> runs;
+/// Fresh pages that were stored to are the arena's own from now on. All of them: what a private mapping has taken is
+/// listed no more.
+os::Error enter_all_fresh(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   if (const os::Error error = fronts::list_fresh_with_memory(books, runs)) return error;
-  // All of them first: what a private mapping has taken is listed no more.
   for (const Pages& run : runs) {
     if (const os::Error error = enter_fresh(books, run)) return error;
   }
+  return {};
+}
+
+/// And their extents are watched.
+os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  BookVector<Pages> runs;
+  if (const os::Error error = enter_all_fresh(books, runs)) return error;
   for (const Pages& run : runs) {
     if (!books.own.intersects(run)) continue;  // it was only read
     for (Page p = books.fronts.taken.next_absent(run.first, run.end()); p < run.end();
@@ -176,15 +182,26 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return {};
 }
 
-}  // namespace
-
-os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+os::Error collect_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   map_home_alias(books);
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;
   if (const os::Error error = settle(books)) return error;
   books.fronts.undone.clear();
-  return take_in_fresh(books);
+  return {};
+}
+
+}  // namespace
+
+os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  const os::Error error = collect_fronts(books);
+  return error ? error : take_in_fresh(books);
+}
+
+os::Error collect_for_the_last_time(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  BookVector<Pages> runs;
+  const os::Error error = collect_fronts(books);
+  return error ? error : enter_all_fresh(books, runs);
 }
 
 bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -240,7 +257,10 @@ os::Error for_each_discarded(ArenaBooks& books, Pages run, Punched&& punched, Ot
     const Claim claim = kind(p);
     const bool taken = books.fronts.taken.contains(p);
     Page end = p + 1;
-    while (end < run.end() && !books.is_excluded(end) && kind(end) == claim && books.fronts.taken.contains(end) == taken) ++end;
+    const auto joins = [&](Page q) COW_FAULT_LOCKED {
+      return !books.is_excluded(q) && kind(q) == claim && books.fronts.taken.contains(q) == taken;
+    };
+    while (end < run.end() && joins(end)) ++end;
     const Pages part{p, end - p};
     const os::Error error = claim == Claim::move ? others(part) : punched(part, claim);
     if (error) return error;
@@ -282,7 +302,12 @@ os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LO
 void discard_uncollected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   (void)for_each_discarded(
       books, run,
-      [&](Pages part, Claim claim) COW_FAULT_LOCKED { return take_memory_away(books, part, claim), os::Error{}; },
+      [&](Pages part, Claim claim) COW_FAULT_LOCKED {
+        // Clones showed these frames when pages were prepared, so that nothing was, and have come to their end since.
+        const bool prepared = claim != Claim::history;
+        prepared ? take_memory_away(books, part, claim) : store_zeros(books, part);
+        return os::Error{};
+      },
       [&](Pages part) COW_FAULT_LOCKED { return store_zeros(books, part), os::Error{}; });
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
 }

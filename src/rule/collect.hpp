@@ -16,6 +16,10 @@ namespace cow {
 /// the others are known to be written.
 os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
+/// The same before another barrier takes over, where the whole mapping was made read-only since others may be writing:
+/// nothing is mapped anew, which would let them through.
+os::Error collect_for_the_last_time(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+
 /// Whether a page that was just collected has been written again already: then somebody does not keep the promise.
 bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
