@@ -13,12 +13,12 @@ namespace cow {
 namespace {
 
 /// What was logged from the version on that an arena had at an epoch, or the one before it, up to another epoch. False:
-/// that version is gone, and there is none before it.
+/// that version is gone, or going, and there is none before it.
 os::Result<bool> list_logged(ArenaBooks& books, Epoch from, Epoch to, BookVector<Page>& pages) noexcept {
   const Operation operation(books);
   auto at = books.versions.end();
   while (at != books.versions.begin() && (at == books.versions.end() || at->epoch > from)) --at;
-  if (at == books.versions.end() || at->epoch > from) return {false, {}};
+  if (at == books.versions.end() || at->epoch > from || at->log_is_partial) return {false, {}};
   const LogEnd end = log_end_now(books);
   os::Error error;
   for (; at != books.versions.end() && at->epoch < to && !error; ++at) {

@@ -87,6 +87,7 @@ class Version : public ListHook {
   // Of the logs from this version on, as far as swept; its frames stay for it. Changed in operations, read by anyone.
   KeptPages kept;
   COW_BY_OPERATION Swept swept;
+  COW_BY_OPERATION bool log_is_partial = false;  // it was let go of bit by bit, while it was saved
 
   COW_BY_OPERATION RunList runs;          // the whole content; right for as long as loans of this epoch are out
   COW_BY_OPERATION RunList flattened;     // frames of its own, for pages that were too scattered to map

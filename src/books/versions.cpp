@@ -167,6 +167,7 @@ void let_go_of_kept(Version& version, const PageSet& done) noexcept {
     log.take_over(version.log, emptied);
   }
   ++books.dropped_versions;  // what other versions know of where they are in the logs holds no more
+  version.log_is_partial = true;
   {
     FrameRelease freed(books.family.file);
     give_up_entries(

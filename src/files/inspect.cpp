@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "arena/operation.hpp"
 #include "cow/save.hpp"
 #include "files/content.hpp"
 #include "files/options.hpp"
@@ -19,6 +20,10 @@ constexpr std::uint64_t bytes_at_once = std::uint64_t{1} << 20;
 
 /// One file's head in place of several: the newest's, on what the oldest lies on.
 Head squashed_head(const Content& content, const SaveOptions& options) {
+  if (content.top().capacity < content.end()) {
+    content.files().back().refuse("it ends at " + in_bytes(content.top().capacity) + ", and what lies below it at " +
+                                  in_bytes(content.end()));
+  }
   Head head = content.top();
   head.flags = content.bottom().flags & files::flag_layer;
   head.base_id = content.bottom().base_id;

@@ -65,7 +65,7 @@ ArenaOptions options_for(const Content& content, const LoadOptions& options) {
 /// frames.
 class MappedContent {
  public:
-  MappedContent(const Content& content, const LoadPlan& plan) {
+  MappedContent(const Content& content, const LoadPlan& plan) : MappedContent() {  // which makes it whole: it closes
     constexpr std::size_t none = ~std::size_t{0};
     const std::string doing = "loading " + content.files().back().name();
     std::vector<std::size_t> number(content.files().size(), none);
@@ -88,6 +88,7 @@ class MappedContent {
   SavedContent& saved() noexcept { return saved_; }
 
  private:
+  MappedContent() noexcept = default;
   std::size_t add(const files::Reader& file, const std::string& doing) {
     const os::Descriptor fd = files::value_or_fail(os::duplicate(file.file()), doing);
     files_.push_back({fd, file.trailer().file_bytes / os::page_size()});

@@ -2,6 +2,7 @@
 // snapshots and the arena as they are.
 #include <atomic>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
 #include "files/saved.hpp"
@@ -95,6 +96,36 @@ TEST_P(LettingGo, of_a_snapshot_that_others_have_too_keeps_it) {
   save(std::move(last), folder / "a", options);
   EXPECT_TRUE(shows(other, then));
   EXPECT_TRUE(shows(load(folder / "a", {}), then));
+}
+
+TEST_P(LettingGo, leaves_adopting_meanwhile_right) {
+  Painted arena = painted(500, GetParam());
+  arena.paint_run(0, 500, 1);
+  Snapshot last = arena.arena().snapshot();
+  Arena clone = last.clone();
+  fill(clone, 5, 7);
+  arena.paint(10, 8);
+  SaveOptions options = unsynced();
+  options.progress = [&](const SaveProgress& progress) {
+    if (progress.bytes_done == progress.bytes_total) arena.arena().adopt(clone.snapshot());
+    return true;
+  };
+  save(std::move(last), folder / "a", options);
+  EXPECT_TRUE(shows(arena.arena(), [] {
+    Picture picture(500, 1);
+    picture[5] = 7;
+    return picture;
+  }()));
+}
+
+TEST_P(LettingGo, refuses_to_lay_a_layer_in_the_place_of_its_base) {
+  Painted arena = painted(50, GetParam());
+  arena.paint_run(0, 50, 1);
+  const Snapshot first = arena.arena().snapshot();
+  save(first, folder / "a", unsynced());
+  arena.paint(7, 2);
+  EXPECT_THROW(save(arena.arena().snapshot(), folder / "a", layer_on(first, folder / "a")), std::invalid_argument);
+  EXPECT_TRUE(shows(load(folder / "a", {}), Picture(50, 1)));
 }
 
 TEST_P(LettingGo, as_a_layer) {
