@@ -255,8 +255,9 @@ void roll_back_or_throw(ArenaBooks& books, Version& version) {
   throw_if(check_barrier(books), "rollback");
   const bool own = &version.books == &books;
   if (!own && !is_base_of(version, books)) {
-    throw std::invalid_argument(std::string("cow: rollback of arena \"") + books.name + "\" to a snapshot of another one; adopt() takes a "
-                                "version of its clones, and of whatever else comes from it");
+    throw std::invalid_argument(std::string("cow: rollback of arena \"") + books.name +
+                                "\" to a snapshot of another one; adopt() takes a version of its clones, and of "
+                                "whatever else comes from it");
   }
   os::Result<std::uint64_t> pages;
   {

@@ -265,7 +265,7 @@ TEST(ranges_and_pointers_that_cannot_be_are_refused) {
   CHECK_FAILS(cow_arena_is_writable(arena, bytes_of(arena) - 1, 1), EINVAL, "not inside");
   CHECK_FAILS(cow_arena_retry_on_efault(arena, end, 1, NULL, NULL, &result), EINVAL, "function to call is NULL");
   CHECK_FAILS(cow_arena_discard(arena, bytes_of(arena), (size_t)-1), EINVAL, "discard");
-  CHECK_FAILS(cow_arena_rollback(arena, of_other), EINVAL, "another arena");
+  CHECK_FAILS(cow_arena_rollback(arena, of_other), EINVAL, "to a snapshot of another one");
   CHECK_FAILS(cow_arena_changed_since(arena, of_other, &ranges, &count), EINVAL, "another arena");
   CHECK_FAILS(cow_arena_changed_since(arena, snapshot, NULL, &count), EINVAL, "NULL");
   CHECK_FAILS(cow_arena_changed_since(arena, snapshot, &ranges, NULL), EINVAL, "NULL");
