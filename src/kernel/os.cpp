@@ -1,10 +1,10 @@
 // The system calls themselves. libc's wrappers are left aside on purpose: ThreadSanitizer takes libc's mmap
 // in a signal handler for a race with the program, while a raw call is clean; and wrappers may be interposed.
+#include "kernel/asked_of_mapping.hpp"
 #include "kernel/os.hpp"
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/mempolicy.h>
 #include <sys/mman.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -145,78 +145,6 @@ Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& fil
   constexpr int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
   return failed_if(map_untouched(at, bytes, protection(access), flags, file.number, offset) == -1);
 }
-
-namespace {
-
-/// What mbind(2) asked for. The kernel keeps it by the place in the memory file, so that a page that moves loses it.
-class MemoryPolicy {
- public:
-  explicit MemoryPolicy(void* at) noexcept {
-    if (::syscall(SYS_get_mempolicy, &mode_, nodes_, most_nodes, at, MPOL_F_ADDR) == -1) mode_ = MPOL_DEFAULT;
-  }
-  /// Memory that is there already goes along, as far as that can be.
-  void set(void* at, std::size_t bytes) const noexcept {
-    if (mode_ == MPOL_DEFAULT) return;
-    (void)::syscall(SYS_mbind, at, bytes, mode_, nodes_, most_nodes, MPOL_MF_MOVE);
-  }
-
- private:
-  static constexpr std::size_t most_nodes = 1024, bits_in_word = 8 * sizeof(unsigned long);  // CONFIG_NODES_SHIFT
-
-  int mode_ = MPOL_DEFAULT;
-  unsigned long nodes_[most_nodes / bits_in_word];
-};
-
-/// Which parts of a range are locked into memory; all between, where there are very many.
-class LockedParts {
- public:
-  LockedParts(void* at, std::size_t bytes) noexcept { look(static_cast<std::byte*>(at), bytes); }
-  void lock_again() const noexcept {
-    for (std::size_t i = 0; i < count_; ++i) lock_where_touched(parts_[i].at, parts_[i].bytes);
-  }
-
- private:
-  struct Part {
-    std::byte* at;
-    std::size_t bytes;
-  };
-  static constexpr std::size_t most = 16;
-
-  // The kernel only says whether any page is.
-  void look(std::byte* at, std::size_t bytes) noexcept {
-    if (!is_locked(at, bytes)) return;
-    const std::size_t half = bytes / page_size() / 2 * page_size();
-    if (half == 0) return add(at, bytes);
-    look(at, half);
-    look(at + half, bytes - half);
-  }
-  void add(std::byte* at, std::size_t bytes) noexcept {
-    const bool goes_on = count_ != 0 && parts_[count_ - 1].at + parts_[count_ - 1].bytes == at;
-    if (!goes_on && count_ < most) parts_[count_++] = {at, 0};
-    parts_[count_ - 1].bytes = static_cast<std::size_t>(at - parts_[count_ - 1].at) + bytes;
-  }
-
-  Part parts_[most];
-  std::size_t count_ = 0;
-};
-
-/// What the program asked of a range, which a new mapping in its place would forget.
-class AskedOfMapping {
- public:
-  AskedOfMapping(void* at, std::size_t bytes) noexcept : at_(at), bytes_(bytes), policy_(at), locked_(at, bytes) {}
-  void ask_again() const noexcept {
-    policy_.set(at_, bytes_);
-    locked_.lock_again();
-  }
-
- private:
-  void* at_;
-  std::size_t bytes_;
-  MemoryPolicy policy_;
-  LockedParts locked_;
-};
-
-}  // namespace
 
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept {
   if (!still_ours(file)) return {EBADF};
