@@ -3,14 +3,11 @@
 
 #include <algorithm>
 
+#include "books/run_list.hpp"
 #include "files/error.hpp"
 
 namespace cow::files {
 namespace {
-
-/// What a run of short pieces of other files lies on costs one mapping: they are copied over it
-/// (barrier/saved_mapping).
-constexpr std::uint64_t length_worth_mapping = 16;
 
 void add_mapped(LoadPlan& plan, const LoadPlan::Mapped& more) {
   if (more.pages == 0) return;
