@@ -110,7 +110,6 @@ CopyAhead::~CopyAhead() {
 }
 
 void CopyAhead::protected_others() noexcept {
-  books_.prepared.clear();
   if (books_.staying.empty()) {
     books_.writable.clear();
     if (!books_.writable_pages_split) return;
