@@ -111,8 +111,9 @@ std::array<std::byte, head_bytes> encode(const Head& head) {
   fields.put(112, head.name.size(), 4);
   fields.put(116, head.note.size(), 4);
   if (head.name.size() + head.note.size() > head_bytes - sum_bytes - text_at) {
-    throw std::invalid_argument("cow: a saved file's name of " + std::to_string(head.name.size()) + " bytes and note of " +
-                                std::to_string(head.note.size()) + " have no room together; shorten the note");
+    throw std::invalid_argument("cow: a saved file's name of " + std::to_string(head.name.size()) +
+                                " bytes and note of " + std::to_string(head.note.size()) +
+                                " have no room together; shorten the note");
   }
   std::memcpy(bytes.data() + text_at, head.name.data(), head.name.size());
   std::memcpy(bytes.data() + text_at + head.name.size(), head.note.data(), head.note.size());

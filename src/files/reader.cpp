@@ -13,10 +13,28 @@ namespace cow::files {
 namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1} << 18;
+constexpr const char* not_regular =
+    "it is a pipe, a device or a socket, which can be read only once; load() takes an open descriptor of it";
 
 std::string quoted(const std::string& name) { return "\"" + name + "\""; }
 
-/// What cannot be read twice, as a memory file.
+[[noreturn]] void refuse_file(const std::string& name, const std::string& what) {
+  throw std::runtime_error("cow: " + name + ": " + what);
+}
+
+void check_head(const os::Descriptor& file, const std::string& name) {
+  std::array<std::byte, head_bytes> head;
+  (void)value_or_fail(os::read_up_to(file, head.data(), head.size(), 0), "reading " + name);
+  try {
+    (void)decode_head(head);
+  } catch (const Damaged& damaged) {
+    refuse_file(name, damaged.what());
+  }
+}
+
+constexpr const char* is_folder = "it is a folder; name the saved file in it";
+
+/// What cannot be read twice, as a memory file. Not even taken where its beginning shows that it is no saved file.
 OwnedFile taken_into_memory(int fd, const std::string& name) {
   const std::string doing = "reading " + name + " into memory";
   OwnedFile file(value_or_fail(os::create_empty_memory_file("cow-loaded"), doing));
@@ -25,6 +43,7 @@ OwnedFile taken_into_memory(int fd, const std::string& name) {
     const std::size_t bytes = value_or_fail(os::read_some(fd, piece.data(), piece.size()), doing);
     if (bytes == 0) return file;
     fail_if(os::write_to_disk(file.get(), piece.data(), bytes, at), doing);
+    if (at < head_bytes && at + bytes >= head_bytes) check_head(file.get(), name);
     at += bytes;
   }
 }
@@ -33,13 +52,16 @@ OwnedFile taken_into_memory(int fd, const std::string& name) {
 
 Reader Reader::open(const std::filesystem::path& path) {
   const std::string name = quoted(path.string());
-  return {OwnedFile(value_or_fail(os::open_to_read(path.c_str()), "opening " + name)), name};
+  const auto file = os::open_to_read(path.c_str());
+  if (file.error.code == ENXIO) refuse_file(name, not_regular);  // a socket
+  return {OwnedFile(value_or_fail(file, "opening " + name)), name};
 }
 
 Reader Reader::of(int fd) {
   const std::string name = "descriptor " + std::to_string(fd);
   const os::FileKind kind = value_or_fail(os::kind_of(fd), "reading " + name);
-  if (!kind.regular) return {taken_into_memory(fd, name), name};
+  if (kind.what == os::FileKind::What::directory) refuse_file(name, is_folder);
+  if (!kind.is_regular()) return {taken_into_memory(fd, name), name};
   return {OwnedFile(value_or_fail(os::open_again_to_read(fd), "reading " + name)), name};
 }
 
@@ -51,7 +73,7 @@ Reader::Reader(OwnedFile file, std::string name) : file_(std::move(file)), name_
   }
 }
 
-void Reader::refuse(const std::string& what) const { throw std::runtime_error("cow: " + name_ + ": " + what); }
+void Reader::refuse(const std::string& what) const { refuse_file(name_, what); }
 
 void Reader::read_at(std::uint64_t offset, std::span<std::byte> into) const {
   const std::size_t got =
@@ -61,7 +83,8 @@ void Reader::read_at(std::uint64_t offset, std::span<std::byte> into) const {
 
 void Reader::read_parts() {
   const os::FileKind kind = value_or_fail(os::kind_of(file_.get()), "reading " + name_);
-  if (!kind.regular) refuse("it is no file that can be read at any offset; hand its descriptor over");
+  if (kind.what == os::FileKind::What::directory) refuse(is_folder);
+  if (!kind.is_regular()) refuse(not_regular);
   if (kind.bytes < head_bytes + trailer_bytes) {
     std::array<std::byte, head_bytes> begin{};
     const std::size_t got = std::min<std::uint64_t>(kind.bytes, begin.size());
