@@ -98,17 +98,45 @@ void Reader::read_parts() {
   std::array<std::byte, trailer_bytes> trailer;
   read_at(kind.bytes - trailer_bytes, trailer);
   trailer_ = decode_trailer(trailer, head_, kind.bytes);
-  std::vector<std::byte> index(trailer_.entries * entry_bytes);
-  read_at(trailer_.index_offset, index);
-  entries_ = decode_entries(index, head_, trailer_);
+  try {
+    EntryDecoder entries(head_, trailer_);
+    read_in_pieces(trailer_.index_offset, trailer_.entries * entry_bytes,
+                   [&](std::span<const std::byte> some) { entries.add(some); });
+    entries_ = entries.finish();
+  } catch (const Damaged&) {
+    check_index_sum();  // which tells more, where it does not match
+    throw;
+  }
+}
+
+/// Of an index that is wrong.
+void Reader::check_index_sum() const {
+  constexpr std::uint64_t worth_reading = std::uint64_t{64} << 20;
+  const std::uint64_t bytes = trailer_.entries * entry_bytes;
+  if (bytes > worth_reading) return;
+  Checksum sum;
+  read_in_pieces(trailer_.index_offset, bytes, [&](std::span<const std::byte> some) { sum.add(some); });
+  if (sum.value() == trailer_.index_sum) return;
+  refuse("its index, at byte " + std::to_string(trailer_.index_offset) + ", does not match its checksum");
+}
+
+template <class Use>
+void Reader::read_in_pieces(std::uint64_t offset, std::uint64_t bytes, Use&& use) const {
+  std::vector<std::byte> piece(std::min<std::uint64_t>(bytes, piece_bytes));
+  for (std::uint64_t done = 0; done < bytes; done += piece.size()) {
+    piece.resize(std::min<std::uint64_t>(piece_bytes, bytes - done));
+    read_at(offset + done, piece);
+    use(std::span<const std::byte>(piece));
+  }
 }
 
 void Reader::need_sums() {
   if (!first_sum_.empty() || entries_.empty()) return;
-  std::vector<std::byte> bytes(trailer_.sums * sum_bytes);
-  read_at(trailer_.sums_offset(), bytes);
   try {
-    sums_ = decode_sums(bytes, trailer_);
+    SumDecoder sums(trailer_);
+    read_in_pieces(trailer_.sums_offset(), trailer_.sums * sum_bytes,
+                   [&](std::span<const std::byte> some) { sums.add(some); });
+    sums_ = sums.finish();
   } catch (const Damaged& damaged) {
     refuse(damaged.what());
   }
@@ -194,6 +222,10 @@ const std::vector<std::byte>& Reader::unpacked(std::size_t entry) {
 void Reader::check_gap(std::uint64_t begin, std::uint64_t end) const {
   std::vector<std::byte> piece(std::min<std::uint64_t>(end - begin, piece_bytes));
   while (begin < end) {
+    if (end - begin >= piece_bytes) {  // which may be a hole of any length
+      begin = os::next_content(file_.get(), begin);
+      if (begin >= end) return;
+    }
     const auto some = std::span(piece).first(std::min<std::uint64_t>(end - begin, piece.size()));
     read_at(begin, some);
     const auto stray = std::find_if(some.begin(), some.end(), [](std::byte b) { return b != std::byte{0}; });
@@ -205,13 +237,12 @@ void Reader::check_gap(std::uint64_t begin, std::uint64_t end) const {
   }
 }
 
-void Reader::check_all(const Progress& progress) {
-  need_sums();
+template <class Check>
+void Reader::check_in_order(Check&& content) const {
   std::vector<std::size_t> order(entries_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(),
             [this](std::size_t a, std::size_t b) { return entries_[a].offset < entries_[b].offset; });
-  std::vector<std::byte> piece;
   std::uint64_t covered = head_bytes;
   for (const std::size_t i : order) {
     const Entry& entry = entries_[i];
@@ -219,15 +250,28 @@ void Reader::check_all(const Progress& progress) {
     if (entry.offset < covered)
       refuse("two of its pages have the same content at byte " + std::to_string(entry.offset));
     check_gap(covered, entry.offset);
-    const std::uint64_t bytes = entry.pages * head_.page_bytes;
-    for (std::uint64_t done = 0; done < bytes; done += piece.size()) {
-      piece.resize(std::min<std::uint64_t>(piece_bytes, bytes - done));
-      read(i, done, piece);
-      if (progress) progress(entry.offset + std::min(done, entry.bytes), trailer_.file_bytes);
-    }
+    content(i);
     covered = entry.offset + entry.bytes;
   }
   check_gap(covered, trailer_.index_offset);
+}
+
+void Reader::check_gaps() const {
+  check_in_order([](std::size_t) {});
+}
+
+void Reader::check(std::size_t entry, std::uint64_t from, std::uint64_t end, const Progress& progress) {
+  std::vector<std::byte> piece;
+  for (std::uint64_t done = from; done < end; done += piece.size()) {
+    piece.resize(std::min<std::uint64_t>(piece_bytes, end - done));
+    read(entry, done, piece);
+    if (progress) progress(entries_[entry].offset + std::min(done, entries_[entry].bytes), trailer_.file_bytes);
+  }
+}
+
+void Reader::check_all(const Progress& progress) {
+  need_sums();
+  check_in_order([&](std::size_t i) { check(i, 0, entries_[i].pages * head_.page_bytes, progress); });
 }
 
 }  // namespace cow::files

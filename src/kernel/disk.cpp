@@ -226,6 +226,16 @@ Result<std::size_t> read_up_to(const Descriptor& file, void* into, std::size_t b
   return {all, {}};
 }
 
+std::uint64_t next_content(const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return offset;
+  const long before = ::syscall(SYS_lseek, file.number, 0, SEEK_CUR);
+  const long found = ::syscall(SYS_lseek, file.number, offset, SEEK_DATA);
+  const bool none = found == -1 && errno == ENXIO;
+  (void)::syscall(SYS_lseek, file.number, before, SEEK_SET);
+  if (found == -1) return none ? ~std::uint64_t{0} : offset;
+  return static_cast<std::uint64_t>(found);
+}
+
 Error read_parts(const Descriptor& file, Part* parts, std::size_t count, std::uint64_t offset) noexcept {
   static_assert(sizeof(Part) == sizeof(iovec) && offsetof(Part, bytes) == offsetof(iovec, iov_len));
   if (!still_ours(file)) return {EBADF};

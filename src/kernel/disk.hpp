@@ -55,6 +55,9 @@ Error write_to_disk(const Descriptor& file, const void* from, std::size_t bytes,
 Result<std::size_t> read_some(int number, void* into, std::size_t bytes) noexcept;
 /// As much as there is at an offset, at most `bytes`.
 Result<std::size_t> read_up_to(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept;
+/// The first byte from an offset on that lies in no hole, or the end of all where there is none; the offset itself
+/// where nobody can tell. Moves the position that duplicates of the descriptor have too.
+std::uint64_t next_content(const Descriptor& file, std::uint64_t offset) noexcept;
 /// Memory that a part of a file goes to.
 struct Part {
   void* at;
