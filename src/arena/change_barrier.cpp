@@ -245,8 +245,8 @@ void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT
 void want_signals() noexcept {
   signals_wanted.store(true, std::memory_order_relaxed);
   const os::AsyncSignalsBlocked blocked;
-  fault_registry::begin_cut();  // no arena comes or goes
-  fault_registry::for_each_published(os::process_generation(), [](FaultSlot& slot) {
+  fault_registry::begin_cut();  // no arena comes or goes, so that their slots are as they are without their locks
+  fault_registry::for_each_published(os::process_generation(), [](FaultSlot& slot) COW_HELD_UNCHECKED {
     if (slot.books == nullptr) return;
     const Operation operation(*slot.books);
     FaultLockHeld held(*slot.books->fault_lock);

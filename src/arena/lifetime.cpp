@@ -128,7 +128,7 @@ os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept COW_
 }
 
 /// Faults in it are nobody's any more. No lock is held: see fault_registry::withdraw().
-void withdraw(ArenaBooks& books) noexcept {
+void withdraw(ArenaBooks& books) noexcept COW_SIGNALS_BLOCKED {
   if (books.slot != nullptr) fault_registry::withdraw(*books.slot);
 }
 

@@ -48,8 +48,8 @@ constexpr const char* no_arena = "the Arena was moved from; use the one that it 
 constexpr const char* no_arena_ref = "the ArenaRef is empty; Arena::ref() makes one";
 constexpr const char* no_snapshot = "the Snapshot is empty or was moved from; Arena::snapshot() makes one";
 
-/// The arena that the caller's stack lies in, or null. That arena cannot go meanwhile.
-[[gnu::always_inline]] inline const ArenaBooks* arena_of_this_stack() noexcept {
+/// The arena that the caller's stack lies in, or null. That arena cannot go meanwhile, nor its slot change: no lock.
+[[gnu::always_inline]] inline const ArenaBooks* arena_of_this_stack() noexcept COW_HELD_UNCHECKED {
   const FaultSlot* const slot = fault_registry::find(__builtin_frame_address(0));
   return slot == nullptr ? nullptr : slot->books;
 }

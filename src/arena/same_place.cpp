@@ -17,8 +17,8 @@ struct Known {
   std::string name;
 };
 
-/// Who is mapped there: both objects live, so that nobody takes their slots away meanwhile.
-Known known_at(MappedRange range) {
+/// Who is mapped there: both objects live, so that nobody takes their slots away meanwhile, and no lock is needed.
+Known known_at(MappedRange range) COW_HELD_UNCHECKED {
   const FaultSlot* const slot = fault_registry::find(range.data);
   if (slot == nullptr) return {};
   const ArenaBooks& books = slot->books != nullptr ? *slot->books : slot->view->version->books;

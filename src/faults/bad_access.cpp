@@ -49,7 +49,9 @@ void report_gone(const GoneRange& range, const void* pointer, FaultAccess access
 
 }  // namespace
 
-void report(const FaultSlot& slot, const void* address, FaultAccess access, const char* why, int error) noexcept {
+// The slot's lock is held: by this call's caller, or by what the fault has interrupted.
+void report(const FaultSlot& slot, const void* address, FaultAccess access, const char* why, int error) noexcept
+    COW_HELD_UNCHECKED {
   const std::uint64_t offset = reinterpret_cast<std::uintptr_t>(address) - slot.begin.load(std::memory_order_relaxed);
   ReportLine line = begin_line(address, access);
   line << (slot.books == nullptr ? " in a view of arena \"" : " in arena \"") << slot.name << "\", page ";

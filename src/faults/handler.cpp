@@ -27,7 +27,7 @@ Verdict unresolvable(const FaultSlot& slot, const void* address, FaultAccess acc
 }
 
 /// Why this thread must not store to the arena, or null.
-const char* refusal_of(const FaultSlot& slot) noexcept {
+const char* refusal_of(const FaultSlot& slot) noexcept COW_FAULT_LOCKED {
   if (slot.refusals == nullptr) return nullptr;
   constexpr const char* by_this_thread =
       "a RefuseWrites says that this thread works on a clone: use the same place there, clone.at(arena, pointer)";

@@ -17,12 +17,12 @@ constexpr std::uint32_t first_block = 64;
 constexpr int most_blocks = 26;
 std::atomic<FaultSlot*> blocks[most_blocks];
 std::atomic<std::uint32_t> slot_count{0};  // slots ever handed out
-constinit RangeIndex published;            // has room for all slots
+constinit RangeIndex published;            // has room for all slots; changed under `membership`, searched by anyone
 
-FaultLock membership;  // covers what is published; held while a fork() makes its cut. The first lock of all
-std::uint64_t publications = 0;  // ever made
-FaultLock changes;     // covers what is below; not taken by find(). The last lock of all
-FaultSlot* free_slots = nullptr;
+PublishedLock membership;  // covers what is published; held while a fork() makes its cut. The first lock of all
+COW_BY_PUBLISHED std::uint64_t publications = 0;  // ever made
+ListLock changes;  // of slots handed out; not taken by find()
+COW_BY_LIST_LOCK FaultSlot* free_slots = nullptr;
 
 int block_of(std::uint32_t index) noexcept { return static_cast<int>(std::bit_width(index / first_block + 1)) - 1; }
 std::uint32_t block_start(int block) noexcept { return first_block * ((1u << block) - 1); }
@@ -78,7 +78,7 @@ os::Result<FaultSlot*> take() noexcept {
 }
 
 void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* books, detail::MappedView* view,
-             const ArenaBooks* arena) noexcept COW_HELD_UNCHECKED {  // two locks of one kind
+             const ArenaBooks* arena) noexcept {
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
   const WriterLockGuard guard(membership);
   FaultLockHeld held(slot.lock);
@@ -94,7 +94,7 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
   published.insert(address, address + bytes, &slot);
 }
 
-void withdraw(FaultSlot& slot) noexcept COW_HELD_UNCHECKED {
+void withdraw(FaultSlot& slot) noexcept {
   const WriterLockHeld members(membership);
   FaultLockHeld held(slot.lock);
   const std::uintptr_t begin = slot.begin.load(std::memory_order_relaxed),
@@ -125,10 +125,11 @@ void for_each_arena(void (*f)(ArenaBooks& books, void* context), void* context) 
   });
 }
 
-void begin_cut() noexcept { fork_gate::pass(membership); }
-void end_cut() noexcept { membership.unlock(); }
+// Held from one call to the other.
+void begin_cut() noexcept COW_HELD_UNCHECKED { fork_gate::pass(membership); }
+void end_cut() noexcept COW_HELD_UNCHECKED { membership.unlock(); }
 
-void begin_in_child() noexcept {
+void begin_in_child() noexcept COW_HELD_UNCHECKED {  // there are no other threads
   if (changes.is_held()) free_slots = nullptr;  // perhaps in the middle of a change: those slots are lost
   changes.let_go_in_child();
   membership.let_go_in_child();

@@ -35,14 +35,14 @@ struct WriteRefusal {
 struct FaultSlot {
   FaultLock lock;
   std::atomic<std::uintptr_t> begin{0}, end{0};  // 0, 0: nothing here
-  ArenaBooks* books = nullptr;                   // null: a view
-  detail::MappedView* view = nullptr;            // null: an arena
+  COW_BY_FAULT_LOCK ArenaBooks* books = nullptr;         // null: a view
+  COW_BY_FAULT_LOCK detail::MappedView* view = nullptr;  // null: an arena
   std::atomic<std::uint64_t> generation{0};      // the process that made the range
   std::uint64_t publication = 0;                 // counts ranges, so that none is taken for another in the same place
   bool kept = false;                             // while a fork() child begins: it goes on using the range
   std::atomic<std::size_t> guard_bytes{0};       // inaccessible, on each side; 0 where others may be next to the range
   char name[sizeof ArenaBooks::name] = {};       // the arena's, also of a view
-  detail::WriteRefusal* refusals = nullptr;      // those in force
+  COW_BY_FAULT_LOCK detail::WriteRefusal* refusals = nullptr;  // those in force
   FaultSlot* next_free = nullptr;
 
   bool contains(std::uintptr_t address) const noexcept {
@@ -71,15 +71,15 @@ void publish(FaultSlot& slot, const void* begin, std::size_t bytes, ArenaBooks* 
              const ArenaBooks* arena = nullptr) noexcept;
 /// Faults in the range are nobody's from now on; gone_ranges remembers it. Waits like publish(); asynchronous signals
 /// are blocked.
-void withdraw(FaultSlot& slot) noexcept;
+void withdraw(FaultSlot& slot) noexcept COW_SIGNALS_BLOCKED;
 void give_back(FaultSlot& slot) noexcept;
 
 // -- For fork() -------------------------------------------------------------------------------------------------
 
 /// Between these two what is published stays so, and the arenas and views behind it stay alive: while the cut is made.
 /// Waits at the gate of another fork(). Asynchronous signals are blocked.
-void begin_cut() noexcept;
-void end_cut() noexcept;
+void begin_cut() noexcept COW_SIGNALS_BLOCKED COW_TAKES(held::published);
+void end_cut() noexcept COW_HELD_ATTRIBUTE(release_capability(held::published));
 /// In the child, where other threads may have left anything half done: all locks are free, and what take() and
 /// publish() change is whole.
 void begin_in_child() noexcept;

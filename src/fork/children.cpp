@@ -28,7 +28,7 @@ Children& children() noexcept {
 // Before there are threads: a fork() child would wait for ever for one that was making it.
 [[maybe_unused]] const Children& made_early = children();
 
-FaultLock list_lock;  // covers the list; no other lock is taken inside
+ListLock list_lock;  // covers the list; no other lock is taken inside
 std::atomic<std::uint64_t> child_count{0};  // to be asked without the lock
 
 void release(ForkChild& child) noexcept COW_SIGNALS_BLOCKED {

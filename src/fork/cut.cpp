@@ -101,8 +101,9 @@ void open_child(ForkCut& cut) noexcept {
   cut.child = nullptr;
 }
 
+/// What is published stays so, without the slots' locks.
 void list_arenas(ForkCut& cut, std::uint64_t generation) noexcept {
-  fault_registry::for_each_published(generation, [&](FaultSlot& slot) {
+  fault_registry::for_each_published(generation, [&](FaultSlot& slot) COW_HELD_UNCHECKED {
     if (slot.books == nullptr) return;
     if (cut.arenas.push_back(CutArena(slot))) return;  // the child will find the range sealed off
   });
@@ -170,9 +171,9 @@ void cut_arenas(ForkCut& cut) noexcept COW_HELD_UNCHECKED {
   }
 }
 
-/// A view's frames stay for the child as well.
+/// A view's frames stay for the child as well. What is published stays so, without the slots' locks.
 void keep_views(ForkCut& cut, std::uint64_t generation) noexcept {
-  fault_registry::for_each_published(generation, [&](FaultSlot& slot) {
+  fault_registry::for_each_published(generation, [&](FaultSlot& slot) COW_HELD_UNCHECKED {
     if (slot.view == nullptr || cut.child == nullptr) return;
     if (cut.child->kept.make_room(1) || cut.views.push_back({&slot, slot.publication})) return;
     Version& version = *slot.view->version;
@@ -185,7 +186,7 @@ void keep_views(ForkCut& cut, std::uint64_t generation) noexcept {
   });
 }
 
-void make_cut(Fork& fork) noexcept {
+void make_cut(Fork& fork) noexcept COW_HELD_UNCHECKED {  // prepare() has blocked signals
   fault_registry::begin_cut();
   ForkCut& cut = *fork.cut;
   list_arenas(cut, fork.generation);

@@ -78,8 +78,11 @@ class FaultLock {
   std::atomic<std::uintptr_t> owners_stack_{0};
 };
 
-/// The lock of a memory file: of the same kind, with a type of its own that tells what is held.
+/// Locks of the same kind, with types of their own that tell what is held: that of a memory file, that of the registry,
+/// and those of lists.
 class FileLock : public FaultLock {};
+class PublishedLock : public FaultLock {};
+class ListLock : public FaultLock {};
 
 /// Holds a lock with asynchronous signals blocked: how operations take it.
 class COW_HOLDER FaultLockGuard {
@@ -90,6 +93,7 @@ class COW_HOLDER FaultLockGuard {
   explicit FaultLockGuard(FileLock& lock) noexcept COW_TAKES(held::signals, held::file_lock) : lock_(lock) {
     lock_.lock();
   }
+  explicit FaultLockGuard(ListLock& lock) noexcept COW_TAKES(held::signals, held::list) : lock_(lock) { lock_.lock(); }
   ~FaultLockGuard() COW_LETS_GO { lock_.unlock(); }
   FaultLockGuard(const FaultLockGuard&) = delete;
   FaultLockGuard& operator=(const FaultLockGuard&) = delete;
@@ -104,6 +108,7 @@ class COW_HOLDER FaultLockHeld {
  public:
   explicit FaultLockHeld(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : lock_(lock) { lock_.lock(); }
   explicit FaultLockHeld(FileLock& lock) noexcept COW_TAKES(held::file_lock) : lock_(lock) { lock_.lock(); }
+  explicit FaultLockHeld(ListLock& lock) noexcept COW_TAKES(held::list) : lock_(lock) { lock_.lock(); }
   ~FaultLockHeld() COW_LETS_GO { lock_.unlock(); }
   FaultLockHeld(const FaultLockHeld&) = delete;
   FaultLockHeld& operator=(const FaultLockHeld&) = delete;

@@ -64,6 +64,9 @@ class COW_HOLDER WriterLockHeld {
   explicit WriterLockHeld(FaultLock& lock) noexcept COW_TAKES(held::fault_lock) : lock_(lock) {
     fork_gate::pass(lock_);
   }
+  explicit WriterLockHeld(PublishedLock& lock) noexcept COW_TAKES(held::published) : lock_(lock) {
+    fork_gate::pass(lock_);
+  }
   ~WriterLockHeld() COW_LETS_GO { lock_.unlock(); }
   WriterLockHeld(const WriterLockHeld&) = delete;
   WriterLockHeld& operator=(const WriterLockHeld&) = delete;
@@ -76,6 +79,7 @@ class COW_HOLDER WriterLockHeld {
 class COW_HOLDER WriterLockGuard {
  public:
   explicit WriterLockGuard(FaultLock& lock) noexcept COW_TAKES(held::signals, held::fault_lock) : held_(lock) {}
+  explicit WriterLockGuard(PublishedLock& lock) noexcept COW_TAKES(held::signals, held::published) : held_(lock) {}
   ~WriterLockGuard() COW_LETS_GO = default;
   WriterLockGuard(const WriterLockGuard&) = delete;
   WriterLockGuard& operator=(const WriterLockGuard&) = delete;

@@ -13,7 +13,9 @@
 #define COW_BY_OPERATION COW_HELD_ATTRIBUTE(guarded_by(::cow::held::operation))
 #define COW_BY_FAULT_LOCK COW_HELD_ATTRIBUTE(guarded_by(::cow::held::fault_lock))
 #define COW_BY_FILE_LOCK COW_HELD_ATTRIBUTE(guarded_by(::cow::held::file_lock))
-/// On a function: whoever calls it holds the lock, and has asynchronous signals blocked, as all three locks want it: a
+#define COW_BY_PUBLISHED COW_HELD_ATTRIBUTE(guarded_by(::cow::held::published))
+#define COW_BY_LIST_LOCK COW_HELD_ATTRIBUTE(guarded_by(::cow::held::list))
+/// On a function: whoever calls it holds the lock, and has asynchronous signals blocked, as all locks want it: a
 /// handler of the program's that stores to an arena would wait for its own thread.
 #define COW_IN_OPERATION COW_HELD_ATTRIBUTE(requires_capability(::cow::held::operation, ::cow::held::signals))
 #define COW_FAULT_LOCKED COW_HELD_ATTRIBUTE(requires_capability(::cow::held::fault_lock, ::cow::held::signals))
@@ -34,8 +36,10 @@ struct COW_HELD_ATTRIBUTE(capability("lock")) Lock {};
 
 // Words only: there are no such objects. In the order in which they are taken.
 extern Lock signals;     // asynchronous signals are blocked
+extern Lock published;   // which arenas and views are published
 extern Lock operation;   // an arena's operation mutex
 extern Lock fault_lock;  // an arena's fault lock
 extern Lock file_lock;   // the memory file's lock
+extern Lock list;        // of what the process has, such as slots or children: the last of all
 
 }  // namespace cow::held
