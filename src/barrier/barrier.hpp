@@ -14,7 +14,8 @@ inline constexpr std::uint64_t extent_pages = 512;
 
 /// One way of catching writes. The books' fault lock is held in all calls but open(), map(), attach() and leave(),
 /// whose arena nobody else uses yet or any more; a call that fails may have changed the protection of some of the
-/// pages, never their content. Through these pointers clang does not check the lock.
+/// pages, never their content. Clang checks the lock where
+/// these are called, not what a pointer leads to.
 struct WriteBarrier {
   Barrier kind;
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
@@ -29,18 +30,32 @@ struct WriteBarrier {
   os::Error (*attach)(ArenaBooks& books);
   /// In the child of a fork(): the parent's arenas are caught by something else.
   void (*leave)(ArenaBooks& books);
+
   /// EBADF where writes may have gone unseen, since the program has closed the barrier's descriptor.
-  os::Error (*check)(const ArenaBooks& books);
+  os::Error check(const ArenaBooks& books) const COW_FAULT_LOCKED { return check_(books); }
   /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
   /// mappings that change, where they are not the run's alone.
-  os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
-  os::Error (*protect)(ArenaBooks& books, Pages run);
+  os::Error unprotect(ArenaBooks& books, Pages run, bool filled) const COW_FAULT_LOCKED {
+    return unprotect_(books, run, filled);
+  }
+  os::Error protect(ArenaBooks& books, Pages run) const COW_FAULT_LOCKED { return protect_(books, run); }
   /// Protects the writable pages of the books that are not to stay so, by the cheaper of wide calls and narrow ones.
-  os::Error (*protect_written)(ArenaBooks& books, const PageSet& staying);
+  os::Error protect_written(ArenaBooks& books, const PageSet& staying) const COW_FAULT_LOCKED {
+    return protect_written_(books, staying);
+  }
   /// Shows other frames in place of those that are there, writable at once.
-  os::Error (*show)(ArenaBooks& books, Pages run, Frame frame);
+  os::Error show(ArenaBooks& books, Pages run, Frame frame) const COW_FAULT_LOCKED { return show_(books, run, frame); }
   /// The same for pages that are protected, and stay so. A failure leaves the frames from before.
-  os::Error (*show_protected)(ArenaBooks& books, Pages run, Frame frame);
+  os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) const COW_FAULT_LOCKED {
+    return show_protected_(books, run, frame);
+  }
+
+  os::Error (*check_)(const ArenaBooks& books);
+  os::Error (*unprotect_)(ArenaBooks& books, Pages run, bool filled);
+  os::Error (*protect_)(ArenaBooks& books, Pages run);
+  os::Error (*protect_written_)(ArenaBooks& books, const PageSet& staying);
+  os::Error (*show_)(ArenaBooks& books, Pages run, Frame frame);
+  os::Error (*show_protected_)(ArenaBooks& books, Pages run, Frame frame);
 };
 
 /// The barrier for what was asked; throws std::system_error where it cannot be had. The kernel is asked until it has
