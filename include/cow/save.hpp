@@ -85,6 +85,10 @@ struct LoadOptions {
   bool lazy = true;
   Barrier barrier = Barrier::mprotect;
   std::string name = {};  ///< "": as saved
+  /// A promise that no other thread writes while a snapshot or a clone of the loaded arena is taken; and the gate that
+  /// keeps it. As in ArenaOptions.
+  bool quiet_cuts = false;
+  UpdateGate* gate = nullptr;
 };
 
 /// An arena with the saved content: a full one, with snapshots, clones, rollback, a heap, any barrier. Lazily it costs
