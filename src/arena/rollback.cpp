@@ -25,7 +25,6 @@
 namespace cow {
 namespace {
 
-constexpr std::uint64_t pages_at_once = 512;
 constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;  // with fewer, as few pages at once as can be
 
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS_BLOCKED {
@@ -107,7 +106,7 @@ class Undoing {
     if (const os::Error error = fronts::watch_all(books_)) return error;
     if (const os::Error error = fronts::list_fresh_with_memory(books_, fresh_)) return error;
     const PageSet& written = books_.fronts.uncollected;
-    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+    for (const Pages run : written.runs()) {
       for (Page p = run.first; p < run.end(); ++p) {
         if (reached_by_alias(books_, p)) continue;
         if (const os::Error error = frames_.add(books_.frame_of(p))) return error;
@@ -124,7 +123,7 @@ class Undoing {
       std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
     }
     const PageSet& written = books_.fronts.uncollected;
-    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+    for (const Pages run : written.runs()) {
       count(run);
       undo(run);
     }

@@ -3,14 +3,12 @@
 
 #include <algorithm>
 
+#include "books/run_list.hpp"
 #include "files/error.hpp"
 
 namespace cow::files {
 namespace {
 
-/// What a run of short pieces of other files lies on costs one mapping: they are copied over it
-/// (barrier/saved_mapping).
-constexpr std::uint64_t length_worth_mapping = 16;
 /// A file with holes may be longer than an address space, in which its beginning is mapped now and then.
 constexpr std::uint64_t most_mapped_bytes = std::uint64_t{1} << 46;
 
