@@ -2,7 +2,9 @@
 #include "kernel/disk.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -189,6 +191,11 @@ Result<FileKind> kind_of(const Descriptor& file) noexcept {
 Result<FileKind> kind_of(int number) noexcept {
   struct stat status {};
   return kind_from(ask(SYS_fstat, number, &status), status);
+}
+
+bool is_in_memory(const Descriptor& file) noexcept {
+  struct statfs of {};
+  return still_ours(file) && ask(SYS_fstatfs, file.number, &of) != -1 && of.f_type == TMPFS_MAGIC;
 }
 
 Error write_on(int number, const void* from, std::size_t bytes) noexcept {

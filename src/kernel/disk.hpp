@@ -46,6 +46,9 @@ Result<FileKind> kind_of(int number) noexcept;
 /// Of a name in a directory; of a link itself.
 Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept;
 
+/// Whether a file's pages are memory, on a tmpfs or as a memory file.
+bool is_in_memory(const Descriptor& file) noexcept;
+
 /// All of it, at the file's position, which may wait for whoever reads at the other end. EPIPE and EFBIG come without
 /// their signals.
 Error write_on(int number, const void* from, std::size_t bytes) noexcept;
