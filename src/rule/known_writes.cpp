@@ -86,7 +86,7 @@ namespace {
 
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  if (books.barrier->collects) return {};  // a store is all it takes
+  if (books.barrier->collects) return open_all_half_protected(books);  // a store is all it takes
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
