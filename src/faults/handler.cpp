@@ -46,7 +46,7 @@ const char* refusal_of(const FaultSlot& slot) noexcept {
 /// Where nothing is ever protected, a failure may have left something so.
 os::Error open_half_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   if (!books.half_protected) return {};
-  const os::Error error = protect_all(books, os::Access::read_write);
+  const os::Error error = books.barrier->open_all(books);
   books.half_protected = static_cast<bool>(error);
   return error;
 }

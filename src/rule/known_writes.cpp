@@ -10,6 +10,7 @@
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
+#include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
 #include "rule/make_private.hpp"
 
@@ -87,7 +88,17 @@ namespace {
 
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  if (books.barrier->collects) return {};  // a store is all it takes
+  if (books.barrier->collects && !is_plain(books)) return {};  // a store is all it takes
+  if (is_plain(books)) {
+    const auto with_memory = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+      return enter_ahead(books, {p, 1}, true);
+    };
+    os::Error error;
+    for (const Write& write : batch) {
+      if (!error) error = for_each_part(books, write, with_memory);
+    }
+    return error;
+  }
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
