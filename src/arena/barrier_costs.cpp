@@ -19,7 +19,10 @@ struct Cost {
 constexpr Cost by_mprotect{10'000, 500}, by_userfaultfd{6'500, 1'000};
 constexpr std::uint64_t move_ns = 10'000;  // more, for a page that has to leave, and comes home
 constexpr std::uint64_t front_ns = 1'700, run_ns = 500, drop_ns = 300, copy_back_ns = 150;
-constexpr std::uint64_t scan_ns_per_1024_pages = 1'500, change_ns_per_page = 150;
+constexpr std::uint64_t scan_ns_per_1024_pages = 1'500;
+/// 25 where few pages have been read since they were mapped, 160 where all have; and what the first writes to each part
+/// of the arena cost more afterwards.
+constexpr std::uint64_t change_ns_per_page = 100;
 constexpr unsigned fewest_cuts = 4, soon = 64, most_patience = 64;
 
 std::uint64_t populated_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -47,16 +50,26 @@ std::uint64_t kernel_cost(const ArenaBooks& books, std::uint64_t pages, std::uin
   return populated_pages(books) * scan_ns_per_1024_pages / 1024 + pages * front_ns + runs * run_ns;
 }
 
-/// Adds what was spent and what would have been, and says whether the sum has spoken for a change long enough.
+/// How many halves of a change's cost must have been lost by staying. Fewer where one kind costs so much more than the
+/// other that no estimate is off by that.
+std::uint64_t halves_of_a_change(const BarrierChoice& choice) noexcept {
+  if (choice.spent_ns >= 3 * choice.elsewhere_ns) return 1;
+  return 2 * choice.spent_ns >= 3 * choice.elsewhere_ns ? 2 : 4;
+}
+
+/// Adds what was spent and what would have been, and says whether the sum speaks for a change.
 bool regretted(ArenaBooks& books, std::uint64_t here, std::uint64_t there) noexcept COW_FAULT_LOCKED {
   BarrierChoice& choice = books.choice;
   ++choice.cuts_since_change;
+  choice.spent_ns += here;
+  choice.elsewhere_ns += there;
   choice.regret_ns += here;
   choice.regret_ns -= std::min(choice.regret_ns, there);
   choice.cuts_regretted = choice.regret_ns == 0 ? 0 : choice.cuts_regretted + 1;
-  if (choice.regret_ns == 0) choice.by_mprotect_ns = choice.by_userfaultfd_ns = 0;
+  if (choice.regret_ns == 0) choice.forget_costs();
+  const std::uint64_t half_a_change = change_ns_per_page * populated_pages(books) / 2;
   return choice.cuts_regretted >= fewest_cuts &&
-         choice.regret_ns > 2 * choice.patience * change_ns_per_page * populated_pages(books);
+         choice.regret_ns > choice.patience * halves_of_a_change(choice) * half_a_change;
 }
 
 bool kernel_regretted(ArenaBooks& books, std::uint64_t here, const Written& there) noexcept COW_FAULT_LOCKED {
@@ -105,8 +118,7 @@ void note_barrier_change(ArenaBooks& books, const char* why) noexcept COW_FAULT_
   BarrierChoice& choice = books.choice;
   ++choice.changes;
   choice.why = why;
-  choice.regret_ns = choice.by_mprotect_ns = choice.by_userfaultfd_ns = 0;
-  choice.cuts_regretted = 0;
+  choice.forget_costs();
   choice.patience = choice.changes > 1 && choice.cuts_since_change < soon ? std::min(4 * choice.patience, most_patience)
                                                                            : 1;
   choice.cuts_since_change = 0;

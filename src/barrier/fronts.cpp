@@ -179,8 +179,7 @@ os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_
   BookVector<Pages> fresh;
   os::Error error = list_fresh_with_memory(books, fresh);
   for (const Pages& run : fresh) {
-    if (is_plain(books) && !error) error = runs.push_back(run);  // whatever it holds: see enter_plain()
-    for (Page p = run.first; p < run.end() && !error && !is_plain(books); ++p) {
+    for (Page p = run.first; p < run.end() && !error; ++p) {
       if (!reads_as_zero(books, p)) error = runs.push_back({p, 1});
     }
   }
