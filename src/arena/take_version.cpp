@@ -48,10 +48,13 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 
 /// The same where all that was written has been collected: nothing is writable.
 void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+  BookVector<Pages> homecomers;
+  list_homecomers(books, homecomers);
   books.written = false;
   ++books.epoch;
   books.versions.push_back(version);
   books.newest = &version;
+  go_home(books, homecomers);
 }
 
 /// Where no writes are caught: the frames hold the content afterwards, or another barrier catches writes from here on.

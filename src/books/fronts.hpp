@@ -35,9 +35,9 @@ struct Fronts {
   COW_BY_FAULT_LOCK PageSet undone;       // written and rolled back since the last cut
 
   COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
-  // For the choice of a barrier, until it is made: runs of written pages at cuts, and at rollbacks; of those pages, the
-  // ones not undone before since the last cut.
-  COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0;
+  // For the choice of a barrier, until it is made: runs of written pages at cuts, and those of the pages that had no front
+  // before; runs at rollbacks, and those of the pages that were not undone before since the last cut.
+  COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0, fronts_new = 0;
   COW_BY_FAULT_LOCK std::uint64_t runs_undone = 0, pages_undone = 0, pages_undone_first = 0;
 
   static constexpr std::size_t sets = 9;

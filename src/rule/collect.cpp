@@ -119,7 +119,9 @@ os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     if (part.pages.first != last_end) ++books.fronts.runs_collected;
     last_end = part.pages.end();
     books.fronts.uncollected.erase(part.pages);
+    const std::uint64_t before = books.fronts.present.count();
     books.fronts.present.insert(part.pages);
+    books.fronts.fronts_new += books.fronts.present.count() - before;
     books.fronts.warm.insert(part.pages);
   }
   return {};
