@@ -31,8 +31,6 @@ void check_range(const ArenaBooks& books, const void* p, std::size_t n, const ch
 
 namespace {
 
-constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
-
 /// Calls f(pages) for the run in parts, each under the fault lock.
 template <class F>
 void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
@@ -51,6 +49,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
 /// Nothing but the next snapshot closes them again.
 os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept COW_FAULT_LOCKED {
   if (books.barrier->collects) {
+    if (const os::Error error = open_all_half_protected(books)) return error;
     if (untouched == Untouched::left) return prepare_to_discard(books, run);
     return count_as_written(books, run);
   }

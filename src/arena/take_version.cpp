@@ -11,6 +11,7 @@
 #include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
+#include "rule/copy_on_write.hpp"
 #include "rule/go_home.hpp"
 #include "words/mutants.hpp"
 
@@ -28,8 +29,6 @@ bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept COW_FA
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
 os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
-  BookVector<Pages> homecomers;
-  list_homecomers(books, homecomers);
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
   if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
@@ -42,28 +41,25 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   books.versions.push_back(version);
   books.newest = &version;
   ahead.copy();
-  go_home(books, homecomers);
+  go_home(books);
+  books.prepared.clear();
   return {};
 }
 
 /// The same where all that was written has been collected: nothing is writable.
 void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
-  BookVector<Pages> homecomers;
-  list_homecomers(books, homecomers);
   books.written = false;
   ++books.epoch;
   books.versions.push_back(version);
   books.newest = &version;
-  go_home(books, homecomers);
+  go_home(books);
+  books.prepared.clear();
 }
 
 /// Where no writes are caught: the frames hold the content afterwards, or another barrier catches writes from here on.
 os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
-  if (books.half_protected) {  // nothing is to be, here
-    if (const os::Error error = books.barrier->open_all(books)) return error;
-    books.half_protected = false;
-  }
+  if (const os::Error error = open_all_half_protected(books)) return error;
   if (!quiet || is_plain(books)) return change_to_signals(books, why_not_quiet);
   if (const os::Error error = collect(books)) return error;
 #if !defined(NDEBUG)

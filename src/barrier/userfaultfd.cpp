@@ -3,21 +3,19 @@
 //
 // The bits cost page tables, which a vast empty arena must not pay for. So everything begins read-only, as with
 // mprotect, and the first touch of an extent opens it: from then on its mapping is writable and each of its pages has
-// the bit. At the first cut of a plain arena that is what has memory, by whole extents.
+// the bit.
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 
 #include "barrier/barrier.hpp"
-#include "barrier/collecting.hpp"
-#include "barrier/fronts.hpp"
 #include "barrier/shared_descriptor.hpp"
+#include "barrier/userfaultfd_extents.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
 namespace {
 
-constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 
 /// A gap of protected pages between two writable runs that is cheaper to walk over (150 ns a page on 6.18, as much as a
 /// page that changes) than a system call of its own (1.1 us).
@@ -182,16 +180,13 @@ bool saved_mappings(ArenaBooks& books) COW_FAULT_LOCKED {
   return gap.count != 0 && !protect_closed(books, gap) && !open_mappings(books, gap);
 }
 
-/// An extent opened by itself is a mapping more on each side.
-constexpr std::uint64_t few_mappings = 16;
-
 /// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
 /// anyway.
 os::Error open_extents(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
        p = books.opened.next_absent(p, run.end())) {
     const Pages extent = extent_of(books, p);
-    if (MappingBudget::left() < few_mappings) (void)saved_mappings(books);
+    if (MappingBudget::is_short()) (void)saved_mappings(books);
     const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
     if (!all_wanted) {
       if (const os::Error error = protect_closed(books, extent)) return error;
@@ -251,32 +246,13 @@ os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LO
   return {};
 }
 
-/// Whole extents round what has memory, and those beside each other as one.
-os::Error list_extents_with_memory(ArenaBooks& books, BookVector<Pages>& extents) COW_FAULT_LOCKED {
-  for (Page p{0}; p.value < books.pages;) {
-    const os::Result<Page> found = fronts::next_fresh_with_memory(books, p);
-    if (!found) return found.error;
-    if (found.value.value == books.pages) return {};
-    const Pages extent = extent_of(books, found.value);
-    p = extent.end();
-    if (!extents.empty() && extents.back().end() == extent.first) {
-      extents.back().count += extent.count;
-    } else if (const os::Error error = extents.push_back(extent)) {
-      return error;
-    }
-  }
-  return {};
-}
+}  // namespace
 
-Edges edges_round(const ArenaBooks& books, const BookVector<Pages>& extents) COW_FAULT_LOCKED {
-  Edges edges;
-  for (const Pages& extent : extents) edges = edges + books.edges({extent.first, 0}) + books.edges({extent.end(), 0});
-  return edges;
-}
+namespace userfaultfd {
 
-/// The bits protect the extents, whose mappings stay writable; what lies between them is protected by its mapping. What
-/// gets memory there before that is written, and in nobody's way.
-os::Error close_extents(ArenaBooks& books, const BookVector<Pages>& extents) COW_FAULT_LOCKED {
+Pages extent_round(const ArenaBooks& books, Page p) noexcept { return extent_of(books, p); }
+
+os::Error close_extents(ArenaBooks& books, std::span<const Pages> extents) noexcept {
   const auto close_gap = [&](Page first, Page end) COW_FAULT_LOCKED {
     return first < end ? protect_mappings(books, {first, end - first}, os::Access::read) : os::Error{};
   };
@@ -290,23 +266,7 @@ os::Error close_extents(ArenaBooks& books, const BookVector<Pages>& extents) COW
   return close_gap(done, {books.pages});
 }
 
-os::Error close_plain(ArenaBooks& books) COW_FAULT_LOCKED {
-  BookVector<Pages> extents;
-  if (const os::Error error = list_extents_with_memory(books, extents)) return error;
-  os::Error error{ENOMEM};
-  if (MappingBudget::left() >= 2 * extents.size() + few_mappings) {
-    const Edges before = edges_round(books, extents);
-    error = close_extents(books, extents);
-    if (!error) books.count_mappings(before, edges_round(books, extents));
-  }
-  if (error.code != ENOMEM) return error;
-  // Too many mappings: as one that is read-only. The bits say nothing there.
-  error = protect_all(books, os::Access::read);
-  if (!error) books.opened.clear();
-  return error;
-}
-
-os::Error open_plain(ArenaBooks& books) COW_FAULT_LOCKED {
+os::Error open_extents_again(ArenaBooks& books) noexcept {
   for (Pages run = books.opened.next_run({0}); run.count != 0; run = books.opened.next_run(run.end())) {
     if (const os::Error error = protect_range(books, run, false)) return error;
   }
@@ -314,15 +274,10 @@ os::Error open_plain(ArenaBooks& books) COW_FAULT_LOCKED {
   return protect_all(books, os::Access::read_write);
 }
 
-}  // namespace
+}  // namespace userfaultfd
 
 const WriteBarrier userfaultfd_barrier{
     Barrier::userfaultfd, true, false, false, nullptr, open, map_read_only, attach, leave, check, nullptr, nullptr,
     unprotect, protect, protect_written, show, show_protected};
-
-const WriteBarrier plain_until_userfaultfd{
-    Barrier::userfaultfd, true, false, true, &userfaultfd_barrier, open, collecting::map_fresh, attach, leave, check,
-    close_plain, open_plain, collecting::no_unprotecting, collecting::no_protecting,
-    collecting::no_protecting_of_written, collecting::no_showing, collecting::no_showing};
 
 }  // namespace cow

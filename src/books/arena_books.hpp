@@ -329,6 +329,8 @@ struct MappingBudget {
     const std::uint64_t now = used.load(std::memory_order_relaxed), most = limit();
     return now < most ? most - now : 0;
   }
+  /// So few that some are saved before more are taken.
+  static bool is_short(std::uint64_t wanted = 0) noexcept { return left() < 16 + wanted; }
 };
 
 }  // namespace cow

@@ -4,10 +4,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "words/amounts.hpp"
 
@@ -58,31 +60,44 @@ void check_that(bool holds, const std::string& what) {
 std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
 
 void check_entry(const Entry& entry, const Entry* before, const Head& head, const Trailer& trailer, std::uint64_t at) {
+  const auto check = [&](bool holds, const char* what) {
+    if (!holds) {
+      throw Damaged("entry " + std::to_string(at) + " of its index, for page " + std::to_string(entry.first) + ", " +
+                    what);
+    }
+  };
   const std::uint64_t pages = head.capacity / head.page_bytes;
-  const std::string where =
-      "entry " + std::to_string(at) + " of its index, for page " + std::to_string(entry.first) + ", ";
-  check_that(entry.pages != 0 && entry.first < pages && entry.pages <= pages - entry.first,
-             where + "goes beyond the arena");
-  check_that(before == nullptr || before->end() <= entry.first, where + "comes before the one in front of it");
+  check(entry.pages != 0 && entry.first < pages && entry.pages <= pages - entry.first, "goes beyond the arena");
+  check(before == nullptr || before->end() <= entry.first, "comes before the one in front of it");
   if (entry.bytes == 0) {
-    check_that(head.is_layer() && entry.offset == 0, where + "has no content");
+    check(head.is_layer() && entry.offset == 0, "has no content");
     return;
   }
-  check_that(entry.offset >= head_bytes && entry.offset <= trailer.index_offset &&
-                 entry.bytes <= trailer.index_offset - entry.offset,
-             where + "has content outside of the file's");
+  check(entry.offset >= head_bytes && entry.offset <= trailer.index_offset &&
+            entry.bytes <= trailer.index_offset - entry.offset,
+        "has content outside of the file's");
   if (entry.bytes == entry.pages * head.page_bytes) {
-    check_that(entry.offset % head.page_bytes == 0, where + "has content that is not aligned");
+    check(entry.offset % head.page_bytes == 0, "has content that is not aligned");
     return;
   }
-  check_that((head.flags & flag_zstd) != 0 && entry.pages <= most_chunk_bytes / head.page_bytes &&
-                 entry.bytes < entry.pages * head.page_bytes,
-             where + "has content of an impossible length");
+  check((head.flags & flag_zstd) != 0 && entry.pages <= most_chunk_bytes / head.page_bytes &&
+            entry.bytes < entry.pages * head.page_bytes,
+        "has content of an impossible length");
 }
 
 }  // namespace
 
 std::uint64_t checksum(std::span<const std::byte> bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+struct Checksum::State {
+  XXH3_state_t hash;
+};
+Checksum::Checksum() : state_(std::make_unique<State>()) { (void)XXH3_64bits_reset(&state_->hash); }
+Checksum::~Checksum() = default;
+void Checksum::add(std::span<const std::byte> some) noexcept {
+  (void)XXH3_64bits_update(&state_->hash, some.data(), some.size());
+}
+std::uint64_t Checksum::value() const noexcept { return XXH3_64bits_digest(&state_->hash); }
 
 Id fingerprint(std::span<const std::byte> bytes) noexcept {
   const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
@@ -111,8 +126,9 @@ std::array<std::byte, head_bytes> encode(const Head& head) {
   fields.put(112, head.name.size(), 4);
   fields.put(116, head.note.size(), 4);
   if (head.name.size() + head.note.size() > head_bytes - sum_bytes - text_at) {
-    throw std::invalid_argument("cow: a saved file's name of " + std::to_string(head.name.size()) + " bytes and note of " +
-                                std::to_string(head.note.size()) + " have no room together; shorten the note");
+    throw std::invalid_argument("cow: a saved file's name of " + std::to_string(head.name.size()) +
+                                " bytes and note of " + std::to_string(head.note.size()) +
+                                " have no room together; shorten the note");
   }
   std::memcpy(bytes.data() + text_at, head.name.data(), head.name.size());
   std::memcpy(bytes.data() + text_at + head.name.size(), head.note.data(), head.note.size());
@@ -220,29 +236,40 @@ Trailer decode_trailer(std::span<const std::byte, trailer_bytes> bytes, const He
   return trailer;
 }
 
-std::vector<Entry> decode_entries(std::span<const std::byte> bytes, const Head& head, const Trailer& trailer) {
-  check_that(checksum(bytes) == trailer.index_sum,
-             "its index," + at_byte(trailer.index_offset) + ", does not match its checksum");
-  std::vector<Entry> entries(bytes.size() / entry_bytes);
-  std::uint64_t sums = 0, pages = 0;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const ConstFields fields(bytes.data() + i * entry_bytes);
-    entries[i] = {fields.number(0), fields.number(8), fields.number(16), fields.number(24)};
-    check_entry(entries[i], i == 0 ? nullptr : &entries[i - 1], head, trailer, i);
-    sums += sums_of(entries[i], head);
-    if (entries[i].bytes != 0) pages += entries[i].pages;
+void EntryDecoder::add(std::span<const std::byte> some) {
+  checksum_.add(some);
+  for (std::size_t at = 0; at < some.size(); at += entry_bytes) {
+    const ConstFields fields(some.data() + at);
+    const Entry entry{fields.number(0), fields.number(8), fields.number(16), fields.number(24)};
+    check_entry(entry, entries_.empty() ? nullptr : &entries_.back(), head_, trailer_, entries_.size());
+    entries_.push_back(entry);
+    sums_ += sums_of(entry, head_);
+    if (entry.bytes != 0) pages_ += entry.pages;
   }
-  check_that(sums == trailer.sums && pages == trailer.pages, "its index and its end tell different numbers of pages");
-  return entries;
 }
 
-std::vector<std::uint64_t> decode_sums(std::span<const std::byte> bytes, const Trailer& trailer) {
-  check_that(checksum(bytes) == trailer.sums_sum,
-             "its checksums," + at_byte(trailer.sums_offset()) + ", do not match their own");
-  std::vector<std::uint64_t> sums(bytes.size() / sum_bytes);
-  const ConstFields fields(bytes.data());
-  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = fields.number(i * sum_bytes);
-  return sums;
+std::vector<Entry> EntryDecoder::finish() {
+  check_that(checksum_.value() == trailer_.index_sum,
+             "its index," + at_byte(trailer_.index_offset) + ", does not match its checksum");
+  check_that(sums_ == trailer_.sums && pages_ == trailer_.pages,
+             "its index and its end tell different numbers of pages");
+  return std::move(entries_);
+}
+
+void SumDecoder::add(std::span<const std::byte> some) {
+  constexpr std::size_t cannot_be_zero = 512;  // 64 sums in a row
+  const bool all_zero = std::all_of(some.begin(), some.end(), [](std::byte b) { return b == std::byte{0}; });
+  check_that(some.size() < cannot_be_zero || !all_zero,
+             "its checksums," + at_byte(trailer_.sums_offset() + sums_.size() * sum_bytes) + ", are zeros");
+  checksum_.add(some);
+  const ConstFields fields(some.data());
+  for (std::size_t at = 0; at < some.size(); at += sum_bytes) sums_.push_back(fields.number(at));
+}
+
+std::vector<std::uint64_t> SumDecoder::finish() {
+  check_that(checksum_.value() == trailer_.sums_sum,
+             "its checksums," + at_byte(trailer_.sums_offset()) + ", do not match their own");
+  return std::move(sums_);
 }
 
 }  // namespace cow::files

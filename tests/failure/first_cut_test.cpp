@@ -14,6 +14,7 @@
 #include "cow/cow.hpp"
 #include "kernel/os.hpp"
 #include "support/barriers.hpp"
+#include "support/known_writes.hpp"
 #include "support/pages.hpp"
 #include "support/process.hpp"
 
@@ -84,6 +85,30 @@ TEST_P(FirstCutThatFails, leaves_plain_memory_whichever_call_was_refused) {
     ASSERT_LT(nth, 199) << "the cut never succeeds";
   }
   EXPECT_GT(failures, 0);
+}
+
+// What failed to protect may fail to open again as well: whoever stores under the arena's lock opens it first.
+TEST_P(FirstCutThatFails, half_way_and_back_leaves_memory_that_all_operations_store_to) {
+  int failures = 0;
+  for (std::uint64_t seed = 1; seed < 25; ++seed) {
+    Painted painted = scattered();
+    Snapshot first;
+    os::fail_by_chance(seed, 2);
+    const bool failed = fails(painted, first);
+    os::fail_by_chance(0, 0);
+    failures += failed ? 1 : 0;
+    write_page(painted, 20, 7);
+    write_page(painted, 1000, 8);
+    painted.arena().discard(page_at(painted.arena(), 21), page_size());
+    Picture picture = painted.picture();
+    picture[21] = 0;
+    painted.set_picture(picture);
+    ASSERT_TRUE(painted.is_right()) << "seed " << seed;
+    first = painted.arena().snapshot();
+    for (std::size_t page = 3; page < pages; page += 300) painted.paint(page, 9);
+    ASSERT_TRUE(shows(first, picture)) << "seed " << seed;
+  }
+  EXPECT_GT(failures, 4);
 }
 
 TEST_P(FirstCutThatFails, is_made_all_the_same_with_few_mappings) {
