@@ -193,10 +193,10 @@ class Undoing {
 
   void undo(Pages run) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end();) {
-      const Page hidden = std::min(books_.fronts.hidden.next(p), run.end());
-      if (p < hidden) drop(Pages{p, hidden - p});
-      if (hidden < run.end()) copy(hidden);
-      p = hidden + 1;
+      const Page stays = std::min({books_.fronts.hidden.next(p), books_.fronts.counted_on.next(p), run.end()});
+      if (p < stays) drop(Pages{p, stays - p});
+      if (stays < run.end()) copy(stays);
+      p = stays + 1;
     }
   }
 

@@ -246,7 +246,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   fronts.cuts_since_cooled = 0;
   for (const Pages run : fronts.present.runs()) {
     for (Page p = run.first; p < run.end();) {
-      const Page stays = std::min({fronts.warm.next(p), fronts.hidden.next(p), run.end()});
+      const Page stays = std::min({fronts.warm.next(p), fronts.hidden.next(p), fronts.counted_on.next(p), run.end()});
       if (p < stays && fronts::drop(books, {p, stays - p})) return;
       p = stays + 1;
     }
@@ -257,6 +257,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (is_plain(books)) return enter_ahead(books, run, false);
   books.prepared.insert(run);
+  books.fronts.counted_on.insert(run);
   for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);
   return {};
 }

@@ -112,7 +112,7 @@ void forget(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   }
   Fronts& fronts = books.fronts;
   for (PageSet* set : {&fronts.taken, &fronts.unwatched, &fronts.uncollected, &fronts.beneath, &fronts.hidden,
-                       &fronts.present, &fronts.warm}) {
+                       &fronts.present, &fronts.warm, &fronts.counted_on}) {
     set->erase(run);
   }
 }
