@@ -117,7 +117,7 @@ Result<FileKind> kind_from(long failed, const struct stat& status) noexcept {
   kind.bytes = static_cast<std::uint64_t>(status.st_size);
   kind.device = status.st_dev;
   kind.file = status.st_ino;
-  kind.permissions = status.st_mode & 0777;
+  kind.permissions = status.st_mode & 07777;
   kind.owner = status.st_uid;
   kind.group = status.st_gid;
   return {kind, {}};
@@ -175,6 +175,12 @@ Result<std::size_t> read_link(const Descriptor& directory, const char* name, cha
   if (length == -1) return {0, {errno}};
   memory_sanitizer::has_content(into, static_cast<std::size_t>(length));
   return {static_cast<std::size_t>(length), {}};
+}
+
+bool link_can_be_trusted(const FileKind& link, const FileKind& directory) noexcept {
+  constexpr unsigned anybody_adds = S_ISVTX | S_IWOTH;
+  const bool shared = (directory.permissions & anybody_adds) == anybody_adds;
+  return !shared || link.owner == ::geteuid() || link.owner == directory.owner;
 }
 
 Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept {
@@ -300,7 +306,7 @@ void remove_file(const char* path) noexcept { (void)::syscall(SYS_unlinkat, AT_F
 
 void set_owner_and_permissions(const Descriptor& file, const FileKind& of) noexcept {
   if (!still_ours(file)) return;
-  unsigned permissions = of.permissions;
+  unsigned permissions = of.permissions & 0777;
   if (::syscall(SYS_fchown, file.number, of.owner, of.group) == -1 &&
       ::syscall(SYS_fchown, file.number, -1, of.group) == -1) {
     permissions = (permissions & ~070U) | ((permissions & 07U) << 3 & permissions);  // another group's: as everybody

@@ -13,6 +13,7 @@
 
 #include "files/saved.hpp"
 #include "kernel/os.hpp"
+#include "support/environment.hpp"
 #include "support/limits.hpp"
 #include "support/throws.hpp"
 
@@ -203,6 +204,21 @@ TEST_F(Destination, is_what_a_link_leads_to_and_the_link_stays) {
   EXPECT_NE(why_not(folder / "loop"), "");
 }
 
+TEST_F(Destination, is_not_what_another_users_link_in_a_folder_for_everybody_leads_to) {
+  put_bytes(other / "target", "old");
+  std::filesystem::create_symlink(other / "target", folder / "link");
+  ASSERT_EQ(::chmod(folder.path().c_str(), 01777), 0);
+  save(snapshot, folder / "link", unsynced());  // one's own is followed
+  EXPECT_TRUE(is_saved(other / "target"));
+  if (::lchown((folder / "link").c_str(), 1234, 5678) != 0) GTEST_SKIP() << "only root can give a link away";
+  put_bytes(other / "target", "old");
+  EXPECT_NE(why_not(folder / "link").find("another user's link"), std::string::npos);
+  EXPECT_EQ(bytes_of(other / "target"), "old");
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  save(snapshot, folder / "link", unsynced());
+  EXPECT_TRUE(is_saved(other / "target"));
+}
+
 TEST_F(Destination, of_a_layer_is_not_its_base_though_named_by_a_link) {
   save(snapshot, folder / "a", unsynced());
   std::filesystem::create_symlink("a", folder / "link");
@@ -249,6 +265,7 @@ TEST_F(Destination, has_nothing_left_in_it_where_the_new_file_gets_no_number_of_
 }
 
 TEST_F(Destination, names_the_limit_where_no_number_is_left) {
+  if (under_asan) GTEST_SKIP() << "UndefinedBehaviorSanitizer looks at memory by a descriptor";
   std::string why;
   {
     const WithoutInput closed;
