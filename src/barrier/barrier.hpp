@@ -14,13 +14,14 @@ inline constexpr std::uint64_t extent_pages = 512;
 
 /// One way of catching writes. The books' fault lock is held in all calls but open(), map(), attach() and leave(),
 /// whose arena nobody else uses yet or any more; a call that fails may have changed the protection of some of the
-/// pages, never their content. Clang checks the lock where
-/// these are called, not what a pointer leads to.
+/// pages, never their content. Clang checks the lock where these are called, not what a pointer leads to.
 struct WriteBarrier {
   Barrier kind;
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
   bool collects;         // no write is caught: a cut asks what was written. Nothing from unprotect() on is called then
+  /// Of one for arenas that have no version yet, and are plain memory: what catches their writes from the first cut on.
+  const WriteBarrier* from_first_cut;
 
   /// What all arenas of the process share, opened anew where that was lost.
   os::Result<os::Descriptor> (*open)();
@@ -33,6 +34,9 @@ struct WriteBarrier {
 
   /// EBADF where writes may have gone unseen, since the program has closed the barrier's descriptor.
   os::Error check(const ArenaBooks& books) const COW_FAULT_LOCKED { return check_(books); }
+  /// Of one that collects: nobody can store any more, since another takes over; and the way back, from half-way too.
+  os::Error close_all(ArenaBooks& books) const COW_FAULT_LOCKED { return close_all_(books); }
+  os::Error open_all(ArenaBooks& books) const COW_FAULT_LOCKED { return open_all_(books); }
   /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
   /// mappings that change, where they are not the run's alone.
   os::Error unprotect(ArenaBooks& books, Pages run, bool filled) const COW_FAULT_LOCKED {
@@ -51,6 +55,8 @@ struct WriteBarrier {
   }
 
   os::Error (*check_)(const ArenaBooks& books);
+  os::Error (*close_all_)(ArenaBooks& books);
+  os::Error (*open_all_)(ArenaBooks& books);
   os::Error (*unprotect_)(ArenaBooks& books, Pages run, bool filled);
   os::Error (*protect_)(ArenaBooks& books, Pages run);
   os::Error (*protect_written_)(ArenaBooks& books, const PageSet& staying);
@@ -65,6 +71,9 @@ const WriteBarrier& choose_barrier(Barrier asked, bool quiet);
 bool kernel_barrier_exists() noexcept;
 /// The best of those that catch writes by signals.
 const WriteBarrier& best_with_signals() noexcept;
+/// The barrier of an arena without content until its first cut: under it nothing is protected.
+const WriteBarrier& plain_until_first_cut(const WriteBarrier& barrier) noexcept;
+inline bool is_plain(const ArenaBooks& books) noexcept { return books.barrier->from_first_cut != nullptr; }
 
 /// The home read-only, and over it what the arena borrows.
 os::Error map_read_only(ArenaBooks& books) noexcept;
@@ -80,11 +89,16 @@ inline bool may_be_protected(const ArenaBooks& books, const PageSet& staying, Pa
          !(books.any_excluded.load(std::memory_order_relaxed) && books.excluded.intersects(gap));
 }
 
-/// The whole arena, but for what is excluded: that can be written all the time.
-os::Error protect_all(ArenaBooks& books, os::Access access) noexcept;
+/// Mappings of a run, or of the whole arena, but for what is excluded: that can be written all the time.
+os::Error protect_mappings(ArenaBooks& books, Pages run, os::Access access) noexcept;
+inline os::Error protect_all(ArenaBooks& books, os::Access access) noexcept {
+  return protect_mappings(books, {{0}, books.pages}, access);
+}
 
 extern const WriteBarrier mprotect_barrier;
 extern const WriteBarrier userfaultfd_barrier;
 extern const WriteBarrier kernel_barrier;
+extern const WriteBarrier plain_until_mprotect;
+extern const WriteBarrier plain_until_userfaultfd;
 
 }  // namespace cow

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "faults/registry.hpp"
 #include "words/amounts.hpp"
@@ -80,6 +81,17 @@ std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return count;
 }
 
+/// What a plain arena has written is in no book yet.
+std::uint64_t written_unentered(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  BookVector<Pages> runs;
+  if (!is_plain(books) || fronts::list_fresh_with_memory(books, runs)) return 0;
+  std::uint64_t count = 0;
+  for (const Pages& run : runs) {
+    for (Page p = run.first; p < run.end(); ++p) count += !books.own.contains(p) || books.blank.contains(p) ? 1 : 0;
+  }
+  return count;
+}
+
 std::uint64_t excluded_bytes(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t bytes = 0;
   const PageSet& excluded = books.excluded;
@@ -97,10 +109,12 @@ MemoryAccount account_memory(const Arena& arena) {
   BookVector<FrameRun> allocated;
   throw_if(list_allocated(file, allocated), "listing the memory of an arena");
   const std::uint64_t all_written = written_pages_of_all(books.family);
+  std::uint64_t unentered = 0;
   MemoryAccount account;
   account.kernel_bytes = file.allocated_bytes();
   {
     FaultLockGuard guard(*books.fault_lock);
+    unentered = written_unentered(books);
     account.live_bytes = books.bytes(written_pages(books));
     account.excluded_bytes = excluded_bytes(books);
     account.front_bytes = books.bytes(count_fronts(books));
@@ -112,7 +126,8 @@ MemoryAccount account_memory(const Arena& arena) {
   account.left_behind_bytes = books.bytes(file.frames_used() - all_written);
   account.history_bytes = books.bytes(file.history().used());
   account.history_free_bytes = books.bytes(file.history().free_with_memory());
-  account.read_only_bytes = books.bytes(with_memory - used);
+  account.live_bytes += books.bytes(unentered);
+  account.read_only_bytes = books.bytes(with_memory - used - std::min(unentered, with_memory - used));
   account.untouched_bytes = books.bytes(file.frames_used() - used);
   return account;
 }

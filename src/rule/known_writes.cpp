@@ -10,6 +10,7 @@
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
+#include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
 #include "rule/make_private.hpp"
 
@@ -84,9 +85,24 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
 
 namespace {
 
+/// The stores must not meet a lack of memory.
+os::Error make_plain_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
+  const auto with_memory = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+    return enter_ahead(books, {p, 1}, true);
+  };
+  for (const Write& write : batch) {
+    if (const os::Error error = for_each_part(books, write, with_memory)) return error;
+  }
+  return {};
+}
+
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  if (books.barrier->collects) return open_all_half_protected(books);  // a store is all it takes
+  if (books.barrier->collects) {
+    const os::Error error = open_all_half_protected(books);
+    if (error || !is_plain(books)) return error;  // a store is all it takes
+    return make_plain_ready(books, batch);
+  }
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
