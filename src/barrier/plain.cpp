@@ -50,7 +50,7 @@ os::Error close_all(ArenaBooks& books) COW_FAULT_LOCKED {
 os::Result<os::Descriptor> open() { return userfaultfd_barrier.open(); }
 os::Error attach(ArenaBooks& books) { return userfaultfd_barrier.attach(books); }
 void leave(ArenaBooks& books) { userfaultfd_barrier.leave(books); }
-os::Error check(const ArenaBooks& books) { return userfaultfd_barrier.check(books); }
+os::Error check(const ArenaBooks& books) COW_FAULT_LOCKED { return userfaultfd_barrier.check(books); }
 
 }  // namespace
 
