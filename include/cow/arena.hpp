@@ -45,8 +45,8 @@ struct ArenaOptions {
   bool quiet_cuts = false;
   bool single_writer = false;  ///< the same, by its older name
   /// Keeps that promise by construction: each snapshot, clone and rollback of the arena and its clones holds an
-  /// UpdateGate::Quiet of this gate, and whoever writes holds an Updating. The gate outlives the arenas. Who takes a
-  /// snapshot must hold neither.
+  /// UpdateGate::Quiet of this gate, and whoever writes holds an Updating. The gate outlives the arenas. A thread that
+  /// holds either itself gets std::logic_error from whatever cuts the arena, since it would wait for itself.
   UpdateGate* gate = nullptr;
   /// Whether core dumps hold the arena, its clones and views. madvise(MADV_DONTDUMP) by the program is lost where pages
   /// move to other memory, as they do once a clone, a view or a fork() child shows them; this is not.
@@ -67,9 +67,15 @@ struct Write {
   std::size_t bytes;
 };
 
+class Arena;
+
 namespace detail {
 class ArenaBooks;
-}
+
+/// The gate that an arena was given; null for none.
+UpdateGate* gate_of(const ArenaBooks* books) noexcept;
+UpdateGate* gate_of(const Arena& arena) noexcept;
+}  // namespace detail
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
 /// before_cut() before each snapshot(), clone(), rollback() and fork(), and after_cut() when it is done or failed.

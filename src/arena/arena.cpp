@@ -44,7 +44,7 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {
-  const Cut cut(books);
+  const Cut cut(books, "snapshot");
   const Operation operation(books);
   return Access::snapshot(take_version(books));
 }
@@ -56,6 +56,9 @@ void make_reserve_whole(ArenaBooks& books) {
 }
 
 }  // namespace
+
+UpdateGate* detail::gate_of(const ArenaBooks* books) noexcept { return books == nullptr ? nullptr : books->gate; }
+UpdateGate* detail::gate_of(const Arena& arena) noexcept { return gate_of(Access::books(arena)); }
 
 Arena::Arena(const ArenaOptions& options) : Arena(create_arena(options)) {
   if (options.reserve_history_bytes == 0) return;

@@ -45,7 +45,7 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not) {
   os::Error error;
   {
     // No exception in here: its memory may come from a heap in this arena, which is locked.
-    const Cut cut(books);
+    const Cut cut(books, "exclude");
     refusal = why_not(books, run);
     if (refusal == nullptr) {
       const Operation operation(books);

@@ -14,6 +14,7 @@
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
@@ -28,8 +29,12 @@ namespace {
 constexpr std::uint64_t pages_at_once = 512;
 constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;  // with fewer, as few pages at once as can be
 
+os::Error touch_to_write(const ArenaBooks& books, Pages run) noexcept {
+  return touch_what_may_vanish(books, run, os::Access::read_write);
+}
+
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS_BLOCKED {
-  if (books.barrier->collects) return {};  // they are
+  if (books.barrier->collects) return touch_to_write(books, run);  // they are writable
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     FaultLockHeld held(*books.fault_lock);
@@ -108,10 +113,7 @@ class Undoing {
     if (const os::Error error = fronts::list_fresh_with_memory(books_, fresh_)) return error;
     const PageSet& written = books_.fronts.uncollected;
     for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
-      for (Page p = run.first; p < run.end(); ++p) {
-        if (reached_by_alias(books_, p)) continue;
-        if (const os::Error error = frames_.add(books_.frame_of(p))) return error;
-      }
+      if (const os::Error error = prepare_to_copy(run)) return error;
       pages_ += run.count;
     }
     return {};
@@ -132,6 +134,17 @@ class Undoing {
   }
 
  private:
+  os::Error prepare_to_copy(Pages run) noexcept COW_FAULT_LOCKED {
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (!reached_by_alias(books_, p)) {
+        if (const os::Error error = frames_.add(books_.frame_of(p))) return error;
+      }
+      if (!books_.fronts.hidden.contains(p)) continue;
+      if (const os::Error error = touch_to_write(books_, {p, 1})) return error;
+    }
+    return {};
+  }
+
   void count(Pages run) noexcept COW_FAULT_LOCKED {
     Fronts& fronts = books_.fronts;
     ++fronts.runs_undone;
@@ -200,7 +213,7 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   if (!error) error = sweep_now(version);
   MappedFrames frames(books.family.file);
   if (!error) error = make_kept_writable(books, version);
-  if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame); });
+  if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame, run.count); });
   if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
@@ -238,8 +251,8 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
       pages += run.count;
       if (!error) error = make_pages_writable(books, run);
     }
-    for (const Run& run : content) {
-      if (!error) error = frames.add(run.frame);
+    for (const Pages& run : changed) {
+      for (Page p = run.first; p < run.end() && !error; ++p) error = frames.add(content.find(p));
     }
     if (!error) {
       for (const Pages& run : changed) {
@@ -261,7 +274,7 @@ void roll_back_or_throw(ArenaBooks& books, Version& version) {
   }
   os::Result<std::uint64_t> pages;
   {
-    const Cut cut(books);
+    const Cut cut(books, "rollback");
     pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
   }
   throw_if(pages.error, [&] {

@@ -12,14 +12,14 @@ constexpr std::size_t few_runs = 64;
 constexpr std::uint64_t length_worth_mapping = 16;
 
 /// A run of a saved file that goes on behind shorter runs of others.
-struct Line {
+struct Stretch {
   Run all{};
   const Run* end = nullptr;  // behind the last run that lies in it or on it
 };
 
 /// How far the file of a run goes on in line, with no page between that reads as zero and only short runs in front.
-Line line_from(const Run* run, const Run* last) noexcept {
-  Line line{*run, run + 1};
+Stretch line_from(const Run* run, const Run* last) noexcept {
+  Stretch line{*run, run + 1};
   Page covered = run->end();
   for (const Run* next = run + 1; next != last && next->first == covered; ++next) {
     covered = next->end();
@@ -62,7 +62,7 @@ class Copies {
 };
 
 /// The runs of a line over its first one's file, which is mapped.
-os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, const Line& line) noexcept {
+os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, const Stretch& line) noexcept {
   Copies copies(file, base);
   for (const Run* run = first + 1; run != line.end; ++run) {
     if (run->frame == line.all.frame_of(run->first)) continue;
@@ -73,6 +73,19 @@ os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, co
 
 }  // namespace
 
+os::Error touch_what_may_vanish(const ArenaBooks& books, Pages run, os::Access access) noexcept {
+  if (books.family.file.saved().empty()) return {};
+  for (Page p = run.first; p < run.end();) {
+    Page end = p;
+    while (end < run.end() && may_vanish(books, end) && !books.is_excluded(end)) ++end;
+    if (p < end) {
+      if (const os::Error error = os::touch(books.address_of(p), books.bytes(end - p), access)) return error;
+    }
+    p = end + 1;
+  }
+  return {};
+}
+
 bool scattered_in_saved_files(const FrameFile& file, const RunList& runs) noexcept {
   return runs.size() > few_runs && !file.saved().empty();
 }
@@ -81,7 +94,7 @@ os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const Ru
   const std::size_t page = file.page_bytes();
   const auto address = [&](Page p) { return base + p.value * page; };
   for (const Run* run = runs.begin(); run != runs.end();) {
-    const Line line = line_from(run, runs.end());
+    const Stretch line = line_from(run, runs.end());
     std::byte* const at = address(line.all.first);
     const std::size_t bytes = line.all.count * page;
     const os::Descriptor& fd = file.fd(run->frame);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "barrier/saved_mapping.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "merge/compare.hpp"
 #include "merge/granules.hpp"
@@ -65,7 +66,8 @@ bool MergePlan::needs_memory(const Candidate& page) const noexcept {
 
 os::Error MergePlan::add_sources(const Candidate& page) noexcept {
   const Pages one{page.page, 1};
-  const os::Error error = theirs_.add(one);
+  os::Error error = touch_what_may_vanish(books_, one, os::Access::read);
+  if (!error) error = theirs_.add(one);
   return error || !page.by_us || !page.by_them ? error : base_.add(one);
 }
 

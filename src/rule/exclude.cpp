@@ -7,6 +7,7 @@
 
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "kernel/pagemap.hpp"
@@ -65,8 +66,8 @@ class PrivateCopy {
     return got.error;
   }
 
-  /// Nobody writes the run. What reads as zero takes no memory.
-  os::Error fill(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  /// Nobody writes the run. What reads as zero takes no memory, but for what may vanish. `free`: has room for the run.
+  os::Error fill(const ArenaBooks& books, const Plane& free) noexcept COW_FAULT_LOCKED {
     for (Page p = run_.first; p < run_.end(); ++p) {
       if (books.barrier->collects && !books.fronts.taken.contains(p)) {
         const os::Result<Page> next = next_with_memory(books, p, std::min(run_.end(), books.fronts.taken.next(p)));
@@ -76,8 +77,11 @@ class PrivateCopy {
       } else if (!books.barrier->collects && claim_of(books, p) == Claim::first_touch) {
         continue;
       }
-      if (!fronts::reads_as_zero(books, p)) {
-        copy_bytes(at_ + books.bytes(p - run_.first), books.address_of(p), books.bytes(1));
+      std::byte* const to = at_ + books.bytes(p - run_.first);
+      if (may_vanish(books, p)) {
+        if (const os::Error error = copy_by_kernel(books, p, free.frame_of(p), to)) return error;
+      } else if (!fronts::reads_as_zero(books, p)) {
+        copy_bytes(to, books.address_of(p), books.bytes(1));
       }
     }
     return {};
@@ -90,6 +94,14 @@ class PrivateCopy {
   }
 
  private:
+  /// By way of a frame that holds nothing. EFAULT where reading the page would be SIGBUS.
+  static os::Error copy_by_kernel(const ArenaBooks& books, Page p, Frame by, std::byte* to) noexcept COW_FAULT_LOCKED {
+    const FrameFile& file = books.family.file;
+    const std::size_t bytes = books.bytes(1);
+    const os::Error error = os::write_at(file.fd(by), books.address_of(p), bytes, file.offset(by));
+    return error ? error : os::read_at(file.fd(by), to, bytes, file.offset(by));
+  }
+
   Pages run_;
   std::byte* at_ = nullptr;
   std::size_t bytes_ = 0;
@@ -155,13 +167,18 @@ os::Error exclude(ArenaBooks& books, Pages run) noexcept {
   if (const os::Error error = copy.reserve(books)) return error;
   const Edges before = books.edges(run);
   os::Error error = hold_writers_back(books, run);
-  if (!error) error = copy.fill(books);
+  if (!error) error = copy.fill(books, *plane.value);
   if (!error) {
     const Moving moving(books);
     error = copy.show(books);
     if (!error) enter_excluded(books, *plane.value, run);
   }
-  if (error) return let_writers_go_on(books, run), error;
+  if (error) {
+    if (!books.family.file.saved().empty()) {
+      (void)take_content_away(books.family.file, plane.value->frame_of(run.first), run.count);
+    }
+    return let_writers_go_on(books, run), error;
+  }
   books.count_mappings(before, books.edges(run));
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include "barrier/barrier.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
@@ -87,7 +88,16 @@ namespace {
 
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  if (books.barrier->collects) return {};  // a store is all it takes
+  if (books.barrier->collects) {  // a store is all it takes
+    if (books.family.file.saved().empty()) return {};
+    for (const Write& write : batch) {
+      const auto touch = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+        return touch_what_may_vanish(books, {p, 1}, os::Access::read_write);
+      };
+      if (const os::Error error = for_each_part(books, write, touch)) return error;
+    }
+    return {};
+  }
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
