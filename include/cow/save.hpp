@@ -51,13 +51,17 @@ struct SaveReport {
 
 /// Writes a version to a file, from any thread, while writers go on. What was never written, and pages of zeros, take
 /// no room. A reader of `path` sees the old file or the whole new one: it is written under another name beside it,
-/// synced, and renamed. Cost: about 1.3 times a plain write(); of a layer, some microseconds for each page that may
-/// differ. Writers of the arena are not held up, and their first writes cost what they do beside any snapshot.
+/// synced, and renamed. It goes where the path led when the call began, whatever becomes of the process's folder; a
+/// link is followed, and stays; what it replaces keeps its permissions, and its owner where this process may give files
+/// away (access lists and extended attributes are not kept), while other hard links keep the old file. Cost: about 1.3
+/// times a plain write(); of a layer, some microseconds for each page that may differ. Writers of the arena are not
+/// held up, and their first writes cost what they do beside any snapshot.
 ///
 /// Errors: std::system_error for what the kernel refuses (no space, quota, EFBIG of RLIMIT_FSIZE, EROFS): then the file
 /// from before is as it was, and nothing is left beside it. std::invalid_argument where `since` and `base` do not
-/// belong together. Where only the last sync of the folder fails, the new file is there. A process that is killed
-/// leaves a file `.NAME.*.cow-part` at worst, which may be deleted.
+/// belong together. std::logic_error in a fork() child of the process that saves, where `progress` was what forked: the
+/// file is its parent's, who goes on. Where only the last sync of the folder fails, the new file is there. A process
+/// that is killed leaves a file `.NAME.*.cow-part` at worst, which may be deleted.
 COW_API SaveReport save(const Snapshot& snapshot, const std::filesystem::path& path, const SaveOptions& options = {});
 
 /// The same, and lets go of the version on the way, if nobody else has it: the before-images of pages that are written
@@ -75,9 +79,9 @@ struct LoadOptions {
       false;                 ///< raw pointers hold; throws std::system_error EEXIST where something is mapped there
   void* address = nullptr;   ///< a given address, as in ArenaOptions
   std::size_t capacity = 0;  ///< 0: as saved; more is fine, less than its content throws std::invalid_argument
-  /// Map the file's pages and read them when they are touched; false: read and check all now. A file that is mapped
-  /// must not be changed or cut short meanwhile (a read beyond its end is a SIGBUS); replaced by a rename, or deleted,
-  /// it may be.
+  /// Map the file's pages and read them when they are touched; false: read all now, and refuse what verify() refuses in
+  /// any of the files. A file that is mapped must not be changed or cut short meanwhile (a read beyond its end is a
+  /// SIGBUS); replaced by a rename, or deleted, it may be.
   bool lazy = true;
   Barrier barrier = Barrier::mprotect;
   std::string name = {};  ///< "": as saved
@@ -88,8 +92,9 @@ struct LoadOptions {
 /// for what is touched.
 ///
 /// Errors: std::runtime_error for a file that is no saved file, is damaged or cut short, of a newer format, or the
-/// wrong one of several, telling what and where. Lazily, the index is checked, and the content is not: see verify(). A
-/// checksum finds accidents, not attackers. std::invalid_argument and std::system_error as Arena's constructor.
+/// wrong one of several, and for a folder, a pipe, a device or a socket, telling what and where. Lazily, the index is
+/// checked, and the content is not: see verify(). A checksum finds accidents, not attackers. std::invalid_argument and
+/// std::system_error as Arena's constructor.
 COW_API Arena load(const std::filesystem::path& path, const LoadOptions& options = {});
 
 /// From a descriptor, which stays the caller's. One that can be read at any offset (a file, a memfd) is read from its

@@ -24,8 +24,6 @@ std::size_t page_size() noexcept { return os::page_size(); }
 
 namespace {
 
-constexpr std::uint64_t pages_at_once = 512;  // under one hold of the file's lock: others' faults wait for it
-
 /// Part by part: others' faults wait for the file's lock.
 os::Error fill_reserve(ArenaBooks& books) noexcept {
   FrameFile& file = books.family.file;

@@ -18,7 +18,6 @@ std::atomic<bool> signals_wanted{false};
 
 namespace {
 
-constexpr std::uint64_t extent_pages = 512;
 /// Private mappings are made run by run: more than this are not worth it.
 constexpr std::uint64_t most_runs = 1024;
 
@@ -73,11 +72,7 @@ void show_frames(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     const Pages pages{run.first, run.count};
     p = run.end();
     if (!taken.intersects(pages) || !map_in_place(books, pages, run.frame, os::Access::read)) continue;
-    for (Pages part = taken.next_run(run.first); part.count != 0 && part.first < run.end();
-         part = taken.next_run(part.end())) {
-      const Page first = std::max(part.first, run.first), end = std::min(part.end(), run.end());
-      books.fronts.unshared.insert({first, end - first});
-    }
+    for (const Pages part : taken.runs(pages)) books.fronts.unshared.insert(part);
   }
   set_mappings(books, runs);
 }
@@ -171,8 +166,7 @@ void show_as_before(ArenaBooks& books, const WriteBarrier& before, const os::Des
     COW_FAULT_LOCKED {
   show_frames(books);
   ask_until_granted([&] { return protect_all(books, os::Access::read); });
-  for (Pages run = books.fronts.unshared.next_run({0}); run.count != 0;
-       run = books.fronts.unshared.next_run(run.end())) {
+  for (const Pages run : books.fronts.unshared.runs()) {
     ask_until_granted([&] { return os::unregister(async, books.address_of(run.first), books.bytes(run.count)); });
   }
   call_all_protected(books);

@@ -38,7 +38,7 @@ os::Error list_own_until(const ArenaBooks& books, Epoch epoch, BookVector<Page>&
   };
   for_each_run_less(books.own, books.excluded, [&](Pages run) { list(run.first, run.end()); });
   // What is excluded reads as zero, as it may have from the start.
-  for (Pages run = books.excluded.next_run({0}); run.count != 0; run = books.excluded.next_run(run.end())) {
+  for (const Pages run : books.excluded.runs()) {
     const RunList& base = books.borrower.base;
     for (const Run* at = base.from(run.first); at != base.end() && at->first < run.end(); ++at) {
       list(std::max(at->first, run.first), std::min(at->end(), run.end()));

@@ -31,8 +31,6 @@ void check_range(const ArenaBooks& books, const void* p, std::size_t n, const ch
 
 namespace {
 
-constexpr std::uint64_t pages_at_once = 512;  // under one hold of the fault lock: others' faults wait for it
-
 /// Calls f(pages) for the run in parts, each under the fault lock.
 template <class F>
 void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {

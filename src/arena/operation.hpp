@@ -39,6 +39,9 @@ struct Access {
 
 using detail::Access;
 
+/// Under one hold of the fault lock or the file's: others' faults wait for it.
+inline constexpr std::uint64_t pages_at_once = 512;
+
 inline bool of_this_process(const ArenaBooks& books) noexcept { return books.generation == os::process_generation(); }
 
 constexpr const char* no_arena = "the Arena was moved from; use the one that it was moved to";

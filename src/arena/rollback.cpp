@@ -26,7 +26,6 @@
 namespace cow {
 namespace {
 
-constexpr std::uint64_t pages_at_once = 512;
 constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;  // with fewer, as few pages at once as can be
 
 os::Error touch_to_write(const ArenaBooks& books, Pages run) noexcept {
@@ -112,7 +111,7 @@ class Undoing {
     if (const os::Error error = fronts::watch_all(books_)) return error;
     if (const os::Error error = fronts::list_fresh_with_memory(books_, fresh_)) return error;
     const PageSet& written = books_.fronts.uncollected;
-    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+    for (const Pages run : written.runs()) {
       if (const os::Error error = prepare_to_copy(run)) return error;
       pages_ += run.count;
     }
@@ -126,7 +125,7 @@ class Undoing {
       std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
     }
     const PageSet& written = books_.fronts.uncollected;
-    for (Pages run = written.next_run({0}); run.count != 0; run = written.next_run(run.end())) {
+    for (const Pages run : written.runs()) {
       count(run);
       undo(run);
     }

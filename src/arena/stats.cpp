@@ -28,10 +28,7 @@ void add_counters(const ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT
 std::uint64_t borrowed_and_own(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t count = 0;
   for (const Run& run : books.borrower.base) {
-    for (Pages own = books.own.next_run(run.first); own.count != 0 && own.first < run.end();
-         own = books.own.next_run(own.end())) {
-      count += std::min(own.end(), run.end()) - own.first;
-    }
+    for (const Pages own : books.own.runs({run.first, run.count})) count += own.count;
   }
   return count;
 }

@@ -28,8 +28,6 @@ bool unwritten_since_newest(const ArenaBooks& books, bool quiet) noexcept COW_FA
 
 /// The cut. The fault lock is held: whoever writes a page that is protected already waits for it in the handler.
 os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
-  BookVector<Pages> homecomers;
-  list_homecomers(books, homecomers);
   CopyAhead ahead(books, quiet);
   if (const os::Error error = ahead.make_room()) return error;
   if (const os::Error error = books.barrier->protect_written(books, ahead.pages())) {
@@ -42,7 +40,8 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   books.versions.push_back(version);
   books.newest = &version;
   ahead.copy();
-  go_home(books, homecomers);
+  go_home(books);
+  books.prepared.clear();
   return {};
 }
 

@@ -20,7 +20,7 @@ os::Result<Source> find_logged(Version& version, Page p) noexcept {
   return {{version.kept.find(p).value_or(zero_frame), false, {}}, {}};
 }
 
-constexpr std::uint64_t pages_at_once = 64;
+constexpr std::uint64_t most_sources = 64;
 
 os::Error read_frames(const ArenaBooks& books, Frame first, std::uint64_t count, std::byte* into) noexcept {
   FrameFile& file = books.family.file;
@@ -32,11 +32,11 @@ os::Error read_frames(const ArenaBooks& books, Frame first, std::uint64_t count,
   return {};
 }
 
-/// At most `pages_at_once`. Whoever writes a page meanwhile logs it before its entry changes, and changes the entry
+/// At most `most_sources`. Whoever writes a page meanwhile logs it before its entry changes, and changes the entry
 /// before the content: entries that are the same afterwards vouch for what was read, and the others are asked again.
 os::Error read_some_pages(Version& version, Pages run, std::byte* into) noexcept {
   const ArenaBooks& books = version.books;
-  Source sources[pages_at_once];
+  Source sources[most_sources];
   for (std::uint64_t i = 0; i < run.count; ++i) {
     const os::Result<Source> source = find_source(version, run.first + i);
     if (!source) return source.error;
@@ -69,8 +69,8 @@ os::Result<Source> find_source(Version& version, Page p) noexcept {
 }
 
 os::Error read_pages(Version& version, Pages run, std::byte* into) noexcept {
-  for (std::uint64_t done = 0; done < run.count; done += pages_at_once) {
-    const Pages some{run.first + done, std::min(pages_at_once, run.count - done)};
+  for (std::uint64_t done = 0; done < run.count; done += most_sources) {
+    const Pages some{run.first + done, std::min(most_sources, run.count - done)};
     if (const os::Error error = read_some_pages(version, some, into + version.books.bytes(done))) return error;
   }
   return {};

@@ -18,8 +18,6 @@ using detail::MappedView;
 
 namespace {
 
-/// Shorter runs than this are copied into a view, where that joins the longer ones round them to one mapping.
-constexpr std::uint64_t length_worth_mapping = 16;
 constexpr std::uint64_t few_runs = 64;
 constexpr std::uint64_t most_copied_part = 8;  // at most this part of the pages
 

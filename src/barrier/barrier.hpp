@@ -9,6 +9,9 @@
 
 namespace cow {
 
+/// Mappings are begun, and opened, by extents: as many pages as one page table spans.
+inline constexpr std::uint64_t extent_pages = 512;
+
 /// One way of catching writes. The books' fault lock is held in all calls but open(), map(), attach() and leave(),
 /// whose arena nobody else uses yet or any more; a call that fails may have changed the protection of some of the
 /// pages, never their content. Through these pointers clang does not check the lock.

@@ -12,9 +12,7 @@
 namespace cow::fronts {
 namespace {
 
-constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 constexpr std::size_t runs_at_once = 256;
-constexpr std::uint64_t few_mappings = 16;
 
 using Scan = os::Result<os::Scanned> (*)(const os::Descriptor&, std::uintptr_t, std::uintptr_t, os::AddressRun*,
                                          std::size_t) noexcept;
@@ -116,7 +114,7 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
 
 os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   Pages fresh = fresh_extents_around(books, run);
-  if (MappingBudget::left() < few_mappings) fresh = joined_to_what_is_before(books, fresh);
+  if (MappingBudget::is_short()) fresh = joined_to_what_is_before(books, fresh);
   const std::int64_t added = mappings_added(books, fresh);
   const Frame home = books.home->frame_of(fresh.first);
   if (const os::Error error = map_private(books, {fresh.first, fresh.count, home})) return error;
@@ -126,7 +124,7 @@ os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 
 os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
-  for (Pages run = unwatched.next_run({0}); run.count != 0; run = unwatched.next_run(run.end())) {
+  for (const Pages run : unwatched.runs()) {
     if (const os::Error error = bring_back(books, run)) return error;
     const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) COW_FAULT_LOCKED {
       books.fronts.uncollected.insert(found);
@@ -172,8 +170,7 @@ os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_
     if (const os::Error error = for_each_found(books, scan, {p, limit - p}, add)) return error;
     p = limit;
   }
-  for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
-       run = books.fronts.uncollected.next_run(run.end())) {
+  for (const Pages run : books.fronts.uncollected.runs()) {
     if (const os::Error error = runs.push_back(run)) return error;
   }
   BookVector<Pages> fresh;

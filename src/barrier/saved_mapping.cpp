@@ -9,7 +9,6 @@ namespace cow {
 namespace {
 
 constexpr std::size_t few_runs = 64;
-constexpr std::uint64_t length_worth_mapping = 16;
 
 /// A run of a saved file that goes on behind shorter runs of others.
 struct Stretch {

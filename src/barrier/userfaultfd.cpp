@@ -15,7 +15,6 @@
 namespace cow {
 namespace {
 
-constexpr std::uint64_t extent_pages = 512;  // as many as one page table spans
 
 /// A gap of protected pages between two writable runs that is cheaper to walk over (150 ns a page on 6.18, as much as a
 /// page that changes) than a system call of its own (1.1 us).
@@ -180,16 +179,13 @@ bool saved_mappings(ArenaBooks& books) COW_FAULT_LOCKED {
   return gap.count != 0 && !protect_closed(books, gap) && !open_mappings(books, gap);
 }
 
-/// An extent opened by itself is a mapping more on each side.
-constexpr std::uint64_t few_mappings = 16;
-
 /// Makes the mapping of whole extents writable; the bits take over first, but for pages that are about to be written
 /// anyway.
 os::Error open_extents(ArenaBooks& books, Pages run) COW_FAULT_LOCKED {
   for (Page p = books.opened.next_absent(run.first, run.end()); p < run.end();
        p = books.opened.next_absent(p, run.end())) {
     const Pages extent = extent_of(books, p);
-    if (MappingBudget::left() < few_mappings) (void)saved_mappings(books);
+    if (MappingBudget::is_short()) (void)saved_mappings(books);
     const bool all_wanted = run.first <= extent.first && extent.end() <= run.end();
     if (!all_wanted) {
       if (const os::Error error = protect_closed(books, extent)) return error;

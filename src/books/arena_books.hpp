@@ -323,6 +323,8 @@ struct MappingBudget {
     const std::uint64_t now = used.load(std::memory_order_relaxed), most = limit();
     return now < most ? most - now : 0;
   }
+  /// So few that some are saved before more are taken.
+  static bool is_short() noexcept { return left() < 16; }
 };
 
 }  // namespace cow

@@ -10,6 +10,9 @@
 
 namespace cow {
 
+/// Shorter runs are copied where that joins the longer ones round them to one mapping.
+inline constexpr std::uint64_t length_worth_mapping = 16;
+
 class RunList {
  public:
   /// Adds a run behind all others, joining it to the last where it goes on.

@@ -59,7 +59,7 @@ void add_own(const ArenaBooks& books, Pages run, RunMerger& merger) noexcept COW
 }
 
 /// The shortest length for which copying all shorter runs leaves at most `most` mappings.
-std::uint64_t length_worth_mapping(const RunList& runs, std::uint64_t pages, std::uint64_t most) noexcept {
+std::uint64_t length_that_fits(const RunList& runs, std::uint64_t pages, std::uint64_t most) noexcept {
   for (std::uint64_t length = 2;; length *= 2) {
     std::uint64_t mappings = 1;
     bool copied_before = false;
@@ -151,7 +151,7 @@ os::Error flatten(Version& version, std::uint64_t most) noexcept {
   ArenaBooks& books = version.books;
   if (version.runs.mappings(books.pages) <= most || version.runs.size() < 2) return {};
   if (!version.flattened.empty()) return {};  // others may show those copies by now
-  const std::uint64_t length = length_worth_mapping(version.runs, books.pages, most);
+  const std::uint64_t length = length_that_fits(version.runs, books.pages, most);
   const os::Result<Plane*> plane = add_plane(books.family.file);
   if (!plane) return plane.error;
   RunList runs, copies;

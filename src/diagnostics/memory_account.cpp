@@ -34,9 +34,7 @@ os::Error list_allocated(const FrameFile& file, BookVector<FrameRun>& runs) noex
 
 std::uint64_t count_in(const PageSet& set, Pages part) noexcept {
   std::uint64_t count = 0;
-  for (Pages run = set.next_run(part.first); run.count != 0 && run.first < part.end(); run = set.next_run(run.end())) {
-    count += std::min(run.end(), part.end()) - run.first;
-  }
+  for (const Pages run : set.runs(part)) count += run.count;
   return count;
 }
 
@@ -76,7 +74,7 @@ std::uint64_t written_pages_of_all(const Family& family) noexcept {
 std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t count = 0;
   const PageSet& taken = books.fronts.taken;
-  for (Pages run = taken.next_run({0}); run.count != 0; run = taken.next_run(run.end())) {
+  for (const Pages run : taken.runs()) {
     count += fronts::count_fronts(books, run);
   }
   return count;
@@ -85,7 +83,7 @@ std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 std::uint64_t excluded_bytes(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   std::uint64_t bytes = 0;
   const PageSet& excluded = books.excluded;
-  for (Pages run = excluded.next_run({0}); run.count != 0; run = excluded.next_run(run.end())) {
+  for (const Pages run : excluded.runs()) {
     bytes += os::resident_bytes(books.address_of(run.first), books.bytes(run.count));
   }
   return bytes;

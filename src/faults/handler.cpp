@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 
-#include "barrier/barrier.hpp"
 #include "books/arena_books.hpp"
 #include "faults/bad_access.hpp"
 #include "faults/chain.hpp"
@@ -13,7 +12,6 @@
 #include "kernel/fork_gate.hpp"
 #include "kernel/os.hpp"
 #include "kernel/tick_clock.hpp"
-#include "rule/claim.hpp"
 #include "rule/copy_on_write.hpp"
 
 namespace cow {
@@ -43,14 +41,6 @@ const char* refusal_of(const FaultSlot& slot) noexcept {
   return nullptr;
 }
 
-/// Where nothing is ever protected, a failure may have left something so.
-os::Error open_half_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  if (!books.half_protected) return {};
-  const os::Error error = protect_all(books, os::Access::read_write);
-  books.half_protected = static_cast<bool>(error);
-  return error;
-}
-
 /// The slot's lock is held and the address is in its range.
 Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess access) noexcept COW_FAULT_LOCKED {
   void* const address = info->si_addr;
@@ -64,15 +54,12 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
   }
   if (const char* const refusal = refusal_of(slot)) return unresolvable(slot, address, access, refusal);
   ArenaBooks& books = *slot.books;
-  const Page page = books.page_of(address);
-  const Claim claim = claim_of(books, page);
-  const bool writable_before = books.barrier->collects || claim == Claim::none || claim == Claim::excluded;
-  const os::Error error = books.barrier->collects ? open_half_protected(books) : make_writable_for_fault(books, page);
-  if (error) {
+  const os::Result<Caught> caught = make_writable_for_fault(books, books.page_of(address));
+  if (!caught) {
     if (bad_access::is_unmapped(info)) return unresolvable(slot, address, access, bad_access::unmapped);
-    return unresolvable(slot, address, access, bad_access::reason_of(error), error.code);
+    return unresolvable(slot, address, access, bad_access::reason_of(caught.error), caught.error.code);
   }
-  if (writable_before && !os::can_write(address)) {
+  if (caught.value == Caught::writable_before && !os::can_write(address)) {
     constexpr const char* denied = "the page is protected by something outside the library";
     return unresolvable(slot, address, access, bad_access::reason_from_outside(info, denied));
   }

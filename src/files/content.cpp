@@ -3,14 +3,14 @@
 
 #include <algorithm>
 
+#include "books/run_list.hpp"
 #include "files/error.hpp"
 
 namespace cow::files {
 namespace {
 
-/// What a run of short pieces of other files lies on costs one mapping: they are copied over it
-/// (barrier/saved_mapping).
-constexpr std::uint64_t length_worth_mapping = 16;
+/// A file with holes may be longer than an address space, in which its beginning is mapped now and then.
+constexpr std::uint64_t most_mapped_bytes = std::uint64_t{1} << 46;
 
 void add_mapped(LoadPlan& plan, const LoadPlan::Mapped& more) {
   if (more.pages == 0) return;
@@ -30,8 +30,9 @@ void plan_piece(const Content& content, const Piece& piece, std::uint64_t page_b
   const std::uint64_t begin = (piece.begin + page_bytes - 1) / page_bytes * page_bytes;
   const std::uint64_t end = piece.end / page_bytes * page_bytes;
   const std::uint64_t offset = content.entry(piece).offset + content.offset_in_entry(piece) + (begin - piece.begin);
-  if (!lazy || !content.is_plain(piece) || begin >= end || offset % page_bytes != 0)
-    return plan.copied.push_back(piece);
+  const bool can_be_mapped =
+      content.is_plain(piece) && begin < end && offset % page_bytes == 0 && offset + (end - begin) <= most_mapped_bytes;
+  if (!lazy || !can_be_mapped) return plan.copied.push_back(piece);
   Piece rest = piece;
   if (piece.begin < begin) rest.end = begin, plan.copied.push_back(rest);
   add_mapped(plan, {begin / page_bytes, (end - begin) / page_bytes, piece.file, offset / page_bytes});
@@ -142,6 +143,25 @@ void Content::lay_on(std::size_t file) {
 
 void Content::read(const Piece& piece, std::uint64_t begin, std::span<std::byte> into) {
   files_[piece.file].read(piece.entry, offset_in_entry(piece) + (begin - piece.begin), into);
+}
+
+void Content::check_what_is_not_shown() {
+  std::vector<std::vector<Piece>> shown(files_.size());
+  for (const Piece& piece : pieces_) shown[piece.file].push_back(piece);
+  for (std::size_t f = 0; f < files_.size(); ++f) {
+    Reader& file = files_[f];
+    file.check_gaps();
+    auto piece = shown[f].begin();
+    for (std::size_t e = 0; e < file.entries().size(); ++e) {
+      const Entry& entry = file.entries()[e];
+      const std::uint64_t begin = entry.first * file.head().page_bytes, end = entry.end() * file.head().page_bytes;
+      std::uint64_t at = begin;
+      for (; piece != shown[f].end() && piece->entry == e; at = piece++->end) {
+        if (entry.bytes != 0) file.check(e, at - begin, piece->begin - begin);
+      }
+      if (entry.bytes != 0) file.check(e, at - begin, end - begin);
+    }
+  }
 }
 
 std::uint64_t Content::end() const noexcept {

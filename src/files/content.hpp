@@ -42,6 +42,8 @@ class Content {
 
   /// Content of a part of a piece, checked.
   void read(const Piece& piece, std::uint64_t begin, std::span<std::byte> into);
+  /// Throws for a fault in the rest of the files: in content that newer layers hide, or between contents.
+  void check_what_is_not_shown();
   /// Behind the last byte that may have content.
   std::uint64_t end() const noexcept;
 

@@ -15,6 +15,14 @@ inline const char* what_to_do(os::Error error) noexcept {
       return "; RLIMIT_FSIZE (ulimit -f) or the file system allows no longer file";
     case EBADF:
       return "; the descriptor is closed, or not open for this";
+    case EMFILE:
+      return "; RLIMIT_NOFILE (ulimit -n) allows no further descriptor";
+    case ENFILE:
+      return "; the machine has no descriptor left (sysctl fs.file-max)";
+    case EAGAIN:
+      return "; the descriptor does not wait: take O_NONBLOCK from it";
+    case EISDIR:
+      return "; that is a folder: name a file in it";
     case EPIPE:
       return "; nobody reads at the other end";
     default:

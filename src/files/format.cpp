@@ -4,10 +4,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "words/amounts.hpp"
 
@@ -84,6 +86,16 @@ void check_entry(const Entry& entry, const Entry* before, const Head& head, cons
 
 std::uint64_t checksum(std::span<const std::byte> bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
 
+struct Checksum::State {
+  XXH3_state_t hash;
+};
+Checksum::Checksum() : state_(std::make_unique<State>()) { (void)XXH3_64bits_reset(&state_->hash); }
+Checksum::~Checksum() = default;
+void Checksum::add(std::span<const std::byte> some) noexcept {
+  (void)XXH3_64bits_update(&state_->hash, some.data(), some.size());
+}
+std::uint64_t Checksum::value() const noexcept { return XXH3_64bits_digest(&state_->hash); }
+
 Id fingerprint(std::span<const std::byte> bytes) noexcept {
   const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
   Id id;
@@ -111,8 +123,9 @@ std::array<std::byte, head_bytes> encode(const Head& head) {
   fields.put(112, head.name.size(), 4);
   fields.put(116, head.note.size(), 4);
   if (head.name.size() + head.note.size() > head_bytes - sum_bytes - text_at) {
-    throw std::invalid_argument("cow: a saved file's name of " + std::to_string(head.name.size()) + " bytes and note of " +
-                                std::to_string(head.note.size()) + " have no room together; shorten the note");
+    throw std::invalid_argument("cow: a saved file's name of " + std::to_string(head.name.size()) +
+                                " bytes and note of " + std::to_string(head.note.size()) +
+                                " have no room together; shorten the note");
   }
   std::memcpy(bytes.data() + text_at, head.name.data(), head.name.size());
   std::memcpy(bytes.data() + text_at + head.name.size(), head.note.data(), head.note.size());
@@ -220,29 +233,40 @@ Trailer decode_trailer(std::span<const std::byte, trailer_bytes> bytes, const He
   return trailer;
 }
 
-std::vector<Entry> decode_entries(std::span<const std::byte> bytes, const Head& head, const Trailer& trailer) {
-  check_that(checksum(bytes) == trailer.index_sum,
-             "its index," + at_byte(trailer.index_offset) + ", does not match its checksum");
-  std::vector<Entry> entries(bytes.size() / entry_bytes);
-  std::uint64_t sums = 0, pages = 0;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const ConstFields fields(bytes.data() + i * entry_bytes);
-    entries[i] = {fields.number(0), fields.number(8), fields.number(16), fields.number(24)};
-    check_entry(entries[i], i == 0 ? nullptr : &entries[i - 1], head, trailer, i);
-    sums += sums_of(entries[i], head);
-    if (entries[i].bytes != 0) pages += entries[i].pages;
+void EntryDecoder::add(std::span<const std::byte> some) {
+  checksum_.add(some);
+  for (std::size_t at = 0; at < some.size(); at += entry_bytes) {
+    const ConstFields fields(some.data() + at);
+    const Entry entry{fields.number(0), fields.number(8), fields.number(16), fields.number(24)};
+    check_entry(entry, entries_.empty() ? nullptr : &entries_.back(), head_, trailer_, entries_.size());
+    entries_.push_back(entry);
+    sums_ += sums_of(entry, head_);
+    if (entry.bytes != 0) pages_ += entry.pages;
   }
-  check_that(sums == trailer.sums && pages == trailer.pages, "its index and its end tell different numbers of pages");
-  return entries;
 }
 
-std::vector<std::uint64_t> decode_sums(std::span<const std::byte> bytes, const Trailer& trailer) {
-  check_that(checksum(bytes) == trailer.sums_sum,
-             "its checksums," + at_byte(trailer.sums_offset()) + ", do not match their own");
-  std::vector<std::uint64_t> sums(bytes.size() / sum_bytes);
-  const ConstFields fields(bytes.data());
-  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = fields.number(i * sum_bytes);
-  return sums;
+std::vector<Entry> EntryDecoder::finish() {
+  check_that(checksum_.value() == trailer_.index_sum,
+             "its index," + at_byte(trailer_.index_offset) + ", does not match its checksum");
+  check_that(sums_ == trailer_.sums && pages_ == trailer_.pages,
+             "its index and its end tell different numbers of pages");
+  return std::move(entries_);
+}
+
+void SumDecoder::add(std::span<const std::byte> some) {
+  constexpr std::size_t cannot_be_zero = 512;  // 64 sums in a row
+  const bool all_zero = std::all_of(some.begin(), some.end(), [](std::byte b) { return b == std::byte{0}; });
+  check_that(some.size() < cannot_be_zero || !all_zero,
+             "its checksums," + at_byte(trailer_.sums_offset() + sums_.size() * sum_bytes) + ", are zeros");
+  checksum_.add(some);
+  const ConstFields fields(some.data());
+  for (std::size_t at = 0; at < some.size(); at += sum_bytes) sums_.push_back(fields.number(at));
+}
+
+std::vector<std::uint64_t> SumDecoder::finish() {
+  check_that(checksum_.value() == trailer_.sums_sum,
+             "its checksums," + at_byte(trailer_.sums_offset()) + ", do not match their own");
+  return std::move(sums_);
 }
 
 }  // namespace cow::files

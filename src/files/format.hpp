@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -52,6 +53,23 @@ struct Trailer {
 };
 
 std::uint64_t checksum(std::span<const std::byte> bytes) noexcept;
+
+/// The same of what comes in pieces.
+class Checksum {
+ public:
+  Checksum();
+  ~Checksum();
+  Checksum(const Checksum&) = delete;
+  Checksum& operator=(const Checksum&) = delete;
+
+  void add(std::span<const std::byte> some) noexcept;
+  std::uint64_t value() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 /// A number for a text of bytes, the same everywhere.
 Id fingerprint(std::span<const std::byte> bytes) noexcept;
 
@@ -63,12 +81,42 @@ std::vector<std::byte> encode(std::span<const std::uint64_t> sums);
 /// Each checks all that can be told from the bytes alone, and throws Damaged.
 Head decode_head(std::span<const std::byte, head_bytes> bytes);
 Trailer decode_trailer(std::span<const std::byte, trailer_bytes> bytes, const Head& head, std::uint64_t file_bytes);
-std::vector<Entry> decode_entries(std::span<const std::byte> bytes, const Head& head, const Trailer& trailer);
-std::vector<std::uint64_t> decode_sums(std::span<const std::byte> bytes, const Trailer& trailer);
 
 /// How many checksums an entry has: one a page, one for what is compressed, none for zeros.
 inline std::uint64_t sums_of(const Entry& entry, const Head& head) noexcept {
   return entry.bytes == 0 ? 0 : entry.bytes == entry.pages * head.page_bytes ? entry.pages : 1;
 }
+
+/// The index as it is read, in pieces of whole entries. A file may claim any number of them: each is checked before the
+/// next piece is read, so that what is taken into memory is there.
+class EntryDecoder {
+ public:
+  EntryDecoder(const Head& head, const Trailer& trailer) : head_(head), trailer_(trailer) {}
+
+  /// These and finish() throw Damaged.
+  void add(std::span<const std::byte> some);
+  std::vector<Entry> finish();
+
+ private:
+  const Head& head_;
+  const Trailer& trailer_;
+  Checksum checksum_;
+  std::vector<Entry> entries_;
+  std::uint64_t sums_ = 0, pages_ = 0;
+};
+
+/// The same of the sums.
+class SumDecoder {
+ public:
+  explicit SumDecoder(const Trailer& trailer) : trailer_(trailer) {}
+
+  void add(std::span<const std::byte> some);
+  std::vector<std::uint64_t> finish();
+
+ private:
+  const Trailer& trailer_;
+  Checksum checksum_;
+  std::vector<std::uint64_t> sums_;
+};
 
 }  // namespace cow::files

@@ -71,7 +71,10 @@ class Squash {
   }
 
   void tell() const {
-    if (!options_.progress || options_.progress({done_, total_})) return;
+    if (!options_.progress) return;
+    const bool go_on = options_.progress({done_, total_});
+    output_.check_process();
+    if (go_on) return;
     throw std::system_error(std::make_error_code(std::errc::operation_canceled),
                             "cow: " + output_.doing() + ", stopped by its progress function");
   }

@@ -72,6 +72,8 @@ class MappedContent {
     files_.reserve(number.size());
     for (const LoadPlan::Mapped& run : plan.mapped) {
       if (number[run.file] == none) number[run.file] = add(content.files()[run.file], doing);
+      SavedContent::File& file = files_[number[run.file]];
+      file.pages = std::max(file.pages, run.file_page + run.pages);
       const Frame frame = SavedFiles::frame_of(number[run.file], run.file_page);
       files::fail_if(saved_.runs.append({{run.first_page}, run.pages, frame}), doing);
     }
@@ -90,8 +92,12 @@ class MappedContent {
  private:
   MappedContent() noexcept = default;
   std::size_t add(const files::Reader& file, const std::string& doing) {
+    if (files_.size() == SavedFiles::most_files) {
+      file.refuse("there are more files than one arena can map: " + std::to_string(SavedFiles::most_files) +
+                  "; squash() some of the layers");
+    }
     const os::Descriptor fd = files::value_or_fail(os::duplicate(file.file()), doing);
-    files_.push_back({fd, file.trailer().file_bytes / os::page_size()});
+    files_.push_back({fd, 0});
     return files_.size() - 1;
   }
 
@@ -126,6 +132,7 @@ Arena load_content(Content content, const LoadOptions& options) {
   Arena arena = Access::arena(create_arena(arena_options, &mapped.saved()));
   std::vector<std::byte> buffer;
   for (const Piece& piece : plan.copied) copy_piece(content, piece, arena, buffer);
+  if (!options.lazy) content.check_what_is_not_shown();
   return arena;
 }
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
+#include <stdexcept>
 
 #include "files/error.hpp"
 #include "kernel/disk.hpp"
@@ -21,27 +21,45 @@ std::string random_text() {
   return text;
 }
 
-std::filesystem::path directory_of(const std::filesystem::path& path) {
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-}
-
 }  // namespace
 
+Output::Output(std::string doing) : doing_(std::move(doing)), process_(os::process_generation()) {}
+
+void Output::check_process() const {
+  if (of_this_process()) return;
+  throw std::logic_error("cow: " + doing_ + " in a fork() child of the process that has begun it, and goes on with it");
+}
+
+void Output::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+  check_process();
+  do_write(offset, bytes);
+}
+
+void Output::commit(std::uint64_t offset, std::span<const std::byte> last) {
+  check_process();
+  do_commit(offset, last);
+}
+
 PathOutput::PathOutput(const std::filesystem::path& path, bool sync)
-    : Output("saving to \"" + path.string() + "\""), path_(path), sync_(sync) {
-  if (!path.has_filename()) fail({EISDIR}, doing());
-  const std::filesystem::path directory = directory_of(path);
-  if (sync) directory_ = OwnedFile(value_or_fail(os::open_directory(directory.c_str()), doing()));
-  const std::string name = path.filename().string().substr(0, 200);  // a name may have 255 bytes
-  part_ = directory / ("." + name + "." + random_text() + ".cow-part");
-  file_ = OwnedFile(value_or_fail(os::create_to_write(part_.c_str()), doing()));
+    : Output("saving to \"" + path.string() + "\""), to_(Destination::of(path, doing())), sync_(sync) {
+  const os::Descriptor& directory = to_.directory.get();
+  if (sync) to_sync_ = OwnedFile(value_or_fail(os::open_to_sync(directory), doing()));
+  part_ = "." + to_.name.substr(0, 200) + "." + random_text() + ".cow-part";  // a name may have 255 bytes
+  part_by_path_ = path;
+  part_by_path_.replace_filename(part_);
+  constexpr unsigned of_nobody_else = 0600, as_the_umask_says = 0666;
+  file_ = OwnedFile(value_or_fail(
+      os::create_to_write(directory, part_.c_str(), to_.old ? of_nobody_else : as_the_umask_says), doing()));
+  if (to_.old) os::set_owner_and_permissions(file_.get(), *to_.old);
 }
 
 PathOutput::~PathOutput() {
-  if (!part_.empty() && file_.get().number != -1) os::remove_file(part_.c_str());
+  if (part_.empty() || file_.get().number == -1 || !of_this_process()) return;
+  if (os::remove_file(to_.directory.get(), part_.c_str())) return;
+  os::remove_file(part_by_path_.c_str());
 }
 
-void PathOutput::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+void PathOutput::do_write(std::uint64_t offset, std::span<const std::byte> bytes) {
   const bool follows = offset == waiting_at_ + waiting_.size() && waiting_.size() < worth_a_call;
   if (!follows || bytes.size() >= worth_a_call) write_waiting();
   if (bytes.size() < worth_a_call) {
@@ -59,20 +77,20 @@ void PathOutput::write_waiting() {
   waiting_.clear();
 }
 
-void PathOutput::commit(std::uint64_t offset, std::span<const std::byte> last) {
+void PathOutput::do_commit(std::uint64_t offset, std::span<const std::byte> last) {
   write_waiting();
   if (sync_) fail_if(os::sync_content(file_.get()), doing());
-  write(offset, last);
+  do_write(offset, last);
   write_waiting();
   if (sync_) fail_if(os::sync_content(file_.get()), doing());
-  fail_if(os::rename_over(part_.c_str(), path_.c_str()), doing());
+  fail_if(os::rename_over(to_.directory.get(), part_.c_str(), to_.name.c_str()), doing());
   part_.clear();
-  if (sync_) fail_if(os::sync_names(directory_.get()), doing());
+  if (sync_) fail_if(os::sync_names(to_sync_.get()), doing());
 }
 
 DescriptorOutput::DescriptorOutput(int fd) : Output("saving to descriptor " + std::to_string(fd)), fd_(fd) {}
 
-void DescriptorOutput::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+void DescriptorOutput::do_write(std::uint64_t offset, std::span<const std::byte> bytes) {
   static constexpr std::array<std::byte, 4096> zeros{};
   while (written_ < offset) {
     const std::size_t some = std::min<std::uint64_t>(zeros.size(), offset - written_);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "files/destination.hpp"
 #include "files/owned_file.hpp"
 
 namespace cow::files {
@@ -20,20 +21,28 @@ class Output {
 
   /// Whether any offset can be written to, in any order, and what is not written to reads as zero.
   virtual bool can_seek() const noexcept = 0;
+  /// Whether it is that file which goes when this is committed.
+  virtual bool replaces(const os::Descriptor& file) const noexcept = 0;
   /// Where it cannot seek, offsets ascend; what lies between is filled with zeros.
-  virtual void write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+  void write(std::uint64_t offset, std::span<const std::byte> bytes);
   /// The last part, that makes the file count: written, and the file put in its place, when all else is safe.
-  virtual void commit(std::uint64_t offset, std::span<const std::byte> last) = 0;
+  void commit(std::uint64_t offset, std::span<const std::byte> last);
+  /// Throws std::logic_error in a fork() child: the file is its parent's, who goes on writing to it.
+  void check_process() const;
 
   std::uint64_t bytes_written() const noexcept { return written_; }
   const std::string& doing() const noexcept { return doing_; }
 
  protected:
-  explicit Output(std::string doing) : doing_(std::move(doing)) {}
+  explicit Output(std::string doing);
+  bool of_this_process() const noexcept { return process_ == os::process_generation(); }
+  virtual void do_write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+  virtual void do_commit(std::uint64_t offset, std::span<const std::byte> last) = 0;
   std::uint64_t written_ = 0;
 
  private:
   std::string doing_;
+  std::uint64_t process_;
 };
 
 /// Goes without a trace unless commit() is called and succeeds; where only the last sync fails, the new file is there.
@@ -43,15 +52,18 @@ class PathOutput : public Output {
   ~PathOutput() override;
 
   bool can_seek() const noexcept override { return true; }
-  void write(std::uint64_t offset, std::span<const std::byte> bytes) override;
-  void commit(std::uint64_t offset, std::span<const std::byte> last) override;
+  bool replaces(const os::Descriptor& file) const noexcept override { return to_.has(file); }
 
  private:
+  void do_write(std::uint64_t offset, std::span<const std::byte> bytes) override;
+  void do_commit(std::uint64_t offset, std::span<const std::byte> last) override;
   void write_waiting();
 
-  std::filesystem::path path_, part_;
-  bool sync_;
-  OwnedFile directory_, file_;
+  const Destination to_;
+  const bool sync_;
+  std::string part_;                    // the name until it is whole
+  std::filesystem::path part_by_path_;  // should the program close the directory
+  OwnedFile to_sync_, file_;
   std::vector<std::byte> waiting_;  // short pieces, one behind the other: a layer's pages are scattered
   std::uint64_t waiting_at_ = 0;
 };
@@ -61,10 +73,12 @@ class DescriptorOutput : public Output {
   explicit DescriptorOutput(int fd);
 
   bool can_seek() const noexcept override { return false; }
-  void write(std::uint64_t offset, std::span<const std::byte> bytes) override;
-  void commit(std::uint64_t offset, std::span<const std::byte> last) override { write(offset, last); }
+  bool replaces(const os::Descriptor&) const noexcept override { return false; }
 
  private:
+  void do_write(std::uint64_t offset, std::span<const std::byte> bytes) override;
+  void do_commit(std::uint64_t offset, std::span<const std::byte> last) override { do_write(offset, last); }
+
   int fd_;
 };
 

@@ -31,8 +31,12 @@ class Reader {
   /// Part of an entry's content, from a byte of it on, each checksum concerned checked.
   void read(std::size_t entry, std::uint64_t from, std::span<std::byte> into);
 
-  /// Reads all there is in the file, and throws at the first fault. Told now and then how far it is, in bytes.
   using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+  /// Reads part of an entry's content.
+  void check(std::size_t entry, std::uint64_t from, std::uint64_t end, const Progress& progress = {});
+  /// That no content lies in two entries, and nothing between them.
+  void check_gaps() const;
+  /// Reads all there is in the file, and throws at the first fault. Told now and then how far it is, in bytes.
   void check_all(const Progress& progress = {});
 
   /// For what a caller finds wrong: as a std::runtime_error that names the file.
@@ -42,9 +46,14 @@ class Reader {
   Reader(OwnedFile file, std::string name);
   void read_parts();
   void read_at(std::uint64_t offset, std::span<std::byte> into) const;
+  template <class Use>
+  void read_in_pieces(std::uint64_t offset, std::uint64_t bytes, Use&& use) const;
+  void check_index_sum() const;
   void need_sums();
   void read_plain(std::size_t entry, std::uint64_t from, std::span<std::byte> into);
   const std::vector<std::byte>& unpacked(std::size_t entry);
+  template <class Check>
+  void check_in_order(Check&& content) const;
   void check_gap(std::uint64_t begin, std::uint64_t end) const;
   void check_sum(std::uint64_t index, std::span<const std::byte> bytes, const Entry& entry, std::uint64_t page) const;
 

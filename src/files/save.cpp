@@ -146,7 +146,9 @@ class Save {
   void tell() const {
     if (!options_.progress) return;
     const SaveProgress progress{version_.books.bytes(done_), version_.books.bytes(total_)};
-    if (options_.progress(progress)) return;
+    const bool go_on = options_.progress(progress);
+    output_.check_process();
+    if (go_on) return;
     throw std::system_error(std::make_error_code(std::errc::operation_canceled),
                             "cow: " + output_.doing() + ", stopped by its progress function");
   }
@@ -168,8 +170,9 @@ class Save {
   std::uint64_t done_ = 0, total_ = 0;
 };
 
-/// The file that a layer lies on, as its head has it. `target`: the path to save to, if it is one.
-files::Id checked_base(const SaveOptions& options, const std::filesystem::path& target, const std::string& doing) {
+/// The file that a layer lies on, as its head has it.
+files::Id checked_base(const SaveOptions& options, const Output& output) {
+  const std::string& doing = output.doing();
   const bool layer = static_cast<bool>(options.since);
   if (layer != !options.base.empty()) {
     throw std::invalid_argument("cow: " + doing +
@@ -182,23 +185,21 @@ files::Id checked_base(const SaveOptions& options, const std::filesystem::path& 
   if (base.head().content != files::content_of(since, doing)) {
     throw std::invalid_argument("cow: " + doing + ": " + base.name() + " is not what SaveOptions::since was saved to");
   }
-  std::error_code ignored;
-  if (!target.empty() && std::filesystem::equivalent(options.base, target, ignored)) {
+  if (output.replaces(base.file())) {
     throw std::invalid_argument("cow: " + doing + ": a layer cannot take the place of " + base.name() +
                                 ", which it lies on; save it to another path, or without SaveOptions::since");
   }
   return base.head().id;
 }
 
-SaveReport save_version(Version& version, Output& output, const std::filesystem::path& target,
-                        const SaveOptions& options, bool let_go_of_it) {
+SaveReport save_version(Version& version, Output& output, const SaveOptions& options, bool let_go_of_it) {
   const auto begin = std::chrono::steady_clock::now();
   Version* const since = Access::version(options.since);
   if (since != nullptr && &since->books.family != &version.books.family) {
     throw std::invalid_argument("cow: " + output.doing() + ": SaveOptions::since is of another arena, no relative");
   }
   Head head = files::head_of(version, output.doing());
-  head.base_id = checked_base(options, target, output.doing());
+  head.base_id = checked_base(options, output);
   if (since != nullptr) head.flags |= files::flag_layer;
   head.note = options.note;
   files::fail_if(os::random_bytes(head.id.data(), head.id.size()), output.doing());
@@ -218,7 +219,7 @@ SaveReport save(const Snapshot& snapshot, const std::filesystem::path& path, con
   Version& version = usable(Access::version(snapshot), "save");
   files::check_options(options);
   files::PathOutput output(path, options.sync);
-  return save_version(version, output, path, options, false);
+  return save_version(version, output, options, false);
 }
 
 SaveReport save(Snapshot&& snapshot, const std::filesystem::path& path, const SaveOptions& options) {
@@ -226,14 +227,14 @@ SaveReport save(Snapshot&& snapshot, const std::filesystem::path& path, const Sa
   Version& version = usable(Access::version(last), "save");
   files::check_options(options);
   files::PathOutput output(path, options.sync);
-  return save_version(version, output, path, options, true);
+  return save_version(version, output, options, true);
 }
 
 SaveReport save(const Snapshot& snapshot, int fd, const SaveOptions& options) {
   Version& version = usable(Access::version(snapshot), "save");
   files::check_options(options);
   files::DescriptorOutput output(fd);
-  return save_version(version, output, {}, options, false);
+  return save_version(version, output, options, false);
 }
 
 }  // namespace cow

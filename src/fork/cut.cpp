@@ -153,8 +153,9 @@ bool copy_runs(ForkCut& cut, CutArena& arena, const RunList& runs) noexcept {
 bool list_excluded(ForkCut& cut, CutArena& arena) noexcept COW_FAULT_LOCKED {
   const PageSet& excluded = arena.books->excluded;
   arena.first_excluded = cut.excluded.size();
-  for (Pages run = excluded.next_run({0}); run.count != 0; run = excluded.next_run(run.end()), ++arena.excluded) {
+  for (const Pages run : excluded.runs()) {
     if (cut.excluded.push_back(run)) return false;
+    ++arena.excluded;
   }
   return true;
 }

@@ -5,7 +5,7 @@ namespace cow {
 namespace {
 
 /// A run costs a mapping, and the gap behind it another. Runs shorter than the result are copied instead.
-std::uint64_t length_worth_mapping(std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
+std::uint64_t length_that_fits(std::span<const Run> runs, std::uint64_t most_mappings) noexcept {
   for (std::uint64_t length = 1;; length *= 2) {
     std::uint64_t mappings = 1;
     for (const Run& run : runs) mappings += run.count >= length ? 2 : 0;
@@ -39,7 +39,7 @@ os::Error isolate(ArenaBooks& books, std::span<const Run> runs, std::span<const 
   const FrameFile& file = books.family.file;
   const os::Result<std::uint64_t> zero = map_zero_around(books, excluded);
   if (!zero) return zero.error;
-  const std::uint64_t length = length_worth_mapping(runs, most_mappings);
+  const std::uint64_t length = length_that_fits(runs, most_mappings);
   std::uint64_t mappings = zero.value;
   for (const Run& run : runs) {
     const bool mapped = run.count >= length;

@@ -22,18 +22,30 @@ namespace {
 
 constexpr int first_number = 3;  // below it are the standard streams, which anybody writes to
 
+/// Another descriptor of the same file, above the standard streams. Where RLIMIT_NOFILE leaves no number there, the
+/// kernel says EINVAL: that is EMFILE to whoever has to raise it.
+long another_number(long number) noexcept {
+  const long higher = ask(SYS_fcntl, number, F_DUPFD_CLOEXEC, first_number);
+  if (higher == -1 && errno == EINVAL) errno = EMFILE;
+  return higher;
+}
+
 /// A number of our own for a descriptor just opened: never that of a standard stream which the program has closed.
 Result<Descriptor> ours(long number) noexcept {
   if (number == -1) return {{}, {errno}};
   if (number < first_number) {
-    const long higher = ask(SYS_fcntl, number, F_DUPFD_CLOEXEC, first_number);
+    const long higher = another_number(number);
     const Error error = failed_if(higher == -1);
     (void)::syscall(SYS_close, number);
     if (error) return {{}, error};
     number = higher;
   }
   struct stat status {};
-  if (::syscall(SYS_fstat, number, &status) == -1) return {{}, {errno}};
+  if (::syscall(SYS_fstat, number, &status) == -1) {
+    const Error error{errno};
+    (void)::syscall(SYS_close, number);
+    return {{}, error};
+  }
   return {{static_cast<int>(number), status.st_dev, status.st_ino, 0}, {}};
 }
 
@@ -89,20 +101,45 @@ Error write_all(const void* from, std::size_t bytes, Write&& write) noexcept {
   return {};
 }
 
+FileKind::What what_is(mode_t mode) noexcept {
+  if (S_ISREG(mode)) return FileKind::What::regular;
+  if (S_ISDIR(mode)) return FileKind::What::directory;
+  if (S_ISLNK(mode)) return FileKind::What::link;
+  return FileKind::What::other;
+}
+
 Result<FileKind> kind_from(long failed, const struct stat& status) noexcept {
   if (failed == -1) return {{}, {errno}};
-  return {{S_ISREG(status.st_mode), static_cast<std::uint64_t>(status.st_size)}, {}};
+  FileKind kind;
+  kind.what = what_is(status.st_mode);
+  kind.bytes = static_cast<std::uint64_t>(status.st_size);
+  kind.device = status.st_dev;
+  kind.file = status.st_ino;
+  kind.permissions = status.st_mode & 0777;
+  kind.owner = status.st_uid;
+  kind.group = status.st_gid;
+  return {kind, {}};
+}
+
+Result<Descriptor> open_directory_at(int from, const char* path, int how) noexcept {
+  const int flags = O_DIRECTORY | O_CLOEXEC | how;
+  return ours(again_if_interrupted([&] { return ask(SYS_openat, from, path, flags, 0); }));
 }
 
 }  // namespace
 
 Result<Descriptor> open_to_read(const char* path) noexcept {
-  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0); }));
+  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;  // a pipe's open() would wait for its other end
+  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, flags, 0); }));
 }
 
-Result<Descriptor> create_to_write(const char* path) noexcept {
+Result<Descriptor> create_to_write(const Descriptor& directory, const char* name, unsigned permissions) noexcept {
   constexpr int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, flags, 0666); }));
+  if (!still_ours(directory)) return {{}, {EBADF}};
+  const long number = again_if_interrupted([&] { return ask(SYS_openat, directory.number, name, flags, permissions); });
+  const Result<Descriptor> created = ours(number);
+  if (!created && number != -1) (void)remove_file(directory, name);
+  return created;
 }
 
 Result<Descriptor> open_again_to_read(int number) noexcept {
@@ -110,17 +147,38 @@ Result<Descriptor> open_again_to_read(int number) noexcept {
   (void)std::snprintf(path, sizeof path, "/proc/self/fd/%d", number);
   const Result<Descriptor> again = open_to_read(path);
   if (again) return again;
-  return ours(ask(SYS_fcntl, number, F_DUPFD_CLOEXEC, first_number));
+  return ours(another_number(number));
 }
 
 Result<Descriptor> duplicate(const Descriptor& file) noexcept {
   if (!still_ours(file)) return {{}, {EBADF}};
-  return ours(ask(SYS_fcntl, file.number, F_DUPFD_CLOEXEC, first_number));
+  return ours(another_number(file.number));
 }
 
-Result<Descriptor> open_directory(const char* path) noexcept {
-  constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  return ours(again_if_interrupted([path] { return ask(SYS_openat, AT_FDCWD, path, flags, 0); }));
+Result<Descriptor> open_directory(const char* path) noexcept { return open_directory_at(AT_FDCWD, path, O_PATH); }
+
+Result<Descriptor> open_directory(const Descriptor& from, const char* path) noexcept {
+  if (!still_ours(from)) return {{}, {EBADF}};
+  return open_directory_at(from.number, path, O_PATH);
+}
+
+Result<Descriptor> open_to_sync(const Descriptor& directory) noexcept {
+  if (!still_ours(directory)) return {{}, {EBADF}};
+  return open_directory_at(directory.number, ".", O_RDONLY);
+}
+
+Result<std::size_t> read_link(const Descriptor& directory, const char* name, char* into, std::size_t bytes) noexcept {
+  if (!still_ours(directory)) return {0, {EBADF}};
+  const long length = ask(SYS_readlinkat, directory.number, name, into, bytes);
+  if (length == -1) return {0, {errno}};
+  memory_sanitizer::has_content(into, static_cast<std::size_t>(length));
+  return {static_cast<std::size_t>(length), {}};
+}
+
+Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept {
+  if (!still_ours(directory)) return {{}, {EBADF}};
+  struct stat status {};
+  return kind_from(ask(SYS_newfstatat, directory.number, name, &status, AT_SYMLINK_NOFOLLOW), status);
 }
 
 Result<FileKind> kind_of(const Descriptor& file) noexcept {
@@ -168,6 +226,16 @@ Result<std::size_t> read_up_to(const Descriptor& file, void* into, std::size_t b
   return {all, {}};
 }
 
+std::uint64_t next_content(const Descriptor& file, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return offset;
+  const long before = ::syscall(SYS_lseek, file.number, 0, SEEK_CUR);
+  const long found = ::syscall(SYS_lseek, file.number, offset, SEEK_DATA);
+  const bool none = found == -1 && errno == ENXIO;
+  (void)::syscall(SYS_lseek, file.number, before, SEEK_SET);
+  if (found == -1) return none ? ~std::uint64_t{0} : offset;
+  return static_cast<std::uint64_t>(found);
+}
+
 Error read_parts(const Descriptor& file, Part* parts, std::size_t count, std::uint64_t offset) noexcept {
   static_assert(sizeof(Part) == sizeof(iovec) && offsetof(Part, bytes) == offsetof(iovec, iov_len));
   if (!still_ours(file)) return {EBADF};
@@ -212,11 +280,26 @@ Error sync_names(const Descriptor& directory) noexcept {
   return error.code == EINVAL ? Error{} : error;  // a file system that has nothing to write there
 }
 
-Error rename_over(const char* from, const char* to) noexcept {
-  return failed_if(ask(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0) == -1);
+Error rename_over(const Descriptor& directory, const char* from, const char* to) noexcept {
+  if (!still_ours(directory)) return {EBADF};
+  return failed_if(ask(SYS_renameat2, directory.number, from, directory.number, to, 0) == -1);
+}
+
+bool remove_file(const Descriptor& directory, const char* name) noexcept {
+  return still_ours(directory) && ::syscall(SYS_unlinkat, directory.number, name, 0) == 0;
 }
 
 void remove_file(const char* path) noexcept { (void)::syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+
+void set_owner_and_permissions(const Descriptor& file, const FileKind& of) noexcept {
+  if (!still_ours(file)) return;
+  unsigned permissions = of.permissions;
+  if (::syscall(SYS_fchown, file.number, of.owner, of.group) == -1 &&
+      ::syscall(SYS_fchown, file.number, -1, of.group) == -1) {
+    permissions = (permissions & ~070U) | ((permissions & 07U) << 3 & permissions);  // another group's: as everybody
+  }
+  (void)::syscall(SYS_fchmod, file.number, permissions);
+}
 
 Error random_bytes(void* into, std::size_t bytes) noexcept {
   const long done = again_if_interrupted([&] { return ask(SYS_getrandom, into, bytes, 0); });

@@ -88,7 +88,7 @@ void PageSet::erase(Pages run) noexcept {
 }
 
 void PageSet::clear() noexcept {
-  for (Pages run = next_run({0}); run.count != 0; run = next_run(run.end())) erase(run);
+  for (const Pages run : runs()) erase(run);
 }
 
 std::uint64_t PageSet::next_bit(int level, std::uint64_t from) const noexcept {

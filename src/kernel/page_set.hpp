@@ -11,6 +11,37 @@
 
 namespace cow {
 
+class PageSet;
+
+/// The runs of a set's members in a part of it, for a loop: each as it is when its turn comes, and clipped to the part.
+class RunsOf {
+ public:
+  struct End {};
+
+  class Iterator {
+   public:
+    Iterator(const PageSet& set, Pages within) noexcept : set_(set), end_(within.end()) { find(within.first); }
+    Pages operator*() const noexcept { return run_; }
+    Iterator& operator++() noexcept { return find(run_.end()), *this; }
+    bool operator==(End) const noexcept { return run_.count == 0; }
+
+   private:
+    void find(Page from) noexcept;
+
+    const PageSet& set_;
+    const Page end_;
+    Pages run_;
+  };
+
+  RunsOf(const PageSet& set, Pages within) noexcept : set_(set), within_(within) {}
+  Iterator begin() const noexcept { return {set_, within_}; }
+  End end() const noexcept { return {}; }
+
+ private:
+  const PageSet& set_;
+  const Pages within_;
+};
+
 class PageSet {
  public:
   PageSet() noexcept = default;
@@ -42,6 +73,9 @@ class PageSet {
   Page end_before(Page limit) const noexcept;
   /// The first run of members at or after `from`; its count is 0 when there is none.
   Pages next_run(Page from) const noexcept;
+  /// All runs of members, or those in a part: `for (const Pages run : set.runs())`. Members may come and go meanwhile.
+  RunsOf runs() const noexcept { return {*this, {{0}, pages_}}; }
+  RunsOf runs(Pages within) const noexcept { return {*this, within}; }
   /// Whether any page of the run is a member.
   bool intersects(Pages run) const noexcept { return next(run.first) < run.end(); }
   Page end() const noexcept { return {pages_}; }
@@ -60,10 +94,15 @@ class PageSet {
   std::uint64_t count_ = 0;
 };
 
+inline void RunsOf::Iterator::find(Page from) noexcept {
+  const Page first = std::min(set_.next(from), end_);
+  run_ = {first, first < end_ ? set_.next_absent(first, end_) - first : 0};
+}
+
 /// Calls f(run) for the runs of members of one set that are not members of another.
 template <class F>
 void for_each_run_less(const PageSet& set, const PageSet& less, F&& f) {
-  for (Pages run = set.next_run({0}); run.count != 0; run = set.next_run(run.end())) {
+  for (const Pages run : set.runs()) {
     for (Page p = run.first; p < run.end();) {
       const Page end = less.empty() ? run.end() : std::min(less.next(p), run.end());
       if (p < end) f(Pages{p, end - p});

@@ -55,16 +55,12 @@ bool close_some(ArenaBooks& books, std::uint64_t longest, Pages wanted) noexcept
 }  // namespace
 
 void close_some_if_few_are_left(ArenaBooks& books, Pages wanted) noexcept {
-  if (!books.writable_pages_split || MappingBudget::left() >= few_mappings) return;
+  if (!books.writable_pages_split || !MappingBudget::is_short()) return;
   if (!close_some(books, short_run, wanted)) (void)close_some(books, books.pages, wanted);
 }
 
 void keep_open(ArenaBooks& books, Pages run) noexcept {
-  for (Pages open = books.writable.next_run(run.first); open.count != 0 && open.first < run.end();
-       open = books.writable.next_run(open.end())) {
-    const Page first = std::max(open.first, run.first), end = std::min(open.end(), run.end());
-    books.prepared.insert({first, end - first});
-  }
+  for (const Pages open : books.writable.runs(run)) books.prepared.insert(open);
 }
 
 }  // namespace cow

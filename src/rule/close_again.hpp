@@ -7,9 +7,6 @@
 
 namespace cow {
 
-/// Below this many mappings left for the process, a fault saves mappings.
-inline constexpr std::uint64_t few_mappings = 16;
-
 /// Where the process has few mappings left and writable pages split them: protects some runs of writable pages, in
 /// turn, which costs a fault each if they are written again. Not those that stay (ArenaBooks::prepared), nor those at
 /// and beside the pages that are `wanted` now. The fault lock is held.

@@ -217,7 +217,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   Fronts& fronts = books.fronts;
   if (++fronts.cuts_since_cooled < cuts_between_coolings) return;
   fronts.cuts_since_cooled = 0;
-  for (Pages run = fronts.present.next_run({0}); run.count != 0; run = fronts.present.next_run(run.end())) {
+  for (const Pages run : fronts.present.runs()) {
     for (Page p = run.first; p < run.end();) {
       const Page stays = std::min({fronts.warm.next(p), fronts.hidden.next(p), run.end()});
       if (p < stays && fronts::drop(books, {p, stays - p})) return;
@@ -228,12 +228,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  const PageSet& taken = books.fronts.taken;
-  for (Pages part = taken.next_run(run.first); part.count != 0 && part.first < run.end();
-       part = taken.next_run(part.end())) {
-    const Page first = std::max(part.first, run.first), end = std::min(part.end(), run.end());
-    books.fronts.uncollected.insert({first, end - first});
-  }
+  for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);
 }
 
 namespace {

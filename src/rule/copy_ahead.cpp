@@ -76,7 +76,7 @@ void CopyAhead::leave_those_that_stopped_changing() noexcept {
 void CopyAhead::choose() noexcept {
   const std::uint64_t most = books_.writable_pages_split ? MappingBudget::left() / share_of_mappings : books_.pages;
   books_.staying.clear();
-  for (Pages run = books_.recurring.next_run({0}); run.count != 0; run = books_.recurring.next_run(run.end())) {
+  for (const Pages run : books_.recurring.runs()) {
     for (Page p = run.first; p < run.end() && books_.staying.count() < most; ++p) {
       if (books_.writable.contains(p)) {
         books_.staying.insert({p, 1});
@@ -110,7 +110,6 @@ CopyAhead::~CopyAhead() {
 }
 
 void CopyAhead::protected_others() noexcept {
-  books_.prepared.clear();
   if (books_.staying.empty()) {
     books_.writable.clear();
     if (!books_.writable_pages_split) return;

@@ -47,21 +47,13 @@ Pages block_around(ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LO
 os::Error make_run_writable(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
   if (claim == Claim::excluded) return {};
   if (claim == Claim::none) return books.half_protected ? books.barrier->unprotect(books, run, true) : os::Error{};
-  os::Error error;
-  if (claim == Claim::move) {
-    error = move_to_own_frames(books, run);
-  } else {
-    error = make_private_in_place(books, run, claim);
-    if (!error) error = unprotect_private(books, run, claim != Claim::first_touch);
-  }
-  if (!error) count(books.made_writable, claim, run.count);
-  return error;
+  return make_private(books, run, claim);
 }
 
 /// Where the process has few mappings left: makes page p writable together with a window round it, for fewer of them.
 /// Where that failed on the way the page's claim may be another one.
 bool consolidated_in_time(ArenaBooks& books, Page p, Claim& claim) noexcept COW_FAULT_LOCKED {
-  if (MappingBudget::left() >= few_mappings) return false;
+  if (!MappingBudget::is_short()) return false;
   const Pages window = crowded_window(books, p);
   if (window.count == 0) return false;
   if (!consolidate(books, window)) return true;
@@ -78,34 +70,44 @@ os::Error give_memory_to_what_is_copied(ArenaBooks& books, Pages run, Claim clai
 os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (!books.half_protected) return {};
   for (Page p = run.first; p < run.end();) {
-    const Pages open = books.writable.next_run(p);
-    if (open.count == 0 || open.first >= run.end()) break;
-    const Page first = std::max(open.first, p), end = std::min(open.end(), run.end());
-    if (const os::Error error = books.barrier->unprotect(books, {first, end - first}, false)) {
-      if (const os::Error failed = consolidate_until_it_fits(books, first, error)) return failed;
-      p = first + 1;
-    } else {
-      p = end;
+    const Pages open = *books.writable.runs({p, run.end() - p}).begin();
+    if (open.count == 0) break;
+    p = open.end();
+    if (const os::Error error = books.barrier->unprotect(books, open, false)) {
+      if (const os::Error failed = consolidate_until_it_fits(books, open.first, error)) return failed;
+      p = open.first + 1;
     }
   }
   return {};
 }
 
+/// Where nothing is ever protected, a failure may have left something so.
+os::Error open_all_half_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  if (!books.half_protected) return {};
+  const os::Error error = protect_all(books, os::Access::read_write);
+  books.half_protected = static_cast<bool>(error);
+  return error;
+}
+
+/// The page counts as writable: another thread's fault has made it so, or a failure left it protected.
+os::Error open_what_is_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  ++books.faults_already_done;
+  const os::Error error = make_run_writable(books, {p, 1}, Claim::none);
+  return error ? consolidate_until_it_fits(books, p, error) : error;
+}
+
 }  // namespace
 
-os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
+os::Result<Caught> make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
+  if (books.barrier->collects) return {Caught::writable_before, open_all_half_protected(books)};
   Claim claim = claim_of(books, p);
-  if (claim == Claim::excluded) return {};  // stored to while it was being excluded
-  if (claim == Claim::none) {
-    ++books.faults_already_done;
-    const os::Error error = make_run_writable(books, {p, 1}, claim);
-    return error ? consolidate_until_it_fits(books, p, error) : error;
-  }
+  if (claim == Claim::excluded) return {Caught::writable_before, {}};  // stored to while it was being excluded
+  if (claim == Claim::none) return {Caught::writable_before, open_what_is_writable(books, p)};
   count(books.faults, claim, 1);
-  if (consolidated_in_time(books, p, claim)) return {};
+  if (consolidated_in_time(books, p, claim)) return {Caught::protected_before, {}};
   close_some_if_few_are_left(books, {p, 1});
   const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
-  return error ? consolidate_until_it_fits(books, p, error) : error;
+  return {Caught::protected_before, error ? consolidate_until_it_fits(books, p, error) : error};
 }
 
 os::Error make_writable(ArenaBooks& books, Pages run, Untouched untouched) noexcept {

@@ -14,9 +14,12 @@
 
 namespace cow {
 
+/// What a caught write met, by the books.
+enum class Caught { protected_before, writable_before };
+
 /// A caught write: makes page p writable, and with it as much of a block as the pattern of writes and the mapping
 /// budget suggest.
-os::Error make_writable_for_fault(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
+os::Result<Caught> make_writable_for_fault(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 /// Makes a run of any pages writable; those that read as zero only if they are to be included.
 enum class Untouched { included, left };

@@ -23,10 +23,8 @@ os::Error hold_writers_back(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOC
   if (books.barrier->collects) {
     return os::protect(books.address_of(run.first), books.bytes(run.count), os::Access::read);
   }
-  for (Pages open = books.writable.next_run(run.first); open.count != 0 && open.first < run.end();
-       open = books.writable.next_run(open.end())) {
-    const Page first = std::max(open.first, run.first), end = std::min(open.end(), run.end());
-    if (const os::Error error = books.barrier->protect(books, {first, end - first})) return error;
+  for (const Pages open : books.writable.runs(run)) {
+    if (const os::Error error = books.barrier->protect(books, open)) return error;
   }
   return {};
 }
@@ -184,11 +182,9 @@ os::Error exclude(ArenaBooks& books, Pages run) noexcept {
 }
 
 void make_excluded_blank(ArenaBooks& books, Pages run) noexcept {
-  for (Pages part = books.excluded.next_run(run.first); part.count != 0 && part.first < run.end();
-       part = books.excluded.next_run(part.end())) {
-    const Page first = std::max(part.first, run.first), end = std::min(part.end(), run.end());
-    void* const at = books.address_of(first);
-    const std::size_t bytes = books.bytes(end - first);
+  for (const Pages part : books.excluded.runs(run)) {
+    void* const at = books.address_of(part.first);
+    const std::size_t bytes = books.bytes(part.count);
     if (os::drop_private(at, bytes)) std::memset(at, 0, bytes);  // locked into memory, say
     memory_sanitizer::has_content(at, bytes);
   }
@@ -205,7 +201,7 @@ void exclude_as_in(const Version& version, ArenaBooks& clone) noexcept COW_HELD_
 }
 
 os::Error map_excluded(ArenaBooks& clone) noexcept COW_FAULT_LOCKED {
-  for (Pages run = clone.excluded.next_run({0}); run.count != 0; run = clone.excluded.next_run(run.end())) {
+  for (const Pages run : clone.excluded.runs()) {
     void* const at = clone.address_of(run.first);
     if (const os::Error error = os::map_private_zero(at, clone.bytes(run.count))) return error;
     clone.count_mappings(2);

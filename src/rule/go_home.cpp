@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "barrier/barrier.hpp"
+#include "kernel/book_memory.hpp"
 #include "rule/make_private.hpp"
 
 namespace cow {
@@ -78,8 +79,6 @@ os::Error list_between(ArenaBooks& books, Page from, Page to, std::uint64_t& lef
   return {};
 }
 
-}  // namespace
-
 void list_homecomers(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   if (books.away.empty()) return (void)most_now(books);
   std::uint64_t left = most_now(books), looks = looks_for_each * left;
@@ -88,7 +87,11 @@ void list_homecomers(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FA
   (void)list_between(books, {0}, start, left, looks, runs);
 }
 
-void go_home(ArenaBooks& books, const BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
+}  // namespace
+
+void go_home(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  BookVector<Pages> runs;
+  list_homecomers(books, runs);
   if (books.half_protected) return;
   for (const Pages& run : runs) {
     for (Page p = run.first; p < run.end();) {

@@ -5,16 +5,12 @@
 #pragma once
 
 #include "books/arena_books.hpp"
-#include "kernel/book_memory.hpp"
-#include "words/units.hpp"
 
 namespace cow {
 
-/// Finds, before a cut, which pages may go home at it: not those that somebody counts on, and not more than twice as
-/// many as were written since the last one, so that no cut costs much more than what was written before it.
-void list_homecomers(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
-
-/// Moves them, after the cut, but for pages that stayed writable. What the kernel refuses stays where it is.
-void go_home(ArenaBooks& books, const BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
+/// The last of a cut: moves pages home, but not those that stayed writable nor those that somebody counted on, and not
+/// more than twice as many as were written since the last one, so that no cut costs much more than what was written
+/// before it. What the kernel refuses stays where it is.
+void go_home(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 }  // namespace cow

@@ -34,8 +34,7 @@ os::Error for_each_part(const ArenaBooks& books, const Write& write, F&& f) COW_
 
 /// The page is the arena's own afterwards, for a store to its frame by the alias, and as protected as it was. Where the
 /// alias does not reach, or the page has to move, it is writable itself.
-os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  const Claim claim = claim_of(books, p);
+os::Error make_private_or_writable(ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
   if (claim == Claim::excluded) return {};
   if (claim == Claim::move || !reached_by_alias(books, p)) return make_writable(books, {p, 1});
   const bool private_already = claim == Claim::none || books.birth_of(p) == books.epoch;
@@ -47,12 +46,12 @@ os::Error make_private_or_writable(ArenaBooks& books, Page p) noexcept COW_FAULT
 
 /// The store that follows must not meet a page without memory, which may be one that was opened beside others.
 os::Error make_ready(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  if (books.is_excluded(p)) return {};
-  const bool hollow = claim_of(books, p) == Claim::first_touch || books.hollow.contains(p);
+  const Claim claim = claim_of(books, p);
+  const bool hollow = claim == Claim::first_touch || books.hollow.contains(p);
   if (hollow) {
     if (const os::Error error = give_memory(books.family.file, books.frame_of(p), 1)) return error;
   }
-  const os::Error error = make_private_or_writable(books, p);
+  const os::Error error = make_private_or_writable(books, p, claim);
   if (!error && hollow) books.hollow.erase({p, 1});
   return error;
 }
@@ -62,7 +61,7 @@ os::Error keep_ready(ArenaBooks& books, std::span<const Write> batch) noexcept C
   if (!books.half_protected) return {};
   for (const Write& write : batch) {
     const auto once_more = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
-      return make_private_or_writable(books, p);
+      return make_private_or_writable(books, p, claim_of(books, p));
     };
     if (const os::Error error = for_each_part(books, write, once_more)) return error;
   }

@@ -150,6 +150,14 @@ void call_blank(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCKED {
   });
 }
 
+/// The pages from `first` on whose frames follow each other.
+Pages run_of_frames(const ArenaBooks& books, Page first, Page end) noexcept COW_FAULT_LOCKED {
+  const Frame frame = books.frame_of(first);
+  Page p = first + 1;
+  while (p < end && books.frame_of(p) == frame + (p - first)) ++p;
+  return {first, p - first};
+}
+
 bool has_room(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   FaultLockHeld held(books.family.file.lock());
   return !plane.used.intersects(run);
@@ -187,42 +195,22 @@ os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexc
   return {};
 }
 
-os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept {
-  // Inside the run nothing becomes a mapping of its own; what can change are its two ends. Where it is not the pages'
-  // being writable that splits mappings, the barrier counts what it does to them.
-  const auto ends = [&]() COW_FAULT_LOCKED {
-    return books.writable_pages_split ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : Edges{};
-  };
-  const Edges before = ends();
-  const os::Error error = books.barrier->unprotect(books, run, filled);
-  // Some pages may be open: all count as writable, so that the next snapshot protects them.
-  if (error) books.half_protected = true;
-  books.writable.insert(run);
-  books.written = true;
-  books.count_mappings(before, ends());
-  return error;
-}
-
 os::Error open_again(ArenaBooks& books, Pages pages) noexcept {
   os::Error error;
-  for (Pages run = books.writable.next_run(pages.first); run.count != 0 && run.first < pages.end();
-       run = books.writable.next_run(run.end())) {
-    const Page first = std::max(run.first, pages.first), end = std::min(run.end(), pages.end());
-    if (const os::Error failed = books.barrier->unprotect(books, {first, end - first}, false)) error = failed;
+  for (const Pages run : books.writable.runs(pages)) {
+    if (const os::Error failed = books.barrier->unprotect(books, run, false)) error = failed;
   }
   return error;
 }
 
 os::Error give_memory(ArenaBooks& books, Pages pages) noexcept {
-  for (Pages run = books.hollow.next_run(pages.first); run.count != 0 && run.first < pages.end();
-       run = books.hollow.next_run(run.first + run.count)) {
-    run.count = std::min(run.end(), pages.end()) - run.first;
-    std::uint64_t count = 1;
-    const Frame first = books.frame_of(run.first);
-    while (count < run.count && books.frame_of(run.first + count) == first + count) ++count;
-    run.count = count;
-    if (const os::Error error = give_memory(books.family.file, first, count)) return error;
-    books.hollow.erase(run);
+  for (const Pages run : books.hollow.runs(pages)) {
+    for (Page p = run.first; p < run.end();) {
+      const Pages part = run_of_frames(books, p, run.end());
+      if (const os::Error error = give_memory(books.family.file, books.frame_of(p), part.count)) return error;
+      books.hollow.erase(part);
+      p = part.end();
+    }
   }
   return {};
 }
@@ -283,7 +271,27 @@ void enter_moved(ArenaBooks& books, Plane& plane, Pages run) noexcept {
   }
 }
 
-os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
+namespace {
+
+/// Makes private pages writable where they are. `filled`: they have content.
+os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept COW_FAULT_LOCKED {
+  // Inside the run nothing becomes a mapping of its own; what can change are its two ends. Where it is not the pages'
+  // being writable that splits mappings, the barrier counts what it does to them.
+  const auto ends = [&]() COW_FAULT_LOCKED {
+    return books.writable_pages_split ? books.edges({run.first, 0}) + books.edges({run.end(), 0}) : Edges{};
+  };
+  const Edges before = ends();
+  const os::Error error = books.barrier->unprotect(books, run, filled);
+  // Some pages may be open: all count as writable, so that the next snapshot protects them.
+  if (error) books.half_protected = true;
+  books.writable.insert(run);
+  books.written = true;
+  books.count_mappings(before, ends());
+  return error;
+}
+
+/// The run gets frames of its own, neighbours on one plane, and is writable.
+os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (const os::Error error = make_log_room(books, run.count)) return error;
   const os::Result<Plane*> plane = plane_with_room(books, run);
   if (!plane) return plane.error;
@@ -301,13 +309,26 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept {
   return {};
 }
 
+}  // namespace
+
+os::Error make_private(ArenaBooks& books, Pages run, Claim claim) noexcept {
+  os::Error error;
+  if (claim == Claim::move) {
+    error = move_to_own_frames(books, run);
+  } else {
+    error = make_private_in_place(books, run, claim);
+    if (!error) error = unprotect_private(books, run, claim != Claim::first_touch);
+  }
+  if (!error) count(books.made_writable, claim, run.count);
+  return error;
+}
+
 void make_private_blank(ArenaBooks& books, Pages run) noexcept {
   for (Page p = run.first; p < run.end();) {
+    const Pages part = run_of_frames(books, p, run.end());
     const Frame first = books.frame_of(p);
-    std::uint64_t count = 1;
-    while (p + count < run.end() && books.frame_of(p + count) == first + count) ++count;
-    if (take_content_away(books.family.file, first, count)) call_blank(books, {p, count, first});
-    p = p + count;
+    if (take_content_away(books.family.file, first, part.count)) call_blank(books, {p, part.count, first});
+    p = part.end();
   }
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
   books.written = true;

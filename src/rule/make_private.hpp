@@ -9,18 +9,15 @@
 
 namespace cow {
 
+/// For a run of one claim that needs something: it is the arena's own afterwards, in place or by moving, and writable.
+os::Error make_private(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED;
+
 /// For a run of one claim that leaves pages where they are (first touch, sole owner, history): afterwards each page has
 /// the current epoch for its birth, and is still read-only.
 os::Error make_private_in_place(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED;
 
-/// Makes private pages writable where they are. `filled`: they have content.
-os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept COW_FAULT_LOCKED;
-
-/// The same for those of the pages that count as writable, where a failure left some of them protected.
+/// Opens those of the pages that count as writable, where a failure left some of them protected.
 os::Error open_again(ArenaBooks& books, Pages pages) noexcept COW_FAULT_LOCKED;
-
-/// For a run whose claim is move: it gets frames of its own, neighbours on one plane, and is writable.
-os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// A page without memory gets it from the kernel when it is touched, or the process a signal. Asked for like this it is
 /// an error. Costs nothing where a run is known to have its memory.

@@ -2,6 +2,8 @@
 // and nobody frees. Added before anybody else knows of the family, and never changed.
 #pragma once
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,6 +15,8 @@
 namespace cow {
 
 class SavedFiles {
+  static constexpr int page_bits = 48;
+
  public:
   SavedFiles() noexcept = default;
   SavedFiles(const SavedFiles&) = delete;
@@ -27,10 +31,15 @@ class SavedFiles {
   static constexpr Frame frame_of(std::size_t file, std::uint64_t page) noexcept {
     return first_frame + (std::uint64_t{file} << page_bits) + page;
   }
+  /// How many files there can be, and how many pages of each have numbers.
   static constexpr std::size_t most_files = std::size_t{1} << 14;
+  static constexpr std::uint64_t most_pages = std::uint64_t{1} << page_bits;
 
-  /// Takes the descriptor over when it succeeds.
-  os::Error add(const os::Descriptor& fd, std::uint64_t pages) noexcept { return files_.push_back({fd, pages}); }
+  /// Takes the descriptor over when it succeeds. EOVERFLOW: there are too many.
+  os::Error add(const os::Descriptor& fd, std::uint64_t pages) noexcept {
+    if (files_.size() == most_files) return {EOVERFLOW};
+    return files_.push_back({fd, std::min(pages, most_pages)});
+  }
   bool empty() const noexcept { return files_.empty(); }
 
   const os::Descriptor& fd(Frame frame) const noexcept { return files_[(frame - first_frame) >> page_bits].fd; }
@@ -47,7 +56,6 @@ class SavedFiles {
   }
 
  private:
-  static constexpr int page_bits = 48;
   struct File {
     os::Descriptor fd;
     std::uint64_t pages;

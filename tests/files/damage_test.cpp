@@ -92,6 +92,28 @@ TEST_F(Damaged, eagerly_a_flipped_bit_of_content_is_found) {
   EXPECT_GT(found, 20U);
 }
 
+TEST_F(Damaged, a_byte_between_contents_is_refused_by_verify_and_by_an_eager_load) {
+  Painted arena = painted(200);
+  arena.paint_run(0, 200, 3);  // so long a run begins at a block of its own
+  save(arena.arena().snapshot(), whole, unsynced());
+  std::string bytes = bytes_of(whole);
+  bytes[5000] = 'x';
+  put_bytes(bad, bytes);
+  EXPECT_NE(refusal([&] { verify(bad); }).find("byte 5000, between"), std::string::npos);
+  EXPECT_NE(loading(bad, false).find("byte 5000, between"), std::string::npos);
+  EXPECT_EQ(loading(bad, true), "");
+}
+
+TEST_F(Damaged, eagerly_a_flipped_bit_that_a_layer_hides_is_found) {
+  std::string bytes = bytes_of(whole);
+  const std::size_t last = bytes.rfind(std::string(1, '\5'), bytes.size() - 300);  // of page 7, which the layer has
+  bytes[last] = 'x';
+  put_bytes(bad, bytes);
+  EXPECT_NE(refusal([&] { verify(bad); }).find("page 7 "), std::string::npos);
+  EXPECT_NE(refusal([&] { (void)load(bad, with_layers({layer}, false)); }).find("page 7 "), std::string::npos);
+  EXPECT_TRUE(shows(load(bad, with_layers({layer})), before.picture()));
+}
+
 TEST_F(Damaged, says_which_page_and_where) {
   std::string bytes = bytes_of(whole);
   const std::size_t at = bytes.find(std::string(1, '\3'), 4096);

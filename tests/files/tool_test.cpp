@@ -114,9 +114,30 @@ TEST_F(Tool, refuses_what_makes_no_sense) {
     EXPECT_NE(said.text.find("cow-file: "), std::string::npos) << said.text;
   }
   EXPECT_EQ(run("verify /dev/null").code, 1);
+  EXPECT_NE(run("verify @").text.find("it is a folder; name the saved file in it"), std::string::npos);
   EXPECT_EQ(run("info @a > /dev/full").code, 3);
   EXPECT_EQ(run("--help").code, 0);
   EXPECT_EQ(run("--version").code, 0);
+}
+
+TEST_F(Tool, each_command_refuses_the_options_of_others) {
+  const std::pair<std::string, std::string> commands[] = {{"info @a", "--json"},
+                                                          {"verify @a", "--json -q"},
+                                                          {"diff @a @a", "--json -q"},
+                                                          {"squash -o @o @a", "-o --zstd --note --no-sync -q"},
+                                                          {"extract -o @o @a", "-o --offset --bytes -q"}};
+  const std::string values[] = {"-o @o",    "--offset 0", "--bytes 1", "--zstd", "--zstd=2",
+                                "--note x", "--no-sync",  "--json",    "-q"};
+  for (const auto& [line, own] : commands) {
+    for (const std::string& option : values) {
+      const std::string name = option.substr(0, option.find_first_of(" ="));
+      const Said said = run(line + " " + option);
+      const bool is_own = (" " + own + " ").find(" " + name + " ") != std::string::npos;
+      EXPECT_EQ(said.code == 2 && said.text.find("has no option") != std::string::npos, !is_own)
+          << line << " " << option << ": " << said.text;
+    }
+  }
+  EXPECT_EQ(run("squash -o @o --zstd=4294967297 @a").code, 2);
 }
 
 }  // namespace

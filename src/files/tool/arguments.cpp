@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <string_view>
+#include <utility>
 
 namespace cow::tool {
 
@@ -24,7 +26,7 @@ Looks into saved files of the cow library, checks, compares and joins them.
       --note TEXT            squash: a new note
       --no-sync              squash: do not wait for the disk
       --json                 info, verify and diff: for programs
-  -q, --quiet                no progress bar
+  -q, --quiet                all but info: no progress bar
       --help, --version
 
 Exit codes: 0 all well; 1 a file is damaged, no saved file, or does not fit, or diff found differences;
@@ -42,6 +44,11 @@ std::uint64_t number(std::string_view text, const std::string& option) {
   return value;
 }
 
+int level(std::string_view text, const std::string& option) {
+  constexpr std::uint64_t beyond_all = 1000;
+  return static_cast<int>(std::min(number(text, option), beyond_all));
+}
+
 Chain chain_of(std::string_view text) {
   Chain chain;
   for (std::size_t at = 0; at <= text.size();) {
@@ -51,6 +58,23 @@ Chain chain_of(std::string_view text) {
     at = comma + 1;
   }
   return chain;
+}
+
+/// Which commands take an option; the others refuse it.
+constexpr std::pair<std::string_view, std::string_view> takers[] = {
+    {"--output", "squash extract"}, {"--offset", "extract"},
+    {"--bytes", "extract"},         {"--zstd", "squash"},
+    {"--note", "squash"},           {"--no-sync", "squash"},
+    {"--json", "info verify diff"}, {"--quiet", "verify diff squash extract"},
+};
+
+bool takes(std::string_view commands, std::string_view command) {
+  for (std::size_t at = 0; at <= commands.size();) {
+    const std::size_t space = std::min(commands.find(' ', at), commands.size());
+    if (commands.substr(at, space - at) == command) return true;
+    at = space + 1;
+  }
+  return false;
 }
 
 class Parser {
@@ -78,6 +102,7 @@ class Parser {
   void option(const std::string& word) {
     const std::size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
+    given_.insert(name == "-o" ? "--output" : name == "-q" ? "--quiet" : name);
     const auto value = [&] {
       if (equals != std::string::npos) return word.substr(equals + 1);
       if (at_ == words_.size()) throw WrongUse(name + " wants a value");
@@ -93,7 +118,7 @@ class Parser {
       arguments_.note = value();
     } else if (name == "--zstd") {
       arguments_.zstd = true;
-      arguments_.zstd_level = equals == std::string::npos ? 1 : static_cast<int>(number(value(), name));
+      arguments_.zstd_level = equals == std::string::npos ? 1 : level(value(), name);
     } else if (word == "--json") {
       arguments_.json = true;
     } else if (word == "--no-sync") {
@@ -109,18 +134,29 @@ class Parser {
 
   void check() const {
     const std::string& command = arguments_.command;
-    if (command.starts_with("--")) return;
+    if (command == "--help" || command == "--version") return;
     const bool writes = command == "squash" || command == "extract";
     if (!writes && command != "info" && command != "verify" && command != "diff") {
       throw WrongUse(command.empty() ? "which command?" : "there is no command \"" + command + "\"");
     }
+    check_options();
     if (arguments_.chains.empty()) throw WrongUse(command + " of which file?");
     if (command == "diff" && arguments_.chains.size() != 2) throw WrongUse("diff compares two");
     if (writes && arguments_.output.empty()) throw WrongUse(command + " wants --output");
   }
 
+  void check_options() const {
+    for (const auto& [option, commands] : takers) {
+      if (given_.count(std::string(option)) == 0 || takes(commands, arguments_.command)) continue;
+      std::string others(commands);
+      for (std::size_t at = 0; (at = others.find(' ', at)) != std::string::npos; at += 2) others.replace(at, 1, ", ");
+      throw WrongUse(arguments_.command + " has no option " + std::string(option) + ", which is for: " + others);
+    }
+  }
+
   const std::vector<std::string> words_;
   std::size_t at_ = 0;
+  std::set<std::string> given_;  // by their long names
   Arguments arguments_;
 };
 
