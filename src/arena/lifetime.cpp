@@ -178,6 +178,12 @@ os::Error take_over_files(Family& family, SavedContent& content) noexcept {
   return content.whole ? family.loaded_from.runs.copy(content.runs) : os::Error{};
 }
 
+const char* why_at_first(Barrier asked, const WriteBarrier& chosen) noexcept {
+  if (asked == chosen.kind) return "asked for";
+  if (signals_wanted.load(std::memory_order_relaxed)) return why_profile;
+  return asked == Barrier::automatic ? "the best guess of automatic" : "asked for kernel, but cuts are not quiet";
+}
+
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
                                         const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
@@ -199,6 +205,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   books.value->quiet_cuts = options.quiet_cuts || options.single_writer || options.gate != nullptr;
   books.value->gate = options.gate;
   books.value->asked = options.barrier;
+  books.value->choice.why = why_at_first(options.barrier, barrier);
   books.value->in_core_dumps = options.in_core_dumps;
   if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
   if (books) books.error = open_arena(*books.value, range);

@@ -8,6 +8,7 @@
 #include "arena/change_barrier.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
+#include "faults/registry.hpp"
 #include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
@@ -60,7 +61,7 @@ os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERA
     if (const os::Error error = protect_all(books, os::Access::read_write)) return error;
     books.half_protected = false;
   }
-  if (!quiet) return change_to_signals(books, why_not_quiet);
+  if (!quiet) return change_to_signals(books, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
   if (const os::Error error = collect(books)) return error;
 #if !defined(NDEBUG)
   if (written_during_the_cut(books)) return {EBUSY};

@@ -76,7 +76,8 @@ class PrivateCopy {
         continue;
       }
       std::byte* const to = at_ + books.bytes(p - run_.first);
-      if (may_vanish(books, p)) {
+      const bool fresh = books.barrier->collects && !books.fronts.taken.contains(p);
+      if (!fresh && may_vanish(books, p)) {
         if (const os::Error error = copy_by_kernel(books, p, free.frame_of(p), to)) return error;
       } else if (!fronts::reads_as_zero(books, p)) {
         copy_bytes(to, books.address_of(p), books.bytes(1));
@@ -94,10 +95,12 @@ class PrivateCopy {
  private:
   /// By way of a frame that holds nothing. EFAULT where reading the page would be SIGBUS.
   static os::Error copy_by_kernel(const ArenaBooks& books, Page p, Frame by, std::byte* to) noexcept COW_FAULT_LOCKED {
-    const FrameFile& file = books.family.file;
+    FrameFile& file = books.family.file;
     const std::size_t bytes = books.bytes(1);
-    const os::Error error = os::write_at(file.fd(by), books.address_of(p), bytes, file.offset(by));
-    return error ? error : os::read_at(file.fd(by), to, bytes, file.offset(by));
+    os::Error error = os::write_at(file.fd(by), books.address_of(p), bytes, file.offset(by));
+    if (!error) error = os::read_at(file.fd(by), to, bytes, file.offset(by));
+    (void)take_content_away(file, by, 1);
+    return error;
   }
 
   Pages run_;
@@ -171,12 +174,7 @@ os::Error exclude(ArenaBooks& books, Pages run) noexcept {
     error = copy.show(books);
     if (!error) enter_excluded(books, *plane.value, run);
   }
-  if (error) {
-    if (!books.family.file.saved().empty()) {
-      (void)take_content_away(books.family.file, plane.value->frame_of(run.first), run.count);
-    }
-    return let_writers_go_on(books, run), error;
-  }
+  if (error) return let_writers_go_on(books, run), error;
   books.count_mappings(before, books.edges(run));
   return {};
 }
@@ -197,6 +195,7 @@ void exclude_as_in(const Version& version, ArenaBooks& clone) noexcept COW_HELD_
     clone.table.set(p, {first_epoch, clone.home->index});
     for (PageSet* set : {&clone.own, &clone.blank, &clone.excluded}) set->insert({p, 1});
   }
+  clone.blocks_there.store(of.blocks_there.load(std::memory_order_acquire), std::memory_order_release);
   clone.any_excluded.store(!clone.excluded.empty(), std::memory_order_release);
 }
 
