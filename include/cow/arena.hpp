@@ -240,7 +240,7 @@ class COW_API Arena {
   /// [p, p + n) must be whole pages, which throws std::invalid_argument otherwise; with n == 0, where p may be nullptr
   /// too, nothing is done, and so where all of it is excluded already. In an arena that holds a heap only pages inside
   /// one large block in use may be excluded, allocated with a page's alignment, and none while a transaction is open;
-  /// else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as that of what is no block,
+  /// else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as is that of no block,
   /// and it does not shrink or move. rollback() and adopt() refuse, by std::logic_error, a version from before it was
   /// allocated, whose heap would put other things there.
   /// Where it throws, nothing has changed; where parts in the middle were excluded before, each part between is a step

@@ -16,7 +16,7 @@ extern "C" {
  *
  * Nobody starves: quiet waits for the updates under way and for who wanted it before; an update waits for one quiet at
  * most. A thread that is inside of either must not wait for another of the same gate: it would wait for itself. Where
- * that is sure, in quiet and in what cuts an arena that was opened with the gate, the call is -EDEADLK and does nothing.
+ * that is sure, in quiet and in what cuts an arena opened with the gate, the call is -EDEADLK and does nothing.
  * fork(): a child, which has one thread only, needs a new gate. */
 
 COW_C_API int cow_gate_open(cow_gate** gate) COW_C_NOEXCEPT;
@@ -31,7 +31,7 @@ COW_C_API int cow_gate_between_updates(cow_gate* gate) COW_C_NOEXCEPT;
 /* In the thread that began. -EPERM where no update has begun. */
 COW_C_API int cow_gate_end_updating(cow_gate* gate) COW_C_NOEXCEPT;
 
-/* Waits for the updates under way; -EDEADLK where one is this thread's, or it has quiet already. From here on none is, and all that they wrote is visible to this thread. */
+/* Waits for the updates under way. Then none is, and all that they wrote is visible to this thread. -EDEADLK: above. */
 COW_C_API int cow_gate_begin_quiet(cow_gate* gate) COW_C_NOEXCEPT;
 /* -EPERM where nobody has quiet. */
 COW_C_API int cow_gate_end_quiet(cow_gate* gate) COW_C_NOEXCEPT;

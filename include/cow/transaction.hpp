@@ -43,7 +43,7 @@ class COW_API Transaction {
   void commit();
 
   /// The content at the begin is back, and the transaction has ended. Throws std::logic_error where it has ended
-  /// already, an outer one has, or an inner one is open, and as Arena::rollback() does: it is open then, and it can be tried again.
+  /// already, an outer one has, or an inner one is open; and as Arena::rollback(): it is open then, to be tried again.
   void roll_back();
 
  private:

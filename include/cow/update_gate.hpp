@@ -104,8 +104,8 @@ class ThreadsInside {
 ///
 /// Cost: between_updates() a load of a word that hardly ever changes; an Updating or a Quiet two atomic additions each,
 /// and a note of the thread. All of it may be used by any number of threads. A thread that holds one of either kind
-/// must not wait for another of the same gate: it would wait for itself. That goes for what cuts an arena that was given
-/// the gate too: there std::logic_error is thrown, for the thread that began the Updating or the Quiet, wherever it
+/// must not wait for another of the same gate: it would wait for itself. So does what cuts an arena that was given
+/// the gate: there std::logic_error is thrown, for the thread that began the Updating or the Quiet, wherever it
 /// ends (beyond 128 Updatings at once the others are not known; threads of raw clone() that share pthread_self() count
 /// as one). The gate lies outside the arena, since a snapshot would show it as it
 /// stood, with threads in it that a clone does not have; a fork() child, which has one thread only, needs a new one.

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "arena/operation.hpp"
+#include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "faults/registry.hpp"
 #include "words/amounts.hpp"

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arena/operation.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "heap/layout.hpp"
 #include "merge/heap_books.hpp"
 
@@ -38,6 +39,13 @@ const char* why_not(const ArenaBooks& books, Pages run) noexcept {
   if (inside_a_block(books.base, capacity, begin / detail::unit_bytes, end / detail::unit_bytes)) return nullptr;
   return "a heap holds those pages, and may put other things there; allocate a block of whole pages, with a page's "
          "alignment, and exclude pages inside it";
+}
+
+/// What is going to be read of the heap's books, where it may lie in a saved file.
+os::Error touch_heap_books(const ArenaBooks& books) noexcept {
+  if (const os::Error error = touch_what_may_vanish(books, {{0}, 1}, os::Access::read)) return error;
+  const std::size_t held = heap_books_bytes(books.base, books.bytes(books.pages));
+  return touch_what_may_vanish(books, {{0}, held >> books.page_shift}, os::Access::read);
 }
 
 /// The units of a heap's books in a version, some at a time, the later ones first.
@@ -107,6 +115,7 @@ bool blocks_there(const ArenaBooks& books, const Snapshot& snapshot) {
 
 void Arena::exclude(void* p, std::size_t n) {
   ArenaBooks& books = usable(books_, "exclude");
+  throw_if(touch_heap_books(books), [&] { return "exclude of " + in_bytes(n) + " of an arena that was loaded"; });
   const bool heap = heap_books_bytes(books.base, books.bytes(books.pages)) != 0;
   exclude_range(books, p, n, &why_not, heap ? &blocks_there : nullptr);
 }

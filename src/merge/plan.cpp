@@ -79,6 +79,7 @@ Sides MergePlan::sides_of(const Candidate& page) const noexcept {
 
 os::Error MergePlan::work_out(const SidesChanged& changed) noexcept {
   const memory_sanitizer::ChecksOff off;
+  if (const os::Error error = touch_what_may_vanish(books_, {{0}, 1}, os::Access::read)) return error;
   heap_books_ = heap_books_bytes(books_.base, books_.bytes(books_.pages));
   std::uint64_t pages = 0;
   os::Error error = for_each_changed(changed, [&](Page p, bool by_us, bool by_them) {

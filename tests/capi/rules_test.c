@@ -1,5 +1,5 @@
-/* Promise: the rules of cow/cow.h hold for every function: a place for a result is NULL after an error, a structure's size
- * is a size, and texts use the words of C. */
+/* Promise: the rules of cow/cow.h hold for every function: a place for a result is NULL after an error, a structure's
+ * size is a size, and texts use the words of C. */
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>

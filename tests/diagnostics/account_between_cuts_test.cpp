@@ -1,5 +1,5 @@
-// Promise: what was written since the last cut counts as written, under the kernel barrier too, whose books learn of it at the
-// next one; with threads that write as with one.
+// Promise: what was written since the last cut counts as written, under the kernel barrier too, whose books learn of it
+// at the next one; with threads that write as with one.
 #include <algorithm>
 #include <random>
 #include <set>

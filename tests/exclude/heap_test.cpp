@@ -1,5 +1,5 @@
-// Promise: a heap never gives out pages of its arena that are excluded: it keeps the block that they lie in, and a version
-// that has no such block is not gone back to.
+// Promise: a heap never gives out pages of its arena that are excluded: it keeps the block that they lie in, and a
+// version that has no such block is not gone back to.
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -32,14 +32,18 @@ class ExcludedInHeap : public BarrierTest {
 
   /// All that can be allocated is apart from the block, and zero where asked for.
   void expect_kept(const std::byte* block) {
+    const std::size_t bytes = block_pages * page_size();
+    const auto all = [](const std::byte* begin, const std::byte* end, unsigned char value) {
+      return std::all_of(begin, end, [&](std::byte b) { return b == std::byte{value}; });
+    };
     EXPECT_TRUE(heap.check().problems.empty());
     for (int i = 0; i < 100; ++i) {
-      const auto* const other = static_cast<std::byte*>(heap.try_allocate_zeroed(block_pages * page_size(), page_size()));
+      const auto* const other = static_cast<std::byte*>(heap.try_allocate_zeroed(bytes, page_size()));
       if (other == nullptr) break;
-      EXPECT_TRUE(other + block_pages * page_size() <= block || other >= block + block_pages * page_size());
-      EXPECT_TRUE(std::all_of(other, other + block_pages * page_size(), [](std::byte b) { return b == std::byte{0}; }));
+      EXPECT_TRUE(other + bytes <= block || other >= block + bytes);
+      EXPECT_TRUE(all(other, other + bytes, 0));
     }
-    EXPECT_TRUE(std::all_of(block + 2 * page_size(), block + 6 * page_size(), [](std::byte b) { return b == std::byte{7}; }));
+    EXPECT_TRUE(all(block + 2 * page_size(), block + 6 * page_size(), 7));
   }
 
   Arena arena;
