@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <functional>
 #include <random>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -136,7 +137,8 @@ double lazy_load(const Setting& setting, std::size_t bytes) {
   load.layers = {setting.folder / "layer"};
   std::vector<double> times;
   for (int i = 0; i < 4 * setting.repetitions + 1; ++i) {
-    times.push_back(ms_of([&] { const cow::Arena arena = cow::load(setting.folder / "whole", load); }));
+    std::optional<cow::Arena> arena;
+    times.push_back(ms_of([&] { arena = cow::load(setting.folder / "whole", load); }));
   }
   return median(times);
 }
@@ -150,7 +152,8 @@ void load_and_touch(const Setting& setting) {
     read.push_back(ms_of([&] { read_plainly(setting.folder / "whole"); }));
     cow::Arena loaded = cow::load(setting.folder / "whole");
     touch.push_back(ms_of([&] { sink = touched(loaded); }));
-    lazy.push_back(ms_of([&] { const cow::Arena again = cow::load(setting.folder / "whole"); }));
+    std::optional<cow::Arena> again;
+    lazy.push_back(ms_of([&] { again = cow::load(setting.folder / "whole"); }));
   }
   std::printf("%-66s %9.2f ms\n", "lazy load of one file", median(lazy));
   row("touching all after a lazy load : reading the file", median(touch), median(read), 1.3);

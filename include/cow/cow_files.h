@@ -64,10 +64,16 @@ typedef struct cow_load_options {
   int barrier;               /* COW_BARRIER_MPROTECT */
   int reserved;              /* 0 */
   const char* name;          /* NULL: as saved */
+  cow_gate* gate;            /* keeps updates out of each snapshot, as in cow_arena_options. NULL: none */
+  int quiet_cuts;            /* not 0: a promise that no other thread writes while a cut is made. 0 */
+  int reserved_too;          /* 0 */
 } cow_load_options;
 
-/* Fills in what stands above; of this layout for ever. NULL: nothing. Cannot fail. */
+/* Fills in what stands above. The function of this name knows the members up to name; the macro, which C and C++ see,
+ * hands on how large the structure is for them. NULL: nothing. Cannot fail. */
 COW_C_API void cow_load_options_init(cow_load_options* options) COW_C_NOEXCEPT;
+COW_C_API void cow_load_options_init_sized(cow_load_options* options, size_t size) COW_C_NOEXCEPT;
+#define cow_load_options_init(options) cow_load_options_init_sized((options), sizeof(cow_load_options))
 
 /* An arena with the saved content, full in every way. Lazily it costs microseconds at any size; the file must then not
  * be changed while the arena is open, though it may be replaced by a rename or deleted. */

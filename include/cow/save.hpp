@@ -52,10 +52,10 @@ struct SaveReport {
 /// Writes a version to a file, from any thread, while writers go on. What was never written, and pages of zeros, take
 /// no room. A reader of `path` sees the old file or the whole new one: it is written under another name beside it,
 /// synced, and renamed. It goes where the path led when the call began, whatever becomes of the process's folder; a
-/// link is followed, and stays; what it replaces keeps its permissions, and its owner where this process may give files
-/// away (access lists and extended attributes are not kept), while other hard links keep the old file. Cost: about 1.3
-/// times a plain write(); of a layer, some microseconds for each page that may differ. Writers of the arena are not
-/// held up, and their first writes cost what they do beside any snapshot.
+/// link is followed, and stays (not another user's in a folder like /tmp); what it replaces keeps its permissions, and
+/// its owner where this process may give files away (access lists and extended attributes are not kept), while other
+/// hard links keep the old file. Cost: about 1.3 times a plain write(); of a layer, some microseconds for each page
+/// that may differ. Writers of the arena are not held up, and their first writes cost what they do beside any snapshot.
 ///
 /// Errors: std::system_error for what the kernel refuses (no space, quota, EFBIG of RLIMIT_FSIZE, EROFS): then the file
 /// from before is as it was, and nothing is left beside it. std::invalid_argument where `since` and `base` do not
@@ -85,6 +85,10 @@ struct LoadOptions {
   bool lazy = true;
   Barrier barrier = Barrier::mprotect;
   std::string name = {};  ///< "": as saved
+  /// A promise that no other thread writes while a snapshot or a clone of the loaded arena is taken; and the gate that
+  /// keeps it. As in ArenaOptions.
+  bool quiet_cuts = false;
+  UpdateGate* gate = nullptr;
 };
 
 /// An arena with the saved content: a full one, with snapshots, clones, rollback, a heap, any barrier. Lazily it costs

@@ -1,8 +1,11 @@
 // See barrier/saved_mapping.hpp.
 #include "barrier/saved_mapping.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "kernel/book_memory.hpp"
 #include "kernel/disk.hpp"
 
 namespace cow {
@@ -60,14 +63,90 @@ class Copies {
   os::Part parts_[os::most_parts];
 };
 
+/// Calls f(run) for each run of a line that lies on its first one, until one fails.
+template <class F>
+os::Error for_each_on(const Run* first, const Line& line, F&& f) noexcept {
+  for (const Run* run = first + 1; run != line.end; ++run) {
+    if (run->frame == line.all.frame_of(run->first)) continue;
+    if (const os::Error error = f(*run)) return error;
+  }
+  return {};
+}
+
+/// Puts pages before the untouched ones of memory files that are mapped privately and read-only: with no fault, no copy
+/// of what lies below and no protection to change afterwards, half the price of copying. Files on disks do not have it;
+/// for them the kernel is not even asked, since some sandboxes end who asks for a userfaultfd.
+class Filling {
+ public:
+  explicit Filling(const FrameFile& file) noexcept : file_(file) {}
+  ~Filling() { os::close_file(userfaultfd_); }
+  Filling(const Filling&) = delete;
+  Filling& operator=(const Filling&) = delete;
+
+  /// False: it is not to be had, or not all of it; the line must be mapped anew.
+  bool map(std::byte* base, const Run* first, const Line& line) noexcept {
+    const std::size_t page = file_.page_bytes();
+    std::byte* const at = base + line.all.first.value * page;
+    const std::size_t bytes = line.all.count * page;
+    if (!os::is_in_memory(file_.fd(first->frame)) || !begin() ||
+        os::map_file_privately(at, bytes, file_.fd(first->frame), file_.offset(first->frame), os::Access::read)) {
+      return false;
+    }
+    refused_ = static_cast<bool>(os::register_for_filling(userfaultfd_, at, bytes));
+    return !refused_ && !for_each_on(first, line, [&](const Run& run) { return fill(base, run); });
+  }
+
+ private:
+  static constexpr std::size_t buffer_bytes = std::size_t{1} << 16;
+
+  bool begin() noexcept {
+    if (refused_ || userfaultfd_.number != -1) return !refused_;
+    os::Result<BookBuffer> memory = BookBuffer::reserve(std::max(buffer_bytes, file_.page_bytes()));
+    const os::Result<os::Descriptor> opened = os::open_userfaultfd_with(0);
+    userfaultfd_ = opened.value;
+    refused_ = memory.error || opened.error;
+    buffer_ = std::move(memory.value);
+    return !refused_;
+  }
+
+  os::Error fill(std::byte* base, const Run& run) noexcept {
+    const std::size_t page = file_.page_bytes();
+    for (std::uint64_t done = 0, some = 0; done < run.count; done += some) {
+      const Frame frame = run.frame + done;
+      if (frame < read_ || !(frame < read_ + pages_read_)) {
+        if (const os::Error error = read_from(frame)) return error;
+      }
+      const std::uint64_t in_buffer = frame - read_;
+      some = std::min(run.count - done, pages_read_ - in_buffer);
+      const os::Error error = os::fill_pages(userfaultfd_, base + (run.first.value + done) * page,
+                                             buffer_.data() + in_buffer * page, some * page);
+      if (error) return error;
+    }
+    return {};
+  }
+
+  /// What lies behind a page in its file is mostly wanted next.
+  os::Error read_from(Frame frame) noexcept {
+    const std::size_t page = file_.page_bytes(), bytes = std::max(buffer_bytes, page);
+    const auto got = os::read_up_to(file_.fd(frame), buffer_.data(), bytes, file_.offset(frame));
+    read_ = frame;
+    pages_read_ = got.error ? 0 : got.value / page;
+    return pages_read_ == 0 ? os::Error{EIO} : os::Error{};
+  }
+
+  const FrameFile& file_;
+  os::Descriptor userfaultfd_;
+  BookBuffer buffer_;
+  Frame read_{};
+  std::uint64_t pages_read_ = 0;
+  bool refused_ = false;
+};
+
 /// The runs of a line over its first one's file, which is mapped.
 os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, const Stretch& line) noexcept {
   Copies copies(file, base);
-  for (const Run* run = first + 1; run != line.end; ++run) {
-    if (run->frame == line.all.frame_of(run->first)) continue;
-    if (const os::Error error = copies.add(*run)) return error;
-  }
-  return copies.finish();
+  const os::Error error = for_each_on(first, line, [&](const Run& run) { return copies.add(run); });
+  return error ? error : copies.finish();
 }
 
 }  // namespace
@@ -92,6 +171,7 @@ bool scattered_in_saved_files(const FrameFile& file, const RunList& runs) noexce
 os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const RunList& runs) noexcept {
   const std::size_t page = file.page_bytes();
   const auto address = [&](Page p) { return base + p.value * page; };
+  Filling filling(file);
   for (const Run* run = runs.begin(); run != runs.end();) {
     const Stretch line = line_from(run, runs.end());
     std::byte* const at = address(line.all.first);
@@ -103,9 +183,11 @@ os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const Ru
       ++run;
       continue;
     }
-    if (const os::Error error = os::map_file_privately(at, bytes, fd, offset)) return error;
-    if (const os::Error error = copy_over(file, base, run, line)) return error;
-    if (const os::Error error = os::protect(at, bytes, os::Access::read)) return error;
+    if (!filling.map(base, run, line)) {
+      if (const os::Error error = os::map_file_privately(at, bytes, fd, offset)) return error;
+      if (const os::Error error = copy_over(file, base, run, line)) return error;
+      if (const os::Error error = os::protect(at, bytes, os::Access::read)) return error;
+    }
     run = line.end;
   }
   return {};

@@ -1,5 +1,6 @@
 // Saving and loading in C.
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -36,7 +37,11 @@ constexpr cow_load_options usual_load{.size = sizeof(cow_load_options),
                                       .capacity = 0,
                                       .barrier = COW_BARRIER_MPROTECT,
                                       .reserved = 0,
-                                      .name = nullptr};
+                                      .name = nullptr,
+                                      .gate = nullptr,
+                                      .quiet_cuts = 0,
+                                      .reserved_too = 0};
+constexpr std::size_t first_load_size = offsetof(cow_load_options, gate);
 
 static_assert(COW_COMPRESSION_NONE == static_cast<int>(cow::Compression::none));
 static_assert(COW_COMPRESSION_ZSTD == static_cast<int>(cow::Compression::zstd));
@@ -85,8 +90,8 @@ struct Save {
 };
 
 cow::LoadOptions load_options_of(const cow_load_options* or_null) {
-  const cow_load_options given = read_options(or_null, usual_load);
-  require_reserved_zero(given.reserved);
+  const cow_load_options given = read_options(or_null, usual_load, first_load_size);
+  require_reserved_zero(given.reserved | given.reserved_too);
   cow::LoadOptions options;
   options.layers = paths_of(given.layers, given.layer_count);
   options.at_saved_address = given.at_saved_address != 0;
@@ -95,6 +100,8 @@ cow::LoadOptions load_options_of(const cow_load_options* or_null) {
   options.lazy = given.lazy != 0;
   options.barrier = barrier_of(given.barrier);
   if (given.name != nullptr) options.name = given.name;
+  if (given.gate != nullptr) options.gate = &use(given.gate).gate();
+  options.quiet_cuts = given.quiet_cuts != 0;
   return options;
 }
 
@@ -103,8 +110,13 @@ cow::LoadOptions load_options_of(const cow_load_options* or_null) {
 void cow_save_options_init(cow_save_options* options) noexcept {
   if (options != nullptr) *options = usual_save;
 }
-void cow_load_options_init(cow_load_options* options) noexcept {
-  if (options != nullptr) *options = usual_load;
+void cow_load_options_init_sized(cow_load_options* options, std::size_t size) noexcept {
+  if (options != nullptr) init_options(options, size, usual_load);
+}
+
+// For whoever was compiled when there was no size, or knows names alone.
+void(cow_load_options_init)(cow_load_options* options) noexcept {
+  cow_load_options_init_sized(options, first_load_size);
 }
 
 int cow_snapshot_save(const cow_snapshot* snapshot, const char* path, const cow_save_options* options) noexcept {

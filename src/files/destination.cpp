@@ -16,6 +16,9 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 }
 
 std::filesystem::path link_at(const Destination& to, const std::string& doing) {
+  if (!os::link_can_be_trusted(*to.old, value_or_fail(os::kind_of(to.directory.get()), doing))) {
+    fail({EACCES}, doing + ", which is another user's link in a folder for everybody");
+  }
   std::array<char, 4096> text;
   const auto length = os::read_link(to.directory.get(), to.name.c_str(), text.data(), text.size());
   return std::string(text.data(), value_or_fail(length, doing));
@@ -46,8 +49,8 @@ Destination Destination::of(const std::filesystem::path& path, const std::string
     if (there.error.code == ENOENT) return to;
     to.old = value_or_fail(there, doing);
     if (to.old->what != os::FileKind::What::link) break;
-    to.old.reset();
     rest = link_at(to, doing);
+    to.old.reset();
   }
   check_kind(*to.old, doing);
   return to;

@@ -60,26 +60,29 @@ void check_that(bool holds, const std::string& what) {
 std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
 
 void check_entry(const Entry& entry, const Entry* before, const Head& head, const Trailer& trailer, std::uint64_t at) {
+  const auto check = [&](bool holds, const char* what) {
+    if (!holds) {
+      throw Damaged("entry " + std::to_string(at) + " of its index, for page " + std::to_string(entry.first) + ", " +
+                    what);
+    }
+  };
   const std::uint64_t pages = head.capacity / head.page_bytes;
-  const std::string where =
-      "entry " + std::to_string(at) + " of its index, for page " + std::to_string(entry.first) + ", ";
-  check_that(entry.pages != 0 && entry.first < pages && entry.pages <= pages - entry.first,
-             where + "goes beyond the arena");
-  check_that(before == nullptr || before->end() <= entry.first, where + "comes before the one in front of it");
+  check(entry.pages != 0 && entry.first < pages && entry.pages <= pages - entry.first, "goes beyond the arena");
+  check(before == nullptr || before->end() <= entry.first, "comes before the one in front of it");
   if (entry.bytes == 0) {
-    check_that(head.is_layer() && entry.offset == 0, where + "has no content");
+    check(head.is_layer() && entry.offset == 0, "has no content");
     return;
   }
-  check_that(entry.offset >= head_bytes && entry.offset <= trailer.index_offset &&
-                 entry.bytes <= trailer.index_offset - entry.offset,
-             where + "has content outside of the file's");
+  check(entry.offset >= head_bytes && entry.offset <= trailer.index_offset &&
+            entry.bytes <= trailer.index_offset - entry.offset,
+        "has content outside of the file's");
   if (entry.bytes == entry.pages * head.page_bytes) {
-    check_that(entry.offset % head.page_bytes == 0, where + "has content that is not aligned");
+    check(entry.offset % head.page_bytes == 0, "has content that is not aligned");
     return;
   }
-  check_that((head.flags & flag_zstd) != 0 && entry.pages <= most_chunk_bytes / head.page_bytes &&
-                 entry.bytes < entry.pages * head.page_bytes,
-             where + "has content of an impossible length");
+  check((head.flags & flag_zstd) != 0 && entry.pages <= most_chunk_bytes / head.page_bytes &&
+            entry.bytes < entry.pages * head.page_bytes,
+        "has content of an impossible length");
 }
 
 }  // namespace

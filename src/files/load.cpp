@@ -50,6 +50,8 @@ ArenaOptions options_for(const Content& content, const LoadOptions& options) {
   arena.capacity = capacity_for(content, options);
   arena.name = options.name.empty() ? content.top().name : options.name;
   arena.barrier = options.barrier;
+  arena.quiet_cuts = options.quiet_cuts;
+  arena.gate = options.gate;
   arena.address = options.address;
   if (options.at_saved_address) {
     void* const saved = reinterpret_cast<void*>(content.top().address);

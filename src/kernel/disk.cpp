@@ -2,7 +2,9 @@
 #include "kernel/disk.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -115,7 +117,7 @@ Result<FileKind> kind_from(long failed, const struct stat& status) noexcept {
   kind.bytes = static_cast<std::uint64_t>(status.st_size);
   kind.device = status.st_dev;
   kind.file = status.st_ino;
-  kind.permissions = status.st_mode & 0777;
+  kind.permissions = status.st_mode & 07777;
   kind.owner = status.st_uid;
   kind.group = status.st_gid;
   return {kind, {}};
@@ -175,6 +177,12 @@ Result<std::size_t> read_link(const Descriptor& directory, const char* name, cha
   return {static_cast<std::size_t>(length), {}};
 }
 
+bool link_can_be_trusted(const FileKind& link, const FileKind& directory) noexcept {
+  constexpr unsigned anybody_adds = S_ISVTX | S_IWOTH;
+  const bool shared = (directory.permissions & anybody_adds) == anybody_adds;
+  return !shared || link.owner == ::geteuid() || link.owner == directory.owner;
+}
+
 Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept {
   if (!still_ours(directory)) return {{}, {EBADF}};
   struct stat status {};
@@ -189,6 +197,11 @@ Result<FileKind> kind_of(const Descriptor& file) noexcept {
 Result<FileKind> kind_of(int number) noexcept {
   struct stat status {};
   return kind_from(ask(SYS_fstat, number, &status), status);
+}
+
+bool is_in_memory(const Descriptor& file) noexcept {
+  struct statfs of {};
+  return still_ours(file) && ask(SYS_fstatfs, file.number, &of) != -1 && of.f_type == TMPFS_MAGIC;
 }
 
 Error write_on(int number, const void* from, std::size_t bytes) noexcept {
@@ -293,7 +306,7 @@ void remove_file(const char* path) noexcept { (void)::syscall(SYS_unlinkat, AT_F
 
 void set_owner_and_permissions(const Descriptor& file, const FileKind& of) noexcept {
   if (!still_ours(file)) return;
-  unsigned permissions = of.permissions;
+  unsigned permissions = of.permissions & 0777;
   if (::syscall(SYS_fchown, file.number, of.owner, of.group) == -1 &&
       ::syscall(SYS_fchown, file.number, -1, of.group) == -1) {
     permissions = (permissions & ~070U) | ((permissions & 07U) << 3 & permissions);  // another group's: as everybody

@@ -45,6 +45,12 @@ Result<FileKind> kind_of(const Descriptor& file) noexcept;
 Result<FileKind> kind_of(int number) noexcept;
 /// Of a name in a directory; of a link itself.
 Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept;
+/// Where anybody may add names, as in /tmp, a link is followed only if it is the process's own or the directory's
+/// owner's: whoever put it there would choose what is replaced. The kernel has the same rule (fs.protected_symlinks).
+bool link_can_be_trusted(const FileKind& link, const FileKind& directory) noexcept;
+
+/// Whether a file's pages are memory, on a tmpfs or as a memory file.
+bool is_in_memory(const Descriptor& file) noexcept;
 
 /// All of it, at the file's position, which may wait for whoever reads at the other end. EPIPE and EFBIG come without
 /// their signals.

@@ -251,12 +251,35 @@ bool hold_open(const Descriptor& userfaultfd) noexcept {
   return false;
 }
 
-Error register_for_write_protection(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept {
+namespace {
+Error register_for(std::uint64_t mode, const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept {
   if (!still_ours(userfaultfd)) return closed_by_the_program;  // else another one of the program's would get the faults
   uffdio_register range{};
   range.range = {reinterpret_cast<std::uintptr_t>(at), bytes};
-  range.mode = UFFDIO_REGISTER_MODE_WP;
+  range.mode = mode;
   return failed_if(ask(SYS_ioctl, userfaultfd.number, UFFDIO_REGISTER, &range) == -1);
+}
+}  // namespace
+
+Error register_for_filling(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept {
+  return register_for(UFFDIO_REGISTER_MODE_MISSING, userfaultfd, at, bytes);
+}
+
+Error fill_pages(const Descriptor& userfaultfd, void* at, const void* from, std::size_t bytes) noexcept {
+  for (std::size_t done = 0;;) {
+    uffdio_copy copy{};
+    copy.dst = reinterpret_cast<std::uintptr_t>(at) + done;
+    copy.src = reinterpret_cast<std::uintptr_t>(from) + done;
+    copy.len = bytes - done;
+    const bool failed = ask(SYS_ioctl, userfaultfd.number, UFFDIO_COPY, &copy) == -1;
+    if (!failed) memory_sanitizer::has_content(at, bytes);
+    if (!failed || errno != EAGAIN) return failed_if(failed);
+    if (copy.copy > 0) done += static_cast<std::size_t>(copy.copy);  // the mappings were changing just then
+  }
+}
+
+Error register_for_write_protection(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept {
+  return register_for(UFFDIO_REGISTER_MODE_WP, userfaultfd, at, bytes);
 }
 
 Error unregister(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept {

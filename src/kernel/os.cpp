@@ -155,10 +155,11 @@ Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor
   return {};
 }
 
-Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept {
+Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset,
+                         Access access) noexcept {
   if (!still_ours(file)) return {EBADF};
   constexpr int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
-  return failed_if(map_untouched(at, bytes, PROT_READ | PROT_WRITE, flags, file.number, offset) == -1);
+  return failed_if(map_untouched(at, bytes, protection(access), flags, file.number, offset) == -1);
 }
 
 Error map_file_privately_over(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept {

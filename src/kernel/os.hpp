@@ -62,8 +62,9 @@ Error map_file(void* at, std::size_t bytes, Access access, const Descriptor& fil
 /// The same in place of what somebody may be reading; what was locked into memory stays so, and the first page's memory
 /// policy becomes that of all.
 Error map_file_over(void* at, std::size_t bytes, Access access, const Descriptor& file, std::uint64_t offset) noexcept;
-/// To read and write, with writes kept to the mapping.
-Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
+/// To read and write, with writes kept to the mapping; or to read, with pages of the mapping's own (fill_pages()).
+Error map_file_privately(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset,
+                         Access access = Access::read_write) noexcept;
 /// The same in place of what was mapped there, with what was locked into memory, and its policy, as above.
 Error map_file_privately_over(void* at, std::size_t bytes, const Descriptor& file, std::uint64_t offset) noexcept;
 /// Zero memory to read and write, over an address range of ours.
@@ -133,6 +134,11 @@ Error no_descriptor_left() noexcept;
 /// kernel would drop all protection, silently. An asynchronous poll that never ends is such a reference. False where
 /// there are none: a sandbox, or fs.aio-max-nr. The end of the process takes some 10 ms longer.
 bool hold_open(const Descriptor& userfaultfd) noexcept;
+/// For fill_pages(), until the descriptor is closed; meanwhile whoever touches a page without memory waits. EINVAL: not
+/// with this kind of mapping, as of a file on a disk.
+Error register_for_filling(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept;
+/// Gives whole pages that nobody has touched memory of their own with that content, in a read-only mapping too.
+Error fill_pages(const Descriptor& userfaultfd, void* at, const void* from, std::size_t bytes) noexcept;
 /// Mappings made later in the range are not covered.
 Error register_for_write_protection(const Descriptor& userfaultfd, void* at, std::size_t bytes) noexcept;
 /// It must be registered with this very one, or not at all.

@@ -221,6 +221,21 @@ TEST(options_of_an_older_header_are_taken_and_filled_as_far_as_they_go) {
   cow_arena_close(arena);
 }
 
+TEST(load_options_of_an_older_header_are_read_as_far_as_they_go) {
+  struct {
+    cow_load_options options;
+    unsigned char behind[16];
+  } place;
+  const size_t first_size = offsetof(cow_load_options, gate);
+  memset(&place, 0x55, sizeof place);
+  (cow_load_options_init)(&place.options);
+  CHECK(place.options.size == first_size && place.options.lazy == 1 && place.options.name == NULL);
+  CHECK(all_are((unsigned char*)&place + first_size, sizeof place - first_size, 0x55));
+  cow_load_options_init_sized(&place.options, sizeof place); /* and one of a newer header */
+  CHECK(place.options.size == sizeof place && all_are(place.behind, sizeof place.behind, 0));
+  CHECK(place.options.lazy == 1 && place.options.gate == NULL && place.options.quiet_cuts == 0);
+}
+
 TEST(results_of_an_older_header_are_filled_as_far_as_they_go) {
   cow_arena* arena = arena_of(4);
   cow_memory_account account;

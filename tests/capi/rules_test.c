@@ -124,7 +124,7 @@ TEST(a_size_that_ends_inside_a_member_is_refused) {
   CHECK(odd_sizes_are_refused(sizeof(cow_heap_options), sizeof(cow_heap_options), open_heap, arena));
   CHECK(odd_sizes_are_refused(sizeof(cow_cut_hook), sizeof(cow_cut_hook), set_hook, hooked));
   CHECK(odd_sizes_are_refused(sizeof(cow_save_options), sizeof(cow_save_options), save_it, snapshot));
-  CHECK(odd_sizes_are_refused(offsetof(cow_load_options, name), sizeof(cow_load_options), load_it, NULL));
+  CHECK(odd_sizes_are_refused(offsetof(cow_load_options, gate), sizeof(cow_load_options), load_it, NULL));
   CHECK(odd_sizes_are_refused(sizeof(cow_saved_file), sizeof(cow_saved_file), inspect_it, NULL));
   CHECK(odd_sizes_are_refused(sizeof(cow_heap_stats), sizeof(cow_heap_stats), get_stats, heap));
   CHECK(odd_sizes_are_refused(offsetof(cow_memory_account, front_bytes), sizeof(cow_memory_account), account, arena));

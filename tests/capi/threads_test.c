@@ -74,6 +74,87 @@ TEST(a_gate_keeps_updates_out_of_snapshots) {
   cow_gate_close(updates.gate);
 }
 
+static atomic_int inside, over;
+
+static void* update_for_a_while(void* gate) {
+  updates.wrong += cow_gate_begin_updating(gate) != 0;
+  inside = 1;
+  usleep(50000);
+  over = 1;
+  updates.wrong += cow_gate_end_updating(gate) != 0;
+  return NULL;
+}
+
+/* Whether a snapshot of the arena waits for an update that is under way. */
+static int snapshot_waits_for_an_update(cow_arena* arena, cow_gate* gate) {
+  pthread_t updater;
+  cow_snapshot* snapshot = NULL;
+  int waited;
+  if (pthread_create(&updater, NULL, update_for_a_while, gate) != 0) return 0;
+  while (!inside) usleep(100);
+  updates.wrong += cow_arena_snapshot(arena, &snapshot) != 0;
+  waited = over;
+  cow_snapshot_release(snapshot);
+  pthread_join(updater, NULL);
+  return waited && !updates.wrong;
+}
+
+TEST(a_gate_keeps_updates_out_of_snapshots_of_what_was_loaded) {
+  char path[] = "/tmp/cow-c-test-XXXXXX";
+  cow_load_options options;
+  cow_arena *saved = arena_of(4), *loaded = NULL;
+  cow_snapshot* snapshot;
+  updates.wrong = 0;
+  CHECK(close(mkstemp(path)) == 0);
+  CHECK(cow_arena_snapshot(saved, &snapshot) == 0 && cow_snapshot_save(snapshot, path, NULL) == 0);
+  CHECK(cow_gate_open(&updates.gate) == 0);
+  cow_load_options_init(&options);
+  options.gate = updates.gate;
+  CHECK(cow_arena_load(path, &options, &loaded) == 0);
+  CHECK(snapshot_waits_for_an_update(loaded, options.gate));
+  cow_arena_close(loaded);
+  cow_gate_close(updates.gate);
+  CHECK_FAILS(cow_arena_load(path, &options, &loaded), EINVAL, "the gate was closed");
+  cow_snapshot_release(snapshot);
+  cow_arena_close(saved);
+  unlink(path);
+}
+
+static void* nothing_at_all(void* nothing) { return nothing; }
+
+/* With a second thread, where only the promise lets Barrier::kernel be had. */
+static int quiet_cuts_are_promised(const char* path, cow_load_options* options) {
+  pthread_t other;
+  cow_arena* loaded = NULL;
+  int opened, barrier = -1;
+  if (pthread_create(&other, NULL, nothing_at_all, NULL) != 0) return 0;
+  options->barrier = COW_BARRIER_AUTOMATIC;
+  options->quiet_cuts = 1;
+  opened = cow_arena_load(path, options, &loaded);
+  if (opened == 0) barrier = cow_arena_barrier(loaded);
+  cow_arena_close(loaded);
+  pthread_join(other, NULL);
+  return barrier == COW_BARRIER_KERNEL;
+}
+
+TEST(quiet_cuts_can_be_promised_of_what_is_loaded) {
+  char path[] = "/tmp/cow-c-test-XXXXXX";
+  cow_load_options options;
+  cow_arena* saved = arena_of(4);
+  cow_snapshot* snapshot;
+  if (cow_barrier_available(COW_BARRIER_KERNEL) != 1) {
+    skip_test("no kernel barrier here");
+    return;
+  }
+  CHECK(close(mkstemp(path)) == 0);
+  CHECK(cow_arena_snapshot(saved, &snapshot) == 0 && cow_snapshot_save(snapshot, path, NULL) == 0);
+  cow_load_options_init(&options);
+  CHECK(quiet_cuts_are_promised(path, &options));
+  cow_snapshot_release(snapshot);
+  cow_arena_close(saved);
+  unlink(path);
+}
+
 TEST(what_was_not_begun_at_a_gate_cannot_end) {
   cow_gate *gate = NO_HANDLE(cow_gate), *closed;
   cow_arena_options options;

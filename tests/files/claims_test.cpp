@@ -164,7 +164,7 @@ TEST_F(Claims, a_capacity_beyond_the_address_space_is_refused_and_one_that_fits_
     EXPECT_EQ(inspect(path).capacity, capacity);
     EXPECT_THROW((void)load(path, {}), std::exception) << capacity;
   }
-  forged.head.capacity = std::uint64_t{1} << 40;
+  forged.head.capacity = std::uint64_t{1} << 36;
   forged.put(path);
   rusage before{}, after{};
   ::getrusage(RUSAGE_SELF, &before);

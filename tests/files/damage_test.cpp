@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "files/format.hpp"
 #include "files/saved.hpp"
@@ -149,6 +151,50 @@ std::string with_head(std::string bytes, std::size_t at, std::uint32_t value) {
   const std::uint64_t sum = files::checksum(std::as_bytes(std::span(bytes).first(4088)));
   std::memcpy(bytes.data() + 4088, &sum, sizeof sum);
   return bytes;
+}
+
+/// A file with another head, whose checksum is right.
+void edit_head(const std::filesystem::path& path, const std::function<void(files::Head&)>& edit) {
+  std::string bytes = bytes_of(path);
+  files::Head head = files::decode_head(std::as_bytes(std::span(bytes)).first<files::head_bytes>());
+  edit(head);
+  const auto edited = files::encode(head);
+  std::memcpy(bytes.data(), edited.data(), edited.size());
+  put_bytes(path, bytes);
+}
+
+TEST_F(Damaged, a_layer_that_ends_before_what_lies_below_it_is_refused) {
+  Painted arena = painted(64);
+  arena.paint_run(0, 64, 3);
+  const Snapshot first = arena.arena().snapshot();
+  save(first, whole, unsynced());
+  arena.paint(0, 4);
+  save(arena.arena().snapshot(), layer, layer_on(first, whole));
+  edit_head(layer, [](files::Head& head) { head.capacity = head.page_bytes; });
+  for (const bool lazy : {true, false}) {
+    const std::string why = refusal([&] { (void)load(whole, with_layers({layer}, lazy)); });
+    EXPECT_NE(why.find("what lies below it"), std::string::npos) << why;
+  }
+  const std::string why = refusal([&] { squash({whole, layer}, bad, unsynced()); });
+  EXPECT_NE(why.find("what lies below it"), std::string::npos) << why;
+  EXPECT_FALSE(std::filesystem::exists(bad));
+  LoadOptions options = with_layers({layer});
+  options.capacity = arena.arena().capacity();
+  EXPECT_TRUE(shows(load(whole, options), arena.picture()));
+  options.capacity = page_size();
+  EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { (void)load(whole, options); }));
+}
+
+TEST_F(Damaged, a_name_and_a_note_that_have_no_room_together_are_refused_by_squash) {
+  edit_head(whole, [](files::Head& head) { head.name = std::string(2000, 'n'); });
+  SaveOptions options = unsynced();
+  options.note = std::string(1968, 'x');
+  squash({whole}, bad, options);
+  EXPECT_EQ(inspect(bad).name + inspect(bad).note, std::string(2000, 'n') + options.note);
+  std::filesystem::remove(bad);
+  options.note += 'x';
+  EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { squash({whole}, bad, options); }));
+  EXPECT_EQ(folder.names(), (std::vector<std::string>{"layer", "whole"}));
 }
 
 TEST_F(Damaged, what_it_does_not_know_is_named) {

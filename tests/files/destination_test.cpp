@@ -203,6 +203,21 @@ TEST_F(Destination, is_what_a_link_leads_to_and_the_link_stays) {
   EXPECT_NE(why_not(folder / "loop"), "");
 }
 
+TEST_F(Destination, is_not_what_another_users_link_in_a_folder_for_everybody_leads_to) {
+  put_bytes(other / "target", "old");
+  std::filesystem::create_symlink(other / "target", folder / "link");
+  ASSERT_EQ(::chmod(folder.path().c_str(), 01777), 0);
+  save(snapshot, folder / "link", unsynced());  // one's own is followed
+  EXPECT_TRUE(is_saved(other / "target"));
+  if (::lchown((folder / "link").c_str(), 1234, 5678) != 0) GTEST_SKIP() << "only root can give a link away";
+  put_bytes(other / "target", "old");
+  EXPECT_NE(why_not(folder / "link").find("another user's link"), std::string::npos);
+  EXPECT_EQ(bytes_of(other / "target"), "old");
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  save(snapshot, folder / "link", unsynced());
+  EXPECT_TRUE(is_saved(other / "target"));
+}
+
 TEST_F(Destination, of_a_layer_is_not_its_base_though_named_by_a_link) {
   save(snapshot, folder / "a", unsynced());
   std::filesystem::create_symlink("a", folder / "link");

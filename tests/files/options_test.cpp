@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "files/saved.hpp"
+#include "support/barriers.hpp"
 #include "support/throws.hpp"
 
 namespace cow::test {
@@ -156,6 +157,35 @@ TEST_F(SaveAndLoad, layers_are_squashed_and_later_ones_fit_on_the_result) {
   EXPECT_TRUE(shows(load(folder / "a", with_layers({folder / "5"})), before.picture()));
   EXPECT_TRUE(throws_exactly<std::runtime_error>([&] { squash({folder / "a", folder / "1"}, folder / "no"); }));
   EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { squash({}, folder / "no"); }));
+}
+
+TEST_F(SaveAndLoad, a_gate_given_to_a_load_keeps_updates_out_of_snapshots) {
+  UpdateGate gate;
+  LoadOptions options;
+  options.gate = &gate;
+  Arena loaded = load(folder / "a", options);
+  std::atomic<bool> inside = false, over = false;
+  std::thread updater([&] {
+    const UpdateGate::Updating updating(gate);
+    inside = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    over = true;
+  });
+  while (!inside) std::this_thread::yield();
+  (void)loaded.snapshot();
+  EXPECT_TRUE(over) << "a snapshot was taken in the middle of an update";
+  updater.join();
+}
+
+TEST_F(SaveAndLoad, quiet_cuts_promised_to_a_load_let_it_have_the_kernel_barrier_beside_threads) {
+  LoadOptions options;
+  options.barrier = Barrier::automatic;
+  options.quiet_cuts = true;
+  if (!is_available(Barrier::kernel)) GTEST_SKIP() << "no kernel barrier here";
+  std::thread([] {}).join();  // from here on the process has had threads
+  EXPECT_EQ(load(folder / "a", options).barrier(), Barrier::kernel);
+  options.quiet_cuts = false;
+  EXPECT_NE(load(folder / "a", options).barrier(), Barrier::kernel);
 }
 
 TEST_F(SaveAndLoad, progress_goes_to_the_end_and_can_stop_it) {

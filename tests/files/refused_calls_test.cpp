@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <functional>
+#include <iterator>
 #include <system_error>
 #include <vector>
 
@@ -103,6 +105,33 @@ TEST_F(FailedSave, of_a_squash_at_any_kernel_call_leaves_nothing_behind) {
   }
   EXPECT_GT(nth, 10);
   EXPECT_TRUE(shows(load(folder / "a", {}), arena.picture()));
+}
+
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST_F(FailedSave, a_load_or_a_squash_that_fails_leaves_no_descriptor_open) {
+  const auto load_it = [&] { (void)load(folder / "a", {}); };
+  const auto squash_it = [&] { squash({folder / "a"}, folder / "a", {}); };
+  for (const std::function<void()>& call : {std::function<void()>(load_it), std::function<void()>(squash_it)}) {
+    call();
+    const std::size_t before = open_descriptors();
+    std::size_t failures = 0;
+    for (std::int64_t nth = 1; nth < 2000; ++nth) {
+      os::fail_after(nth);
+      try {
+        call();
+        break;
+      } catch (const std::system_error&) {
+        ++failures;
+      }
+    }
+    os::fail_after(0);
+    EXPECT_GT(failures, 10U);
+    EXPECT_EQ(open_descriptors(), before);
+  }
 }
 
 TEST_F(FailedSave, a_load_that_fails_at_any_kernel_call_can_be_tried_again) {
