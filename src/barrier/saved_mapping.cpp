@@ -65,7 +65,7 @@ class Copies {
 
 /// Calls f(run) for each run of a line that lies on its first one, until one fails.
 template <class F>
-os::Error for_each_on(const Run* first, const Line& line, F&& f) noexcept {
+os::Error for_each_on(const Run* first, const Stretch& line, F&& f) noexcept {
   for (const Run* run = first + 1; run != line.end; ++run) {
     if (run->frame == line.all.frame_of(run->first)) continue;
     if (const os::Error error = f(*run)) return error;
@@ -84,7 +84,7 @@ class Filling {
   Filling& operator=(const Filling&) = delete;
 
   /// False: it is not to be had, or not all of it; the line must be mapped anew.
-  bool map(std::byte* base, const Run* first, const Line& line) noexcept {
+  bool map(std::byte* base, const Run* first, const Stretch& line) noexcept {
     const std::size_t page = file_.page_bytes();
     std::byte* const at = base + line.all.first.value * page;
     const std::size_t bytes = line.all.count * page;
