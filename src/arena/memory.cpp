@@ -50,6 +50,7 @@ void in_parts(ArenaBooks& books, Pages run, const char* operation, F&& f) {
 /// Nothing but the next snapshot closes them again.
 os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept COW_FAULT_LOCKED {
   if (books.barrier->collects) {
+    if (const os::Error error = open_all_half_protected(books)) return error;
     if (untouched == Untouched::left) return prepare_to_discard(books, run);
     return count_as_written(books, run), os::Error{};
   }

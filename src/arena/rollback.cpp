@@ -107,6 +107,7 @@ class Undoing {
 
   os::Error prepare() noexcept COW_FAULT_LOCKED {
     map_home_alias(books_);
+    if (const os::Error error = open_all_half_protected(books_)) return error;
     if (const os::Error error = fronts::find_written(books_)) return error;
     if (const os::Error error = fronts::watch_all(books_)) return error;
     if (const os::Error error = fronts::list_fresh_with_memory(books_, fresh_)) return error;

@@ -12,6 +12,7 @@
 #include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
+#include "rule/copy_on_write.hpp"
 #include "rule/go_home.hpp"
 #include "words/mutants.hpp"
 
@@ -57,10 +58,7 @@ void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_
 /// Under the kernel barrier: the frames hold the content afterwards, or another barrier catches writes from here on.
 os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
-  if (books.half_protected) {  // nothing is to be, here
-    if (const os::Error error = protect_all(books, os::Access::read_write)) return error;
-    books.half_protected = false;
-  }
+  if (const os::Error error = open_all_half_protected(books)) return error;
   if (!quiet) return change_to_signals(books, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
   if (const os::Error error = collect(books)) return error;
 #if !defined(NDEBUG)

@@ -81,14 +81,6 @@ os::Error open_what_is_half_protected(ArenaBooks& books, Pages run) noexcept COW
   return {};
 }
 
-/// Where nothing is ever protected, a failure may have left something so.
-os::Error open_all_half_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  if (!books.half_protected) return {};
-  const os::Error error = protect_all(books, os::Access::read_write);
-  books.half_protected = static_cast<bool>(error);
-  return error;
-}
-
 /// The page counts as writable: another thread's fault has made it so, or a failure left it protected.
 os::Error open_what_is_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   ++books.faults_already_done;
@@ -97,6 +89,13 @@ os::Error open_what_is_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LO
 }
 
 }  // namespace
+
+os::Error open_all_half_protected(ArenaBooks& books) noexcept {
+  if (!books.half_protected) return {};
+  const os::Error error = protect_all(books, os::Access::read_write);
+  books.half_protected = static_cast<bool>(error);
+  return error;
+}
 
 os::Result<Caught> make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   if (books.barrier->collects) return {Caught::writable_before, open_all_half_protected(books)};

@@ -85,18 +85,22 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
 
 namespace {
 
+/// Under the kernel barrier a store is all it takes.
+os::Error make_stores_safe(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
+  const os::Error error = open_all_half_protected(books);
+  if (error || books.family.file.saved().empty()) return error;
+  for (const Write& write : batch) {
+    const auto touch = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+      return touch_what_may_vanish(books, {p, 1}, os::Access::read_write);
+    };
+    if (const os::Error failed = for_each_part(books, write, touch)) return failed;
+  }
+  return {};
+}
+
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  if (books.barrier->collects) {  // a store is all it takes
-    if (books.family.file.saved().empty()) return {};
-    for (const Write& write : batch) {
-      const auto touch = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
-        return touch_what_may_vanish(books, {p, 1}, os::Access::read_write);
-      };
-      if (const os::Error error = for_each_part(books, write, touch)) return error;
-    }
-    return {};
-  }
+  if (books.barrier->collects) return make_stores_safe(books, batch);
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
