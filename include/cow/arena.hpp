@@ -45,8 +45,8 @@ struct ArenaOptions {
   bool quiet_cuts = false;
   bool single_writer = false;  ///< the same, by its older name
   /// Keeps that promise by construction: each snapshot, clone and rollback of the arena and its clones holds an
-  /// UpdateGate::Quiet of this gate, and whoever writes holds an Updating. The gate outlives the arenas. Who takes a
-  /// snapshot must hold neither.
+  /// UpdateGate::Quiet of this gate, and whoever writes holds an Updating. The gate outlives the arenas. A thread that
+  /// holds either itself gets std::logic_error from whatever cuts the arena, since it would wait for itself.
   UpdateGate* gate = nullptr;
   /// Whether core dumps hold the arena, its clones and views. madvise(MADV_DONTDUMP) by the program is lost where pages
   /// move to other memory, as they do once a clone, a view or a fork() child shows them; this is not.
@@ -67,9 +67,15 @@ struct Write {
   std::size_t bytes;
 };
 
+class Arena;
+
 namespace detail {
 class ArenaBooks;
-}
+
+/// The gate that an arena was given; null for none.
+UpdateGate* gate_of(const ArenaBooks* books) noexcept;
+UpdateGate* gate_of(const Arena& arena) noexcept;
+}  // namespace detail
 
 /// Something that must not be cut in half by a snapshot, such as an allocator's lock: the arena calls
 /// before_cut() before each snapshot(), clone(), rollback() and fork(), and after_cut() when it is done or failed.
@@ -105,6 +111,9 @@ class COW_API ArenaRef {
   /// Whether the page of `p` can be written now without a fault and without a copy. A hint: a snapshot in
   /// another thread may protect it at any time. One relaxed load. `p` must lie in the arena.
   bool is_writable(const void* p) const noexcept;
+
+  /// Whether a page of [p, p + n) is excluded. One relaxed load where nothing in the arena is.
+  bool has_excluded(const void* p, std::size_t n) const noexcept;
 
   /// Advances with every cut (snapshot, clone, rollback): what is_writable() said before may no longer hold.
   std::uint64_t epoch() const noexcept;
@@ -230,8 +239,10 @@ class COW_API Arena {
   ///
   /// [p, p + n) must be whole pages, which throws std::invalid_argument otherwise; with n == 0, where p may be nullptr
   /// too, nothing is done, and so where all of it is excluded already. In an arena that holds a heap only pages inside
-  /// one large block in use may be excluded, allocated with a page's alignment; else std::logic_error. Such a block must
-  /// never be freed, nor may a rollback go back to before it was allocated: the heap would put other things there.
+  /// one large block in use may be excluded, allocated with a page's alignment, and none while a transaction is open;
+  /// else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as is that of no block,
+  /// and it does not shrink or move. rollback() and adopt() refuse, by std::logic_error, a version from before it was
+  /// allocated, whose heap would put other things there.
   /// Where it throws, nothing has changed; where parts in the middle were excluded before, each part between is a step
   /// of its own. Other threads may read and store to the pages meanwhile; a system call that is writing there meanwhile
   /// may be lost. Takes memory beside the arena's file, as much as is in use there. Cost: some 20 microseconds, and a

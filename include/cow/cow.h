@@ -4,10 +4,12 @@
  *
  * Rules for all of it, unless a function says otherwise:
  * - A call returns 0, or a negative errno and changes nothing; cow_last_error() then tells the rest. What gives a
- *   pointer or a size gives NULL or 0 instead. No C++ exception leaves the library, and it never prints or exits.
+ *   pointer or a size gives NULL or 0 instead, also by way of a pointer to it: *arena is NULL, *count 0, whatever they
+ *   were. Numbers and structures for results stay. No C++ exception leaves the library, and it never prints or exits.
  * - Errors: -EINVAL for arguments that cannot be right; -ENOMEM where memory is lacking, the heap's in the arena too;
  *   -EPERM where the call is not for this place: on an arena of the parent in a fork() child, on a stack inside the
- *   arena; what the kernel refused with (-ENOSPC, -EMFILE, ...); -EIO for all else.
+ *   arena; -EDEADLK in a thread that is inside the arena's own gate, where a cut would wait for itself; what the kernel
+ *   refused with (-ENOSPC, -EMFILE, ...); -EIO for all else.
  * - What opens has a call that closes, release or close; NULL may be closed. Handles are numbers in the shape of
  *   pointers: never follow one. Using NULL, one that was closed, one of another kind or no handle at all is -EINVAL,
  *   and closing such does nothing: that is known until a handle's place was used 4,294,967,295 times more. What cannot

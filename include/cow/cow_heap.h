@@ -21,8 +21,8 @@ typedef struct cow_heap_options {
 COW_C_API void cow_heap_options_init(cow_heap_options* options) COW_C_NOEXCEPT;
 
 /* Makes a heap in an arena that was never written, or a handle on the one it holds, as a clone does. NULL: the options
- * as they are in the heap already. -EINVAL where the arena holds other content or is too small; -EBUSY where it has a
- * cut hook. All handles on one arena's heap mean the same heap. */
+ * as they are in the heap already. -EINVAL where the arena holds other content, has excluded pages and no heap, or is
+ * too small; -EBUSY where it has a cut hook. All handles on one arena's heap mean the same heap. */
 COW_C_API int cow_heap_open(cow_arena* arena, const cow_heap_options* options_or_null, cow_heap** heap) COW_C_NOEXCEPT;
 /* Drops the handle; the heap and its blocks stay in the arena. Cannot fail. */
 COW_C_API void cow_heap_close(cow_heap* heap) COW_C_NOEXCEPT;
@@ -41,7 +41,8 @@ COW_C_API void* cow_heap_calloc(cow_heap* heap, size_t count, size_t n) COW_C_NO
 /* At the same place where possible. NULL is as cow_heap_malloc(); with n == 0 the block shrinks and is not freed. On
  * failure the block is left alone; EINVAL for what is not a live block. */
 COW_C_API void* cow_heap_realloc(cow_heap* heap, void* block, size_t n) COW_C_NOEXCEPT;
-/* NULL: nothing. What is not a live block of this heap is refused and counted: cow_heap_check(). */
+/* NULL: nothing. What is not a live block of this heap is refused and counted, and so is one with pages that
+ * cow_arena_exclude() has taken out of snapshots: cow_heap_check(). */
 COW_C_API void cow_heap_free(cow_heap* heap, void* block) COW_C_NOEXCEPT;
 /* `alignment`: a power of two. Beyond a page it holds in this arena only. */
 COW_C_API void* cow_heap_aligned_alloc(cow_heap* heap, size_t alignment, size_t n) COW_C_NOEXCEPT;
@@ -109,6 +110,7 @@ COW_C_API void cow_opaque_free(void* heap, void* block) COW_C_NOEXCEPT;
 COW_C_API void* cow_sqlite_malloc(int n) COW_C_NOEXCEPT;
 COW_C_API void cow_sqlite_free(void* block) COW_C_NOEXCEPT;
 COW_C_API void* cow_sqlite_realloc(void* block, int n) COW_C_NOEXCEPT;
+/* At most INT_MAX, which is what can be told of a larger block. */
 COW_C_API int cow_sqlite_size(void* block) COW_C_NOEXCEPT;
 COW_C_API int cow_sqlite_roundup(int n) COW_C_NOEXCEPT;
 COW_C_API int cow_sqlite_init(void* heap) COW_C_NOEXCEPT;

@@ -15,14 +15,15 @@ extern "C" {
  * options does that by itself, in each snapshot, clone and rollback.
  *
  * Nobody starves: quiet waits for the updates under way and for who wanted it before; an update waits for one quiet at
- * most. A thread that is inside of either must not wait for another of the same gate: it would wait for itself.
+ * most. A thread that is inside of either must not wait for another of the same gate: it would wait for itself. Where
+ * that is sure, in quiet and in what cuts an arena opened with the gate, the call is -EDEADLK and does nothing.
  * fork(): a child, which has one thread only, needs a new gate. */
 
 COW_C_API int cow_gate_open(cow_gate** gate) COW_C_NOEXCEPT;
 /* Once all that began has ended, and all arenas that were opened with it, and their clones, are closed. Cannot fail. */
 COW_C_API void cow_gate_close(cow_gate* gate) COW_C_NOEXCEPT;
 
-/* Waits while somebody has quiet. Some tens of nanoseconds. */
+/* Waits while somebody has quiet; -EDEADLK where that is this thread. Some tens of nanoseconds. */
 COW_C_API int cow_gate_begin_updating(cow_gate* gate) COW_C_NOEXCEPT;
 /* Between two updates of a thread that has begun: lets whoever wants quiet have it, and waits until it is over; else
  * some nanoseconds. */
@@ -30,7 +31,7 @@ COW_C_API int cow_gate_between_updates(cow_gate* gate) COW_C_NOEXCEPT;
 /* In the thread that began. -EPERM where no update has begun. */
 COW_C_API int cow_gate_end_updating(cow_gate* gate) COW_C_NOEXCEPT;
 
-/* Waits for the updates under way. From here on none is, and all that they wrote is visible to this thread. */
+/* Waits for the updates under way. Then none is, and all that they wrote is visible to this thread. -EDEADLK: above. */
 COW_C_API int cow_gate_begin_quiet(cow_gate* gate) COW_C_NOEXCEPT;
 /* -EPERM where nobody has quiet. */
 COW_C_API int cow_gate_end_quiet(cow_gate* gate) COW_C_NOEXCEPT;

@@ -97,7 +97,7 @@ typedef struct cow_transaction cow_transaction;
 /* From here on changes of the arena are taken back unless they are committed. They nest; inner ones end first. The
  * arena must not be closed, and cow_arena_rollback() is -EPERM, while one is open. */
 COW_C_API int cow_transaction_begin(cow_arena* arena, cow_transaction** transaction) COW_C_NOEXCEPT;
-/* The changes stay, and the handle is closed. */
+/* The changes stay, and the handle is closed. -EPERM, and it stays open, while an inner one is open. */
 COW_C_API int cow_transaction_commit(cow_transaction* transaction) COW_C_NOEXCEPT;
 /* The content at the begin is back, and the handle is closed; on failure it is open, and it can be tried again. -EPERM
  * while an inner one is open. Other threads must not write the arena meanwhile. */

@@ -81,7 +81,8 @@ class COW_API HeapFull : public std::bad_alloc {
 /// fork(): the child has its own copy of the arena, and handles and containers go on working in it.
 ///
 /// Wrong frees: deallocate() cannot throw, and a library must not end the program for a mistake it can survive:
-/// a pointer that is not a live block's is refused and counted, see stats() and check(). A block that was freed and
+/// a pointer that is not a live block's is refused and counted, see stats() and check(); and so is a block with pages
+/// that Arena::exclude() has taken out of snapshots, which stays. A block that was freed and
 /// given out again cannot be told from a live one.
 class COW_API Heap {
  public:
@@ -107,7 +108,7 @@ class COW_API Heap {
 
   /// The block with a new size, at the same place where possible. nullptr: as allocate(). Keeps the content up to the
   /// smaller size, and alignment up to alignof(std::max_align_t). Throws HeapFull and leaves the block alone,
-  /// std::invalid_argument if it is not a live block.
+  /// std::invalid_argument if it is not a live block, or has excluded pages and would have to move.
   [[nodiscard]] void* reallocate(void* block, std::size_t bytes);
   /// The same with nullptr instead of an exception, and the block left alone.
   [[nodiscard]] void* try_reallocate(void* block, std::size_t bytes) noexcept;

@@ -33,20 +33,23 @@ class COW_API Transaction {
   explicit Transaction(Arena& arena);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
-  /// Rolls back what is not committed. Where the kernel has no memory for that (see Arena::rollback()) the changes
-  /// stay: who must know calls roll_back(), which throws.
+  /// Rolls back what is not committed, and ends inner ones that are open. Where the kernel has no memory for that (see
+  /// Arena::rollback()), or the thread is inside the arena's own UpdateGate, the changes stay: who must know calls
+  /// roll_back(), which throws.
   ~Transaction();
 
-  /// What was changed since the begin stays. Nothing happens where it has ended already.
-  void commit() noexcept;
+  /// What was changed since the begin stays. Nothing happens where it has ended already, or an outer one has, which
+  /// took it along. Throws std::logic_error, and nothing has changed, while an inner one is open.
+  void commit();
 
   /// The content at the begin is back, and the transaction has ended. Throws std::logic_error where it has ended
-  /// already or an inner one is open, and as Arena::rollback() does: it is open then, and it can be tried again.
+  /// already, an outer one has, or an inner one is open; and as Arena::rollback(): it is open then, to be tried again.
   void roll_back();
 
  private:
   friend struct detail::TransactionCalls;  // forgets an arena that was destroyed, for C
   bool innermost() const noexcept;
+  void require_innermost(const char* operation) const;
   void end() noexcept;
 
   detail::ArenaBooks* books_ = nullptr;  // null: it has ended

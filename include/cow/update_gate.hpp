@@ -2,8 +2,12 @@
 // one. Header only; independent of any arena.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
+#include <bit>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <thread>
 
@@ -13,7 +17,70 @@ namespace cow {
 
 namespace detail {
 struct GateCalls;
-}
+struct GateInside;
+
+/// Which threads are inside a gate, and by what. Whoever is put in may be taken out by another thread.
+class ThreadsInside {
+ public:
+  using Thread = std::uintptr_t;
+
+  static Thread this_thread() noexcept { return std::bit_cast<Thread>(pthread_self()); }
+
+  /// `by` is not null. Where there is no place left that one is not known.
+  void put(const void* by) noexcept {
+    for (std::size_t i = 0, at = begin(); i < places; ++i) {
+      Place& place = places_[(at + i) % places];
+      const void* nobody = nullptr;
+      if (place.by.load(std::memory_order_relaxed) != nullptr) continue;
+      if (!place.by.compare_exchange_strong(nobody, by, std::memory_order_acquire)) continue;
+      return place.thread.store(this_thread(), std::memory_order_relaxed);
+    }
+  }
+
+  void take_out(const void* by) noexcept {
+    for (std::size_t i = 0, at = begin(); i < places; ++i) {
+      Place& place = places_[(at + i) % places];
+      if (place.by.load(std::memory_order_relaxed) == by) return make_free(place);
+    }
+  }
+
+  /// For who cannot tell what it was put in by: one of this thread's, or of any if there is none.
+  void take_one_out() noexcept {
+    for (const Thread thread : {this_thread(), Thread{0}}) {
+      for (Place& place : places_) {
+        const Thread inside = place.thread.load(std::memory_order_relaxed);
+        if (inside != 0 && (thread == 0 || inside == thread)) return make_free(place);
+      }
+    }
+  }
+
+  bool has_this_thread() const noexcept {
+    const Thread self = this_thread();
+    for (const Place& place : places_) {
+      if (place.thread.load(std::memory_order_relaxed) == self) return true;
+    }
+    return false;
+  }
+
+ private:
+  struct Place {
+    std::atomic<const void*> by{nullptr};
+    std::atomic<Thread> thread{0};
+  };
+
+  static void make_free(Place& place) noexcept {
+    place.thread.store(0, std::memory_order_relaxed);
+    place.by.store(nullptr, std::memory_order_release);
+  }
+
+  /// Threads begin at cache lines of their own.
+  static std::size_t begin() noexcept { return (this_thread() >> 12) * 4 % places; }
+
+  static constexpr std::size_t places = 128;
+  alignas(64) Place places_[places];
+};
+
+}  // namespace detail
 
 /// A snapshot beside writers is one moment of memory, but memory cannot know which stores belong together: one that
 /// falls into the middle of an update shows half of it. Threads that update hold an `Updating`, and look between two
@@ -35,9 +102,12 @@ struct GateCalls;
 /// threads try for some 50 us, which is longer than most snapshots take, the later part of them giving way to others,
 /// since whom they wait for may need their processor, and sleep then.
 ///
-/// Cost: between_updates() a load of a word that hardly ever changes; an Updating or a Quiet two atomic additions each.
-/// All of it may be used by any number of threads. A thread that holds one of either kind must not wait for another of
-/// the same gate: it would wait for itself. The gate lies outside the arena, since a snapshot would show it as it
+/// Cost: between_updates() a load of a word that hardly ever changes; an Updating or a Quiet two atomic additions each,
+/// and a note of the thread. All of it may be used by any number of threads. A thread that holds one of either kind
+/// must not wait for another of the same gate: it would wait for itself. So does what cuts an arena that was given
+/// the gate: there std::logic_error is thrown, for the thread that began the Updating or the Quiet, wherever it
+/// ends (beyond 128 Updatings at once the others are not known; threads of raw clone() that share pthread_self() count
+/// as one). The gate lies outside the arena, since a snapshot would show it as it
 /// stood, with threads in it that a clone does not have; a fork() child, which has one thread only, needs a new one.
 /// At most 16 million Updatings at once; who destroys the gate has seen all of them end.
 class UpdateGate {
@@ -50,8 +120,14 @@ class UpdateGate {
   class [[nodiscard]] Updating {
    public:
     /// Waits while a Quiet exists.
-    explicit Updating(UpdateGate& gate) noexcept : gate_(gate) { gate_.enter(); }
-    ~Updating() { gate_.leave(); }
+    explicit Updating(UpdateGate& gate) noexcept : gate_(gate) {
+      gate_.enter();
+      gate_.updating_.put(this);
+    }
+    ~Updating() {
+      gate_.updating_.take_out(this);
+      gate_.leave();
+    }
     Updating(const Updating&) = delete;
     Updating& operator=(const Updating&) = delete;
 
@@ -80,7 +156,8 @@ class UpdateGate {
   };
 
  private:
-  friend struct detail::GateCalls;  // begins and ends by calls, for C
+  friend struct detail::GateCalls;   // begins and ends by calls, for C
+  friend struct detail::GateInside;  // asks whether the thread is inside
 
   // Of entered_, the low bits tell of the Quiet that is wanted: that there is one, and whether its number is odd, so
   // that who waits for its end is not held by the next. The rest counts updates, as left_ does.
@@ -104,9 +181,11 @@ class UpdateGate {
     wait_until(quiets_over_, [number](std::uint32_t over) { return over == number; });
     const std::uint32_t before = entered_.fetch_add(wanted | (number & odd), std::memory_order_seq_cst);
     wait_until(left_, [before](std::uint32_t left) { return left == before; });
+    quiet_.store(detail::ThreadsInside::this_thread(), std::memory_order_relaxed);
   }
 
   void open() noexcept {
+    quiet_.store(0, std::memory_order_relaxed);
     entered_.fetch_and(~quiet_bits, std::memory_order_release);
     entered_.notify_all();
     quiets_over_.fetch_add(1, std::memory_order_release);
@@ -131,6 +210,16 @@ class UpdateGate {
   std::atomic<std::uint32_t> left_{0};
   alignas(64) std::atomic<std::uint32_t> quiets_asked_for_{0};
   std::atomic<std::uint32_t> quiets_over_{0};
+  std::atomic<detail::ThreadsInside::Thread> quiet_{0};  // the thread that has it
+  detail::ThreadsInside updating_;
+};
+
+/// Whether the calling thread is inside an Updating of a gate, or has quiet there: it must not wait for that gate.
+struct detail::GateInside {
+  static bool updates(const UpdateGate& gate) noexcept { return gate.updating_.has_this_thread(); }
+  static bool has_quiet(const UpdateGate& gate) noexcept {
+    return gate.quiet_.load(std::memory_order_relaxed) == ThreadsInside::this_thread();
+  }
 };
 
 }  // namespace cow

@@ -9,6 +9,7 @@
 #include "arena/current_version.hpp"
 #include "arena/operation.hpp"
 #include "arena/version_content.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/fork_gate.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/known_writes.hpp"
@@ -24,6 +25,7 @@ bool same(const void* a, const void* b, std::size_t bytes) noexcept {
 
 os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<Write>& writes) noexcept {
   if (const os::Error error = content.add(run)) return error;
+  if (const os::Error error = touch_what_may_vanish(books, run, os::Access::read)) return error;
   for (Page p = run.first; p < run.end(); ++p) {
     if (books.is_excluded(p) || content.is_excluded(p)) continue;
     const std::byte* const from = content.at(p);
@@ -61,7 +63,7 @@ void adopt_version(ArenaBooks& books, Version& version) {
   std::uint64_t pages = 0;
   os::Error error;
   {
-    const Cut cut(books);
+    const Cut cut(books, "adopt");
     error = take_over(books, version, pages);
   }
   throw_if(error, [&] {

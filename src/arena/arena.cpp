@@ -7,6 +7,7 @@
 
 #include "arena/adopt.hpp"
 #include "arena/changed_since.hpp"
+#include "arena/exclude.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/memory.hpp"
 #include "arena/operation.hpp"
@@ -42,7 +43,7 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {
-  const Cut cut(books);
+  const Cut cut(books, "snapshot");
   const Operation operation(books);
   return Access::snapshot(take_version(books));
 }
@@ -54,6 +55,9 @@ void make_reserve_whole(ArenaBooks& books) {
 }
 
 }  // namespace
+
+UpdateGate* detail::gate_of(const ArenaBooks* books) noexcept { return books == nullptr ? nullptr : books->gate; }
+UpdateGate* detail::gate_of(const Arena& arena) noexcept { return gate_of(Access::books(arena)); }
 
 Arena::Arena(const ArenaOptions& options) : Arena(create_arena(options)) {
   if (options.reserve_history_bytes == 0) return;
@@ -103,6 +107,7 @@ void Arena::rollback(const Snapshot& snapshot) {
     throw std::logic_error(std::string("cow: rollback inside a transaction on arena \"") + books.name +
                            "\"; Transaction::roll_back() ends the innermost one, and brings its begin back");
   }
+  require_excluded_blocks(books, snapshot, "rollback");
   roll_back_or_throw(books, version);
 }
 
@@ -114,6 +119,7 @@ void Arena::adopt(const Snapshot& snapshot) {
     throw std::invalid_argument("cow: adopt of a version of another family: it must be a snapshot of this arena, of "
                                 "its clones, of what it was cloned from, or of theirs");
   }
+  require_excluded_blocks(books, snapshot, "adopt");
   adopt_version(books, version);
 }
 
@@ -179,6 +185,13 @@ bool ArenaRef::is_writable(const void* p) const noexcept COW_HELD_UNCHECKED {
   return books_->fronts.in_use.load(std::memory_order_relaxed) || books_->writable.contains(page) ||
          books_->is_excluded(page);
 }
+
+bool ArenaRef::has_excluded(const void* p, std::size_t n) const noexcept {
+  if (n == 0 || !books_->any_excluded.load(std::memory_order_relaxed)) return false;
+  const Page first = books_->page_of(p), last = books_->page_of(static_cast<const std::byte*>(p) + n - 1);
+  return books_->excluded.intersects({first, last - first + 1});
+}
+
 std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
 
 std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {

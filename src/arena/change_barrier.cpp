@@ -221,7 +221,8 @@ void change_if_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const bool automatic = books.asked == Barrier::automatic;
   const bool unwelcome = signals_wanted.load(std::memory_order_relaxed) || books.slot->refusals != nullptr;
   if (books.barrier->collects) {
-    if (unwelcome) return (void)change_to_signals(books, why_profile);
+    const char* const why = books.slot->refusals != nullptr ? why_refusal : why_profile;
+    if (unwelcome) return (void)change_to_signals(books, why);
     if (automatic && other_was_better(books)) {
       (void)change_to_signals(books, why_little);
     }

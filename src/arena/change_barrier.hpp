@@ -35,5 +35,6 @@ void want_signals() noexcept;
 inline constexpr const char* why_not_quiet = "other threads may write while a cut is made";
 inline constexpr const char* why_little = "what is written takes few faults, which cost less than looking for it";
 inline constexpr const char* why_profile = "the fault profile needs signals";
+inline constexpr const char* why_refusal = "a RefuseWrites needs signals";
 
 }  // namespace cow

@@ -36,7 +36,15 @@ os::Error exclude_parts(ArenaBooks& books, Pages run) noexcept COW_IN_OPERATION 
 
 }  // namespace
 
-void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not) {
+void require_excluded_blocks(const ArenaBooks& books, const Snapshot& version, const char* operation) {
+  const BlocksThere blocks_there = books.blocks_there.load(std::memory_order_acquire);
+  if (blocks_there == nullptr || blocks_there(books, version)) return;
+  throw std::logic_error(std::string("cow: ") + operation + " in arena \"" + books.name +
+                         "\" of a version whose heap has no block round some pages that are excluded, and would give "
+                         "them out again; take a version from after that block was allocated");
+}
+
+void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, BlocksThere blocks_there) {
   check_range(books, p, n, "exclude");
   if (n == 0) return;
   check_whole_pages(books, p, n);
@@ -45,10 +53,11 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not) {
   os::Error error;
   {
     // No exception in here: its memory may come from a heap in this arena, which is locked.
-    const Cut cut(books);
+    const Cut cut(books, "exclude");
     refusal = why_not(books, run);
     if (refusal == nullptr) {
       const Operation operation(books);
+      if (blocks_there != nullptr) books.blocks_there.store(blocks_there, std::memory_order_release);
       error = exclude_parts(books, run);
     }
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "books/arena_books.hpp"
+#include "cow/snapshot.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -11,8 +12,15 @@ namespace cow {
 /// Why pages must not be excluded, or null. Asked while nothing in the arena is half done.
 using WhyNot = const char* (*)(const ArenaBooks& books, Pages run) noexcept;
 
+/// Whether the heap of a version has blocks in use round all pages that the arena excludes and the version does not.
+using BlocksThere = bool (*)(const ArenaBooks& books, const Snapshot& version);
+
+/// Before an arena takes over a version's content: throws std::logic_error where a heap in that would give pages out
+/// that the arena excludes.
+void require_excluded_blocks(const ArenaBooks& books, const Snapshot& version, const char* operation);
+
 /// Throws std::invalid_argument where the range is no whole pages of the arena, std::logic_error with what `why_not`
 /// says, std::system_error where the kernel refuses.
-void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not);
+void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, BlocksThere blocks_there);
 
 }  // namespace cow

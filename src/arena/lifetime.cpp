@@ -178,6 +178,18 @@ os::Error take_over_files(Family& family, SavedContent& content) noexcept {
   return content.whole ? family.loaded_from.runs.copy(content.runs) : os::Error{};
 }
 
+const char* why_at_first(Barrier asked, const WriteBarrier& chosen) noexcept {
+  if (asked == chosen.kind) return "asked for";
+  if (signals_wanted.load(std::memory_order_relaxed)) return why_profile;
+  return asked == Barrier::automatic ? "the best guess of automatic" : "asked for kernel, but cuts are not quiet";
+}
+
+// Nobody else uses the arena yet.
+void note_first_barrier(ArenaBooks& books, Barrier asked, const WriteBarrier& chosen) noexcept COW_HELD_UNCHECKED {
+  books.asked = asked;
+  books.choice.why = why_at_first(asked, chosen);
+}
+
 /// An arena of a new family in an address range, which it takes over once that succeeds.
 os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t pages, const char* name,
                                         const WriteBarrier& barrier, const os::Descriptor& barrier_fd,
@@ -199,7 +211,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   books.value->barrier_fd = barrier_fd;
   books.value->quiet_cuts = options.quiet_cuts || options.single_writer || options.gate != nullptr;
   books.value->gate = options.gate;
-  books.value->asked = options.barrier;
+  note_first_barrier(*books.value, options.barrier, barrier);
   books.value->in_core_dumps = options.in_core_dumps;
   if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
   if (may_be_plain && books.value->borrower.base.empty()) {

@@ -21,19 +21,14 @@ class MappedFrames {
   MappedFrames(const MappedFrames&) = delete;
   MappedFrames& operator=(const MappedFrames&) = delete;
 
-  os::Error add(Frame frame) noexcept {
-    if (frame == zero_frame || History::owns(frame) || find(frame) != nullptr) return {};
-    const bool saved = SavedFiles::owns(frame);
-    const std::uint64_t place = saved ? SavedFiles::page_of(frame) : frame.value % file_.pages();
-    Mapped whole{frame - place, saved ? file_.saved().pages(frame) : file_.pages(), nullptr};
-    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes(whole));
-    if (!range) return range.error;
-    whole.at = static_cast<std::byte*>(range.value);
-    os::Error error =
-        os::map_file(whole.at, bytes(whole), os::Access::read, file_.fd(whole.first), file_.offset(whole.first));
-    if (!error) error = mapped_.push_back(whole);
-    if (error) os::unmap(whole.at, bytes(whole));
-    return error;
+  /// So many frames from `first` on. EFAULT: they are in a saved file that was cut short.
+  os::Error add(Frame first, std::uint64_t count = 1) noexcept {
+    if (first == zero_frame || History::owns(first)) return {};
+    if (find(first) == nullptr) {
+      if (const os::Error error = map_all_round(first)) return error;
+    }
+    return SavedFiles::owns(first) ? os::touch(address(first), count * file_.page_bytes(), os::Access::read)
+                                   : os::Error{};
   }
 
   const std::byte* address(Frame frame) const noexcept {
@@ -48,6 +43,20 @@ class MappedFrames {
     std::uint64_t count;
     std::byte* at;
   };
+
+  os::Error map_all_round(Frame frame) noexcept {
+    const bool saved = SavedFiles::owns(frame);
+    const std::uint64_t place = saved ? SavedFiles::page_of(frame) : frame.value % file_.pages();
+    Mapped whole{frame - place, saved ? file_.saved().pages(frame) : file_.pages(), nullptr};
+    const os::Result<void*> range = os::reserve_addresses(nullptr, bytes(whole));
+    if (!range) return range.error;
+    whole.at = static_cast<std::byte*>(range.value);
+    os::Error error =
+        os::map_file(whole.at, bytes(whole), os::Access::read, file_.fd(whole.first), file_.offset(whole.first));
+    if (!error) error = mapped_.push_back(whole);
+    if (error) os::unmap(whole.at, bytes(whole));
+    return error;
+  }
 
   std::size_t bytes(const Mapped& mapped) const noexcept { return mapped.count * file_.page_bytes(); }
   const Mapped* find(Frame frame) const noexcept {

@@ -23,10 +23,11 @@ void check_range(const ArenaBooks& books, const void* p, std::size_t n, const ch
   const std::size_t capacity = books.bytes(books.pages);
   const bool inside = at >= books.base && at <= books.base + capacity;
   if (inside && n <= capacity - static_cast<std::size_t>(at - books.base)) return;
-  const std::string where =
-      inside ? " from byte " + std::to_string(at - books.base) + " on" : " at an address outside it";
-  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + where + ", for arena \"" +
-                              books.name + "\" of " + in_bytes(capacity));
+  const std::string where = inside ? "from byte " + std::to_string(at - books.base) + " on" : "at " + in_hex(p);
+  throw std::invalid_argument(std::string("cow: ") + operation + " of " + in_bytes(n) + " " + where +
+                              (inside ? " goes beyond arena \"" : " is outside arena \"") + books.name +
+                              "\", which has " + in_bytes(capacity) + ", from " + in_hex(books.base) + " to " +
+                              in_hex(books.base + capacity));
 }
 
 namespace {

@@ -86,6 +86,7 @@ inline const char* remedy(os::Error error) noexcept {
   switch (error.code) {
     case EBADF: return "; the program has closed descriptors that it did not open, those of its arenas";
     case EFBIG: return "; RLIMIT_FSIZE (ulimit -f) holds for memory files too: raise it before an arena is made";
+    case EFAULT: return "; a saved file that the arena is mapped from was cut short, or cannot be read";
     case EAGAIN: return "; RLIMIT_MEMLOCK (ulimit -l) is too low for what mlockall(MCL_FUTURE) asks for";
     default: return "";
   }
@@ -171,11 +172,23 @@ class COW_HOLDER OperationHeld {
   std::mutex& mutex_;
 };
 
+/// A cut takes a Quiet of the arena's gate, for which a thread that is inside one itself would wait for ever.
+inline void require_outside_gate(const ArenaBooks& books, const char* operation) {
+  using detail::GateInside;
+  if (books.gate == nullptr) return;
+  const bool updates = GateInside::updates(*books.gate);
+  if (!updates && !GateInside::has_quiet(*books.gate)) return;
+  throw std::logic_error(std::string("cow: ") + operation + " of arena \"" + books.name + "\" by a thread that is " +
+                      (updates ? "inside an update at" : "holding quiet at") +
+                      " the arena's own gate, for whose end it would wait, for ever; " +
+                      (updates ? "end the update first" : "the arena takes quiet by itself: end yours first"));
+}
+
 /// Keeps whatever must not be cut in half whole while a cut is made. Taken before the operation mutex; a signal handler
 /// that came in between and forks would wait for its own thread.
 class Cut {
  public:
-  explicit Cut(ArenaBooks& books) : books_(books) {
+  Cut(ArenaBooks& books, const char* operation) : books_((require_outside_gate(books, operation), books)) {
     if (books.gate != nullptr) quiet_.emplace(*books.gate);
     {
       const OperationHeld held(books);

@@ -34,7 +34,7 @@ void take_out_of_force(WriteRefusal& refusal, FaultSlot& slot) noexcept {
 void protect_all(ArenaBooks& books) {
   Version* version = nullptr;
   {
-    const Cut cut(books);
+    const Cut cut(books, "RefuseWrites");
     const Operation operation(books);
     version = take_version(books, PagesLeftOpen::none);
   }

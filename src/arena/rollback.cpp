@@ -14,6 +14,7 @@
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
@@ -33,8 +34,12 @@ bool can_be_opened_at_once(const ArenaBooks& books, std::uint64_t runs) noexcept
   return books.barrier->collects || MappingBudget::left() >= mappings_to_spare + 2 * runs;
 }
 
+os::Error touch_to_write(const ArenaBooks& books, Pages run) noexcept {
+  return touch_what_may_vanish(books, run, os::Access::read_write);
+}
+
 os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS_BLOCKED {
-  if (books.barrier->collects) return {};  // they are
+  if (books.barrier->collects) return touch_to_write(books, run);  // they are writable
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     FaultLockHeld held(*books.fault_lock);
@@ -158,10 +163,7 @@ class Undoing {
     if (const os::Error error = fronts::list_fresh_with_memory(books_, fresh_)) return error;
     const PageSet& written = books_.fronts.uncollected;
     for (const Pages run : written.runs()) {
-      for (Page p = run.first; p < run.end(); ++p) {
-        if (reached_by_alias(books_, p)) continue;
-        if (const os::Error error = frames_.add(books_.frame_of(p))) return error;
-      }
+      if (const os::Error error = prepare_to_copy(run)) return error;
       pages_ += run.count;
     }
     return {};
@@ -182,6 +184,17 @@ class Undoing {
   }
 
  private:
+  os::Error prepare_to_copy(Pages run) noexcept COW_FAULT_LOCKED {
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (!reached_by_alias(books_, p)) {
+        if (const os::Error error = frames_.add(books_.frame_of(p))) return error;
+      }
+      if (!books_.fronts.hidden.contains(p)) continue;
+      if (const os::Error error = touch_to_write(books_, {p, 1})) return error;
+    }
+    return {};
+  }
+
   void count(Pages run) noexcept COW_FAULT_LOCKED {
     Fronts& fronts = books_.fronts;
     ++fronts.runs_undone;
@@ -251,7 +264,7 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   MappedFrames frames(books.family.file);
   const bool at_once = !error && can_be_opened_at_once(books, count_kept_runs(version));
   if (at_once) error = make_kept_writable(books, version);
-  if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame); });
+  if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame, run.count); });
   if (!error && !at_once) return {version.kept.size(), hand_over_kept(books, version, frames)};
   if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
@@ -291,8 +304,8 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
       pages += run.count;
       if (!error && at_once) error = make_pages_writable(books, run);
     }
-    for (const Run& run : content) {
-      if (!error) error = frames.add(run.frame);
+    for (const Pages& run : changed) {
+      for (Page p = run.first; p < run.end() && !error; ++p) error = frames.add(content.find(p));
     }
     HandedOver handed_over(books);
     for (const Pages& run : changed) {
@@ -317,7 +330,7 @@ void roll_back_or_throw(ArenaBooks& books, Version& version) {
   }
   os::Result<std::uint64_t> pages;
   {
-    const Cut cut(books);
+    const Cut cut(books, "rollback");
     pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
   }
   throw_if(pages.error, [&] {

@@ -32,7 +32,8 @@ bool inside(MappedRange range, const void* pointer, std::size_t bytes) noexcept 
 
 [[noreturn]] void refuse(MappedRange original, MappedRange target, const void* pointer, std::size_t bytes) {
   const std::string what = "cow: at(): " + in_hex(pointer) + " (" + counted(bytes, "byte") + ") is not in " +
-                           known_at(original).name + " of " + in_bytes(original.bytes) + " at " + in_hex(original.data);
+                           known_at(original).name + " of " + in_bytes(original.bytes) + " at " +
+                           in_hex(original.data) + ", whose place in " + known_at(target).name + " was asked for";
   if (inside(target, pointer, bytes)) throw std::out_of_range(what + ", but here already: use the pointer as it is");
   throw std::out_of_range(what + "; give at() the arena or the view first that the pointer leads into");
 }

@@ -8,6 +8,7 @@
 #include "arena/change_barrier.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
+#include "faults/registry.hpp"
 #include "rule/collect.hpp"
 #include "rule/consolidate.hpp"
 #include "rule/copy_ahead.hpp"
@@ -60,7 +61,9 @@ void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_
 os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   if (const os::Error error = open_all_half_protected(books)) return error;
-  if (!quiet || is_plain(books)) return change_to_signals(books, why_not_quiet);
+  if (!quiet || is_plain(books)) {
+    return change_to_signals(books, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
+  }
   if (const os::Error error = collect(books)) return error;
 #if !defined(NDEBUG)
   if (written_during_the_cut(books)) return {EBUSY};

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "barrier/barrier.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/pagemap.hpp"
 
@@ -86,6 +87,7 @@ os::Error bring_back(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCK
     bool any = false;
     const os::Error error = for_each_found(books, os::scan_absent, run, [&](Pages found) COW_FAULT_LOCKED {
       any = true;
+      if (!books.family.file.saved().empty()) return touch_what_may_vanish(books, found, os::Access::read);
       std::byte read;
       for (Page p = found.first; p < found.end(); ++p) copy_bytes(&read, books.address_of(p), 1);
       return os::Error{};

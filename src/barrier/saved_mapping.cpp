@@ -14,14 +14,14 @@ namespace {
 constexpr std::size_t few_runs = 64;
 
 /// A run of a saved file that goes on behind shorter runs of others.
-struct Line {
+struct Stretch {
   Run all{};
   const Run* end = nullptr;  // behind the last run that lies in it or on it
 };
 
 /// How far the file of a run goes on in line, with no page between that reads as zero and only short runs in front.
-Line line_from(const Run* run, const Run* last) noexcept {
-  Line line{*run, run + 1};
+Stretch line_from(const Run* run, const Run* last) noexcept {
+  Stretch line{*run, run + 1};
   Page covered = run->end();
   for (const Run* next = run + 1; next != last && next->first == covered; ++next) {
     covered = next->end();
@@ -65,7 +65,7 @@ class Copies {
 
 /// Calls f(run) for each run of a line that lies on its first one, until one fails.
 template <class F>
-os::Error for_each_on(const Run* first, const Line& line, F&& f) noexcept {
+os::Error for_each_on(const Run* first, const Stretch& line, F&& f) noexcept {
   for (const Run* run = first + 1; run != line.end; ++run) {
     if (run->frame == line.all.frame_of(run->first)) continue;
     if (const os::Error error = f(*run)) return error;
@@ -84,7 +84,7 @@ class Filling {
   Filling& operator=(const Filling&) = delete;
 
   /// False: it is not to be had, or not all of it; the line must be mapped anew.
-  bool map(std::byte* base, const Run* first, const Line& line) noexcept {
+  bool map(std::byte* base, const Run* first, const Stretch& line) noexcept {
     const std::size_t page = file_.page_bytes();
     std::byte* const at = base + line.all.first.value * page;
     const std::size_t bytes = line.all.count * page;
@@ -143,13 +143,26 @@ class Filling {
 };
 
 /// The runs of a line over its first one's file, which is mapped.
-os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, const Line& line) noexcept {
+os::Error copy_over(const FrameFile& file, std::byte* base, const Run* first, const Stretch& line) noexcept {
   Copies copies(file, base);
   const os::Error error = for_each_on(first, line, [&](const Run& run) { return copies.add(run); });
   return error ? error : copies.finish();
 }
 
 }  // namespace
+
+os::Error touch_what_may_vanish(const ArenaBooks& books, Pages run, os::Access access) noexcept {
+  if (books.family.file.saved().empty()) return {};
+  for (Page p = run.first; p < run.end();) {
+    Page end = p;
+    while (end < run.end() && may_vanish(books, end) && !books.is_excluded(end)) ++end;
+    if (p < end) {
+      if (const os::Error error = os::touch(books.address_of(p), books.bytes(end - p), access)) return error;
+    }
+    p = end + 1;
+  }
+  return {};
+}
 
 bool scattered_in_saved_files(const FrameFile& file, const RunList& runs) noexcept {
   return runs.size() > few_runs && !file.saved().empty();
@@ -160,7 +173,7 @@ os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const Ru
   const auto address = [&](Page p) { return base + p.value * page; };
   Filling filling(file);
   for (const Run* run = runs.begin(); run != runs.end();) {
-    const Line line = line_from(run, runs.end());
+    const Stretch line = line_from(run, runs.end());
     std::byte* const at = address(line.all.first);
     const std::size_t bytes = line.all.count * page;
     const os::Descriptor& fd = file.fd(run->frame);

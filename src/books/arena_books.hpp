@@ -23,6 +23,7 @@
 #include "books/run_list.hpp"
 #include "books/undo_log.hpp"
 #include "cow/arena.hpp"
+#include "cow/snapshot.hpp"
 #include "cow/stats.hpp"
 #include "kernel/book_memory.hpp"
 #include "kernel/fault_lock.hpp"
@@ -272,6 +273,8 @@ class ArenaBooks {
 
   LiveReaders live_readers;             // closed when the arena goes
   std::atomic<bool> any_excluded{false};
+  // What asks whether a version's heap has blocks round what is excluded; null where nothing is. See arena/exclude.hpp.
+  std::atomic<bool (*)(const ArenaBooks&, const Snapshot&)> blocks_there{nullptr};
   // All of home once more, writable; null until somebody wants it. Made under the fault lock, gone with the arena.
   std::atomic<std::byte*> home_alias{nullptr};
   std::atomic<std::uint64_t> moves{0};  // odd while pages may show frames that their entries do not tell yet

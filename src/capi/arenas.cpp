@@ -129,15 +129,15 @@ int cow_barrier_available(int barrier) noexcept {
 }
 
 int cow_arena_snapshot(cow_arena* arena, cow_snapshot** snapshot) noexcept {
-  return opening(__func__, snapshot, [&] { return use(arena).snapshot(); });
+  return opening(__func__, snapshot, [&] { return use_to_cut(arena).snapshot(); });
 }
 
 int cow_arena_clone(cow_arena* arena, cow_arena** clone) noexcept {
-  return opening(__func__, clone, [&] { return use(arena).clone(); });
+  return opening(__func__, clone, [&] { return use_to_cut(arena).clone(); });
 }
 
 int cow_arena_rollback(cow_arena* arena, const cow_snapshot* snapshot) noexcept {
-  return guarded(__func__, [&] { use(arena).rollback(use(snapshot)); });
+  return guarded(__func__, [&] { use_to_cut(arena).rollback(use(snapshot)); });
 }
 
 int cow_arena_write(cow_arena* arena, void* to, const void* from, std::size_t n) noexcept {
@@ -192,7 +192,7 @@ int cow_arena_discard(cow_arena* arena, void* p, std::size_t n) noexcept {
 }
 
 int cow_arena_exclude(cow_arena* arena, void* p, std::size_t n) noexcept {
-  return guarded(__func__, [&] { use(arena).exclude(p, n); });
+  return guarded(__func__, [&] { use_to_cut(arena).exclude(p, n); });
 }
 
 int cow_arena_changed_since(const cow_arena* arena, const cow_snapshot* snapshot, cow_page_range** ranges,

@@ -46,7 +46,7 @@ const void* cow_view_at_of_view(const cow_view* view, const cow_view* original, 
 
 int cow_refuse_writes(cow_arena* original, int of_whom, cow_write_refusal** refusal) noexcept {
   return opening(__func__, refusal, [&] {
-    cow::Arena& arena = use(original);
+    cow::Arena& arena = use_to_cut(original);
     const bool known = of_whom == COW_REFUSE_THIS_THREAD || of_whom == COW_REFUSE_ALL_THREADS;
     require(known, "this library knows no such threads to refuse");
     return std::make_unique<cow::RefuseWrites>(arena, static_cast<cow::RefuseWrites::By>(of_whom));

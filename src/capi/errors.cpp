@@ -1,11 +1,15 @@
 // Errors as C knows them. The text is of a fixed size: nothing here needs memory.
 #include "capi/errors.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "cow/cow.h"
@@ -24,10 +28,61 @@ int code_of(const std::system_error& error) noexcept {
   return is_errno && code > 0 ? code : EIO;
 }
 
+/// What texts for C++ call by names that C does not have.
+struct Name {
+  std::string_view cpp, c;
+};
+constexpr Name names[] = {
+    {"Transaction::roll_back()", "cow_transaction_roll_back()"},
+    {"cow::Heap::set_root", "cow_heap_set_root"},
+    {"cow::Heap::root", "cow_heap_root"},
+    {"cow::Heap::reallocate", "cow_heap_realloc"},
+    {"cow::Heap::allocate", "cow_heap_malloc"},
+    {"cow::Heap", "cow_heap"},
+    {"cow::Allocator", "cow_heap"},
+    {"the Heap", "the heap"},
+    {"no Heap", "no heap"},
+    {"the View", "the view"},
+    {"Arena::snapshot()", "cow_arena_snapshot()"},
+    {"Barrier::automatic", "COW_BARRIER_AUTOMATIC"},
+    {"Barrier::kernel", "COW_BARRIER_KERNEL"},
+    {"Compression::zstd", "COW_COMPRESSION_ZSTD"},
+    {"ArenaOptions::", "cow_arena_options."},
+    {"SaveOptions::", "cow_save_options."},
+    {"LoadOptions::", "cow_load_options."},
+    {"Arena or View", "arena or view"},
+    {"an Arena", "an arena"},
+    {"the Arena", "the arena"},
+    {"a Snapshot", "a snapshot"},
+    {"RefuseWrites", "cow_refuse_writes"},
+    {"adopt()", "cow_arena_adopt()"},
+    {"exclude()", "cow_arena_exclude()"},
+    {"clone()", "cow_arena_clone()"},
+    {"merge()", "cow_arena_merge()"},
+    {"at()", "cow_arena_at()"},
+};
+
+bool goes_on_a_name(char c) noexcept { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+void in_words_of_c(std::string_view text, char* out, std::size_t size) noexcept {
+  std::size_t done = 0;
+  const auto put = [&](std::string_view part) { done += part.copy(out + done, size - 1 - done); };
+  for (std::size_t at = 0; at < text.size();) {
+    const bool in_a_name = at != 0 && goes_on_a_name(text[at - 1]);
+    const Name* const name = std::find_if(std::begin(names), std::end(names), [&](const Name& one) {
+      return !in_a_name && text.substr(at, one.cpp.size()) == one.cpp;
+    });
+    put(name == std::end(names) ? text.substr(at, 1) : name->c);
+    at += name == std::end(names) ? 1 : name->cpp.size();
+  }
+  out[done] = '\0';
+}
+
 }  // namespace
 
 int fail(const char* call, int code, const char* why) noexcept {
-  std::snprintf(text_of_thread, sizeof text_of_thread, "%s: %s", call, why);
+  const int begun = std::snprintf(text_of_thread, sizeof text_of_thread, "%s: ", call);
+  in_words_of_c(why, text_of_thread + begun, sizeof text_of_thread - static_cast<std::size_t>(begun));
   return -code;
 }
 

@@ -8,14 +8,22 @@
 
 /// What the objects of C++ do when they begin and end.
 struct cow::detail::GateCalls {
-  static void enter(UpdateGate& gate) noexcept { gate.enter(); }
-  static void leave(UpdateGate& gate) noexcept { gate.leave(); }
+  static void enter(UpdateGate& gate) noexcept {
+    gate.enter();
+    gate.updating_.put(&gate);
+  }
+  /// What another thread began may be ended too: which one's that was cannot be known, if there are some.
+  static void leave(UpdateGate& gate) noexcept {
+    gate.updating_.take_one_out();
+    gate.leave();
+  }
   static void close(UpdateGate& gate) noexcept { gate.close(); }
   static void open(UpdateGate& gate) noexcept { gate.open(); }
   static bool nobody_wants_quiet(const UpdateGate& gate) noexcept { return gate.nobody_wants_quiet(); }
 };
 
 using cow::detail::GateCalls;
+using cow::detail::GateInside;
 
 namespace cow::capi {
 
@@ -48,11 +56,26 @@ class GatePlaces {
 constinit GatePlaces idle_places;
 constinit GatePlaces left_in_use;  // closed while somebody was inside: never lent out again
 
+/// A thread that would wait for itself.
+void require_outside(bool outside, const char* what) {
+  if (!outside) throw Refused(what, EDEADLK);
+}
+
 void require_begun(bool begun, const char* what) {
   if (!begun) throw Refused(what, EPERM);
 }
 
 }  // namespace
+
+void require_outside(const UpdateGate* gate) {
+  if (gate == nullptr) return;
+  require_outside(!GateInside::updates(*gate),
+                  "this thread is inside an update at the arena's own gate, for whose end this would wait: "
+                  "cow_gate_end_updating() first");
+  require_outside(!GateInside::has_quiet(*gate),
+                  "this thread has quiet at the arena's own gate, whose end this would wait for, and which the arena "
+                  "takes by itself: cow_gate_end_quiet() first");
+}
 
 LentGate::LentGate() : place_(idle_places.take()) {
   if (place_ == nullptr) place_ = new GatePlace;
@@ -64,7 +87,9 @@ LentGate::~LentGate() {
   (idle ? idle_places : left_in_use).put(place_);
 }
 
-void LentGate::begin_updating() const noexcept {
+void LentGate::begin_updating() const {
+  require_outside(!GateInside::has_quiet(place_->gate),
+                  "this thread has quiet, and would wait for itself: cow_gate_end_quiet() first");
   GateCalls::enter(place_->gate);
   place_->updating.fetch_add(1, std::memory_order_relaxed);
 }
@@ -83,7 +108,10 @@ void LentGate::end_updating() const {
   GateCalls::leave(place_->gate);
 }
 
-void LentGate::begin_quiet() const noexcept {
+void LentGate::begin_quiet() const {
+  require_outside(!GateInside::has_quiet(place_->gate), "this thread has quiet already: cow_gate_end_quiet() first");
+  require_outside(!GateInside::updates(place_->gate),
+                  "this thread is inside an update, and would wait for itself: cow_gate_end_updating() first");
   GateCalls::close(place_->gate);
   place_->quiet.store(true, std::memory_order_relaxed);
 }

@@ -25,14 +25,17 @@ class LentGate {
 
   UpdateGate& gate() const noexcept { return place_->gate; }
 
-  void begin_updating() const noexcept;
+  void begin_updating() const;
   void between_updates() const;
   void end_updating() const;
-  void begin_quiet() const noexcept;
+  void begin_quiet() const;
   void end_quiet() const;
 
  private:
   GatePlace* place_;
 };
+
+/// Throws Refused for a thread that is inside the arena's own gate: a cut would wait for it.
+void require_outside(const UpdateGate* of_arena);
 
 }  // namespace cow::capi

@@ -32,7 +32,7 @@ OpenHeap open_heap(cow_arena* arena, const cow_heap_options* given) {
   } catch (const std::invalid_argument&) {
     throw;
   } catch (const std::logic_error& error) {
-    throw Refused(error.what(), EBUSY);
+    throw Refused(error.what(), in.stats().pages_excluded != 0 ? EINVAL : EBUSY);
   }
 }
 

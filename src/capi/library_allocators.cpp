@@ -1,4 +1,5 @@
 // Allocators in the shapes of libraries: with a context, SQLite's, and those that know one malloc for the process.
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -71,7 +72,7 @@ void* cow_sqlite_realloc(void* block, int n) noexcept {
   return n < 0 ? nullptr : reallocate(__func__, heap_of_sqlite(), block, static_cast<std::size_t>(n));
 }
 int cow_sqlite_size(void* block) noexcept {
-  return static_cast<int>(cow_heap_usable_size(heap_of_sqlite(), block));
+  return static_cast<int>(std::min<std::size_t>(cow_heap_usable_size(heap_of_sqlite(), block), INT_MAX));
 }
 int cow_sqlite_roundup(int n) noexcept {
   const std::size_t rounded = cow::Heap::rounded_size(static_cast<std::size_t>(n < 0 ? 0 : n));

@@ -126,6 +126,13 @@ auto& use(Handle* handle) {
   return *object;
 }
 
+/// An arena that is going to be cut; throws Refused in a thread inside its own gate too.
+inline Arena& use_to_cut(cow_arena* handle) {
+  Arena& arena = use(handle);
+  require_outside(detail::gate_of(arena));
+  return arena;
+}
+
 /// f(object), or `otherwise` with the thread's text set.
 template <class Handle, class Result, class F>
 Result get(const char* call, Handle* handle, Result otherwise, F&& f) noexcept {

@@ -19,6 +19,13 @@ namespace cow::capi {
 /// No structure will ever be longer: what says so was never given its size.
 constexpr std::size_t longest_structure = 1024;
 
+/// What ends inside a member is no size that the structure ever had: it grows by whole members, padding included.
+template <class Structure>
+void require_whole(std::size_t size) {
+  require(size % alignof(Structure) == 0,
+          "the structure begins with a size that ends inside a member: set it to its sizeof, or by its ..._init()");
+}
+
 /// The caller's structure as this library knows it. `first_size`: what it had when it was first published. What is
 /// beyond the caller's stays as in `defaults`; what is beyond ours must be zero.
 template <class Options>
@@ -27,6 +34,7 @@ Options read_options(const Options* given, const Options& defaults, std::size_t 
   if (given == nullptr) return defaults;
   require(given->size >= first_size, "the options begin with a size that is too small: call their ..._init() first");
   require(given->size <= longest_structure, "the options begin with what is no size: call their ..._init() first");
+  require_whole<Options>(given->size);
   const std::size_t known = std::min(given->size, sizeof(Options));
   const auto* const bytes = reinterpret_cast<const unsigned char*>(given);
   if (std::any_of(bytes + known, bytes + given->size, [](unsigned char byte) { return byte != 0; })) {
@@ -53,6 +61,7 @@ void check_result(const Result* result, std::size_t first_size = sizeof(Result))
   require(result != nullptr, "the place for the result is NULL");
   require(result->size >= first_size, "the result begins with a size that is too small: set it to its sizeof first");
   require(result->size <= longest_structure, "the result begins with what is no size: set it to its sizeof first");
+  require_whole<Result>(result->size);
 }
 template <class Result>
 void write_result(Result* result, Result value) noexcept {

@@ -16,6 +16,7 @@
 /// A transaction without its arena.
 struct cow::detail::TransactionCalls {
   static void forget_arena(Transaction& transaction) noexcept { transaction.books_ = nullptr; }
+  static UpdateGate* gate(const Transaction& transaction) noexcept { return gate_of(transaction.books_); }
 };
 
 cow::capi::OpenTransaction::~OpenTransaction() {
@@ -110,7 +111,7 @@ int cow_for_each_difference(const cow_snapshot* a, const cow_snapshot* b, std::s
 }
 
 int cow_arena_adopt(cow_arena* arena, const cow_snapshot* version) noexcept {
-  return guarded(__func__, [&] { use(arena).adopt(use(version)); });
+  return guarded(__func__, [&] { use_to_cut(arena).adopt(use(version)); });
 }
 
 void cow_merge_options_init(cow_merge_options* options) noexcept {
@@ -120,7 +121,7 @@ void cow_merge_options_init(cow_merge_options* options) noexcept {
 int cow_arena_merge(cow_arena* into, const cow_snapshot* base, const cow_snapshot* theirs,
                     const cow_merge_options* or_null, cow_merge_report* report) noexcept {
   return guarded(__func__, [&] {
-    cow::Arena& arena = use(into);
+    cow::Arena& arena = use_to_cut(into);
     const cow::Snapshot &from = use(base), &other = use(theirs);
     if (report != nullptr) check_result(report);
     const cow::MergeOptions options = options_of(or_null);
@@ -133,20 +134,22 @@ int cow_arena_merge(cow_arena* into, const cow_snapshot* base, const cow_snapsho
 
 int cow_transaction_begin(cow_arena* arena, cow_transaction** transaction) noexcept {
   return opening(__func__, transaction, [&] {
-    return OpenTransaction(arena, std::make_unique<cow::Transaction>(use(arena)));
+    return OpenTransaction(arena, std::make_unique<cow::Transaction>(use_to_cut(arena)));
   });
 }
 
 int cow_transaction_commit(cow_transaction* transaction) noexcept {
   return guarded(__func__, [&] {
-    use(transaction);
-    take(transaction)->transaction->commit();
+    use(transaction).transaction->commit();
+    take(transaction);
   });
 }
 
 int cow_transaction_roll_back(cow_transaction* transaction) noexcept {
   return guarded(__func__, [&] {
-    use(transaction).transaction->roll_back();
+    cow::Transaction& open = *use(transaction).transaction;
+    require_outside(cow::detail::TransactionCalls::gate(open));
+    open.roll_back();
     take(transaction);
   });
 }

@@ -56,20 +56,48 @@ std::uint64_t written_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return books.own.count() - books.blank.count();
 }
 
+bool has_memory_at_home(const ArenaBooks& books, Page p) noexcept {
+  const Frame home = books.home->frame_of(p);
+  const std::uint64_t at = books.family.file.offset(home);
+  const os::Result<std::uint64_t> found = os::next_allocated(books.family.file.fd(home), at);
+  return found && found.value == at;
+}
+
+/// Under the kernel barrier: pages stored to for the first time, of which the books know at the next cut. They have
+/// memory in the file: it holds what was stored, or what the kernel has put beneath the front.
+std::uint64_t pages_not_entered_yet(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  if (!books.barrier->collects) return 0;
+  BookVector<Pages> written;
+  if (fronts::list_written(books, written)) return 0;
+  std::uint64_t count = 0;
+  for (const Pages& run : written) {
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (books.is_excluded(p)) continue;
+      // Behind a front, or prepared and never stored to.
+      if (books.fronts.taken.contains(p) && !has_memory_at_home(books, p)) continue;
+      if (books.birth_of(p) == never_written || books.blank.contains(p)) ++count;
+    }
+  }
+  return count;
+}
+
 struct FamilyCount {
   const Family* family;
-  std::uint64_t pages;
+  std::uint64_t pages = 0;            // in the books
+  std::uint64_t not_entered_yet = 0;
 };
 
-std::uint64_t written_pages_of_all(const Family& family) noexcept {
-  FamilyCount count{&family, 0};
+FamilyCount written_pages_of_all(const Family& family) noexcept {
+  FamilyCount count{&family};
   fault_registry::for_each_arena(
       [](ArenaBooks& books, void* context) COW_FAULT_LOCKED {
         FamilyCount& of = *static_cast<FamilyCount*>(context);
-        if (&books.family == of.family) of.pages += written_pages(books);
+        if (&books.family != of.family) return;
+        of.pages += written_pages(books);
+        of.not_entered_yet += pages_not_entered_yet(books);
       },
       &count);
-  return count.pages;
+  return count;
 }
 
 std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -77,17 +105,6 @@ std::uint64_t count_fronts(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   for (const Pages run : taken.runs()) {
     count += fronts::count_fronts(books, run);
-  }
-  return count;
-}
-
-/// What a plain arena has written is in no book yet.
-std::uint64_t written_unentered(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  BookVector<Pages> runs;
-  if (!is_plain(books) || fronts::list_fresh_with_memory(books, runs)) return 0;
-  std::uint64_t count = 0;
-  for (const Pages& run : runs) {
-    for (Page p = run.first; p < run.end(); ++p) count += !books.own.contains(p) || books.blank.contains(p) ? 1 : 0;
   }
   return count;
 }
@@ -108,26 +125,24 @@ MemoryAccount account_memory(const Arena& arena) {
   FrameFile& file = books.family.file;
   BookVector<FrameRun> allocated;
   throw_if(list_allocated(file, allocated), "listing the memory of an arena");
-  const std::uint64_t all_written = written_pages_of_all(books.family);
-  std::uint64_t unentered = 0;
+  const FamilyCount all = written_pages_of_all(books.family);
   MemoryAccount account;
   account.kernel_bytes = file.allocated_bytes();
   {
     FaultLockGuard guard(*books.fault_lock);
-    unentered = written_unentered(books);
-    account.live_bytes = books.bytes(written_pages(books));
+    account.live_bytes = books.bytes(written_pages(books) + pages_not_entered_yet(books));
     account.excluded_bytes = excluded_bytes(books);
     account.front_bytes = books.bytes(count_fronts(books));
   }
   FaultLockGuard guard(file.lock());
   std::uint64_t used = 0, with_memory = 0;
   for (const FrameRun& run : allocated) used += used_in(file, run), with_memory += run.count;
-  account.relatives_bytes = books.bytes(all_written) - account.live_bytes;
-  account.left_behind_bytes = books.bytes(file.frames_used() - all_written);
+  const std::uint64_t all_live = books.bytes(all.pages + all.not_entered_yet);
+  account.relatives_bytes = all_live - std::min(all_live, account.live_bytes);
+  account.left_behind_bytes = books.bytes(file.frames_used() - std::min(file.frames_used(), all.pages));
   account.history_bytes = books.bytes(file.history().used());
   account.history_free_bytes = books.bytes(file.history().free_with_memory());
-  account.live_bytes += books.bytes(unentered);
-  account.read_only_bytes = books.bytes(with_memory - used - std::min(unentered, with_memory - used));
+  account.read_only_bytes = books.bytes(with_memory - used - std::min(with_memory - used, all.not_entered_yet));
   account.untouched_bytes = books.bytes(file.frames_used() - used);
   return account;
 }

@@ -137,10 +137,17 @@ void HeapCore::deallocate(void* block) noexcept {
     context_.refuse(block);
 }
 
+bool HeapCore::keeps_excluded(const Unit& head, std::size_t units) const noexcept {
+  if (units >= head.length) return false;
+  const std::byte* const from = context_.books.address_of(context_.books.index_of(head) + units);
+  return context_.arena.has_excluded(from, (head.length - units) * unit_bytes);
+}
+
 bool HeapCore::deallocate_large(Unit& head, const std::byte* block) noexcept {
   const PageGuard guard(context_.page_lock);
   const std::size_t first = context_.books.index_of(head);
   if (head.tag().kind() != UnitKind::large || context_.books.address_of(first) != block) return false;
+  if (keeps_excluded(head, 0)) return false;
   runs_.give_back_large(first);
   if (runs_.keeps_too_much()) runs_.purge_surplus();
   return true;
@@ -164,6 +171,9 @@ void* HeapCore::reallocate(void* block, std::size_t bytes) {
   } else if (bytes <= had && bytes > had / 2) {
     return block;
   }
+  if (context_.arena.has_excluded(block, had)) {
+    throw std::invalid_argument("cow::Heap::reallocate: pages of the block are excluded, and it cannot move");
+  }
   void* const moved = allocate(bytes, block_step);
   if (moved == nullptr) return bytes <= had ? block : nullptr;
   std::memcpy(moved, block, std::min(had, bytes));
@@ -176,6 +186,7 @@ bool HeapCore::resize_large(Unit& head, std::size_t bytes) {
   const std::size_t units = units_for(bytes), first = context_.books.index_of(head);
   const PageGuard guard(context_.page_lock);
   if (units > head.length) return runs_.grow_large(first, units);
+  if (keeps_excluded(head, units)) return true;  // it keeps its size
   runs_.shrink_large(first, units);
   if (runs_.keeps_too_much()) runs_.purge_surplus();
   return true;

@@ -64,6 +64,8 @@ class HeapCore final : public CutHook, private RegistryEntry {
   Block try_once(std::size_t bytes, std::size_t alignment);
   Block allocate_large(std::size_t bytes, std::size_t alignment);
   bool resize_large(Unit& head, std::size_t bytes);
+  /// Whether pages of a large block behind its first `units` are excluded: those must not be given to others.
+  bool keeps_excluded(const Unit& head, std::size_t units) const noexcept;
   bool deallocate_large(Unit& head, const std::byte* block) noexcept;
 
   unsigned home_shard() const noexcept { return thread_slot() & (context_.books.geometry.shard_count - 1); }

@@ -195,6 +195,11 @@ Error populate_for_writing(void* at, std::size_t bytes) noexcept {
   return error.code == EFAULT ? Error{ENOMEM} : error;
 }
 
+Error touch(const void* at, std::size_t bytes, Access access) noexcept {
+  const int how = access == Access::read_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  return failed_if(ask(SYS_madvise, at, bytes, how) == -1);
+}
+
 Error move_over(void* from, std::size_t bytes, void* to) noexcept {
   before_letting_go();
   const long moved = ask(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);

@@ -71,6 +71,8 @@ Error map_file_privately_over(void* at, std::size_t bytes, const Descriptor& fil
 Error map_private_zero(void* at, std::size_t bytes) noexcept;
 Error protect(void* at, std::size_t bytes, Access access) noexcept;
 Error populate_for_writing(void* at, std::size_t bytes) noexcept;
+/// As if each page were read, or stored to. EFAULT: that would have raised SIGBUS.
+Error touch(const void* at, std::size_t bytes, Access access) noexcept;
 /// Takes private memory of ours to another place, over the mapping there, in one step: nobody sees a gap.
 Error move_over(void* from, std::size_t bytes, void* to) noexcept;
 void unmap(void* at, std::size_t bytes) noexcept;

@@ -62,8 +62,8 @@ os::Error write_plan(ArenaBooks& into, const MergePlan& plan) noexcept {
 
 /// All that is done with the arena's hook held: allocates by the books only.
 os::Error plan_and_write(ArenaBooks& into, VersionContent& base_content, VersionContent& theirs_content,
-                         SidesChanged& changed, MergePlan& plan, Version& base, Version& theirs) noexcept {
-  const Cut cut(into);
+                         SidesChanged& changed, MergePlan& plan, Version& base, Version& theirs) {
+  const Cut cut(into, "merge");
   os::Error error = list_sides(into, base, theirs, changed);
   if (!error) error = base_content.open(into);
   if (!error) error = theirs_content.open(into);

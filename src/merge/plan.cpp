@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "barrier/saved_mapping.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "merge/compare.hpp"
 #include "merge/granules.hpp"
@@ -65,7 +66,8 @@ bool MergePlan::needs_memory(const Candidate& page) const noexcept {
 
 os::Error MergePlan::add_sources(const Candidate& page) noexcept {
   const Pages one{page.page, 1};
-  const os::Error error = theirs_.add(one);
+  os::Error error = touch_what_may_vanish(books_, one, os::Access::read);
+  if (!error) error = theirs_.add(one);
   return error || !page.by_us || !page.by_them ? error : base_.add(one);
 }
 
@@ -77,6 +79,7 @@ Sides MergePlan::sides_of(const Candidate& page) const noexcept {
 
 os::Error MergePlan::work_out(const SidesChanged& changed) noexcept {
   const memory_sanitizer::ChecksOff off;
+  if (const os::Error error = touch_what_may_vanish(books_, {{0}, 1}, os::Access::read)) return error;
   heap_books_ = heap_books_bytes(books_.base, books_.bytes(books_.pages));
   std::uint64_t pages = 0;
   os::Error error = for_each_changed(changed, [&](Page p, bool by_us, bool by_them) {

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <stdexcept>
+#include <string>
 
 #include "arena/operation.hpp"
 #include "arena/rollback.hpp"
@@ -23,19 +24,26 @@ void Transaction::end() noexcept {
   begin_ = Snapshot();
 }
 
-void Transaction::commit() noexcept {
-  if (books_ != nullptr && books_->transactions.load(std::memory_order_relaxed) >= depth_) end();
-  books_ = nullptr;
+/// Of two that are open on one arena the later one ends first.
+void Transaction::require_innermost(const char* operation) const {
+  if (innermost()) return;
+  const bool ended = books_->transactions.load(std::memory_order_relaxed) < depth_;
+  throw std::logic_error(std::string("cow: ") + operation + " of a transaction on arena \"" + books_->name + "\" " +
+                         (ended ? "inside one that has ended, which took this one along; begin another one"
+                                : "while one inside it is open; commit that or roll it back first"));
+}
+
+void Transaction::commit() {
+  if (books_ == nullptr || !of_this_process(*books_)) return;
+  if (books_->transactions.load(std::memory_order_relaxed) < depth_) return void(books_ = nullptr);
+  require_innermost("commit");
+  end();
 }
 
 void Transaction::roll_back() {
   if (books_ == nullptr) throw std::logic_error("cow: roll_back of a transaction that has ended; begin another one");
   usable(books_, "roll_back");
-  if (!innermost()) {
-    throw std::logic_error(books_->transactions.load(std::memory_order_relaxed) < depth_
-                               ? "cow: roll_back of a transaction inside one that has ended"
-                               : "cow: roll_back of a transaction while one inside it is open; that ends first");
-  }
+  require_innermost("roll_back");
   roll_back_or_throw(*books_, *Access::version(begin_));
   end();
 }

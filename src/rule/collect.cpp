@@ -7,6 +7,7 @@
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
@@ -24,7 +25,7 @@ constexpr unsigned cuts_between_coolings = 32;
 os::Error store_in_frame(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   for (Page p = run.first; p < run.end(); ++p) {
-    if (reached_by_alias(books, p) && !books.hollow.contains(p)) {
+    if (reached_by_alias(books, p) && !books.hollow.contains(p) && !may_vanish(books, p)) {
       copy_bytes(alias_of(books, p), books.address_of(p), books.bytes(1));
       continue;
     }
@@ -323,7 +324,9 @@ os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LO
     books.written = true;
     return make_private_in_place(books, part, claim);
   };
-  return for_each_discarded(books, run, keep_for_versions, [](Pages) { return os::Error{}; });
+  return for_each_discarded(books, run, keep_for_versions, [&](Pages part) COW_FAULT_LOCKED {
+    return touch_what_may_vanish(books, part, os::Access::read_write);
+  });
 }
 
 void discard_uncollected(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {

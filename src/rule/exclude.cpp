@@ -7,6 +7,7 @@
 
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "kernel/pagemap.hpp"
@@ -63,8 +64,8 @@ class PrivateCopy {
     return got.error;
   }
 
-  /// Nobody writes the run. What reads as zero takes no memory.
-  os::Error fill(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  /// Nobody writes the run. What reads as zero takes no memory, but for what may vanish. `free`: has room for the run.
+  os::Error fill(const ArenaBooks& books, const Plane& free) noexcept COW_FAULT_LOCKED {
     for (Page p = run_.first; p < run_.end(); ++p) {
       if (books.barrier->collects && !books.fronts.taken.contains(p)) {
         const os::Result<Page> next = next_with_memory(books, p, std::min(run_.end(), books.fronts.taken.next(p)));
@@ -74,8 +75,12 @@ class PrivateCopy {
       } else if (!books.barrier->collects && claim_of(books, p) == Claim::first_touch) {
         continue;
       }
-      if (!fronts::reads_as_zero(books, p)) {
-        copy_bytes(at_ + books.bytes(p - run_.first), books.address_of(p), books.bytes(1));
+      std::byte* const to = at_ + books.bytes(p - run_.first);
+      const bool fresh = books.barrier->collects && !books.fronts.taken.contains(p);
+      if (!fresh && may_vanish(books, p)) {
+        if (const os::Error error = copy_by_kernel(books, p, free.frame_of(p), to)) return error;
+      } else if (!fronts::reads_as_zero(books, p)) {
+        copy_bytes(to, books.address_of(p), books.bytes(1));
       }
     }
     return {};
@@ -88,6 +93,16 @@ class PrivateCopy {
   }
 
  private:
+  /// By way of a frame that holds nothing. EFAULT where reading the page would be SIGBUS.
+  static os::Error copy_by_kernel(const ArenaBooks& books, Page p, Frame by, std::byte* to) noexcept COW_FAULT_LOCKED {
+    FrameFile& file = books.family.file;
+    const std::size_t bytes = books.bytes(1);
+    os::Error error = os::write_at(file.fd(by), books.address_of(p), bytes, file.offset(by));
+    if (!error) error = os::read_at(file.fd(by), to, bytes, file.offset(by));
+    (void)take_content_away(file, by, 1);
+    return error;
+  }
+
   Pages run_;
   std::byte* at_ = nullptr;
   std::size_t bytes_ = 0;
@@ -153,7 +168,7 @@ os::Error exclude(ArenaBooks& books, Pages run) noexcept {
   if (const os::Error error = copy.reserve(books)) return error;
   const Edges before = books.edges(run);
   os::Error error = hold_writers_back(books, run);
-  if (!error) error = copy.fill(books);
+  if (!error) error = copy.fill(books, *plane.value);
   if (!error) {
     const Moving moving(books);
     error = copy.show(books);
@@ -180,6 +195,7 @@ void exclude_as_in(const Version& version, ArenaBooks& clone) noexcept COW_HELD_
     clone.table.set(p, {first_epoch, clone.home->index});
     for (PageSet* set : {&clone.own, &clone.blank, &clone.excluded}) set->insert({p, 1});
   }
+  clone.blocks_there.store(of.blocks_there.load(std::memory_order_acquire), std::memory_order_release);
   clone.any_excluded.store(!clone.excluded.empty(), std::memory_order_release);
 }
 

@@ -7,6 +7,7 @@
 
 #include "barrier/barrier.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
@@ -85,24 +86,36 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
 
 namespace {
 
-/// The stores must not meet a lack of memory.
+/// Of a plain arena: the stores must not meet a lack of memory.
 os::Error make_plain_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  const auto with_memory = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
-    return enter_ahead(books, {p, 1}, true);
-  };
+  const os::Error error = open_all_half_protected(books);
+  if (error) return error;
   for (const Write& write : batch) {
-    if (const os::Error error = for_each_part(books, write, with_memory)) return error;
+    const auto with_memory = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+      return enter_ahead(books, {p, 1}, true);
+    };
+    if (const os::Error failed = for_each_part(books, write, with_memory)) return failed;
+  }
+  return {};
+}
+
+/// Under the kernel barrier a store is all it takes.
+os::Error make_stores_safe(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
+  const os::Error error = open_all_half_protected(books);
+  if (error || books.family.file.saved().empty()) return error;
+  for (const Write& write : batch) {
+    const auto touch = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+      return touch_what_may_vanish(books, {p, 1}, os::Access::read_write);
+    };
+    if (const os::Error failed = for_each_part(books, write, touch)) return failed;
   }
   return {};
 }
 
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
-  if (books.barrier->collects) {
-    const os::Error error = open_all_half_protected(books);
-    if (error || !is_plain(books)) return error;  // a store is all it takes
-    return make_plain_ready(books, batch);
-  }
+  if (is_plain(books)) return make_plain_ready(books, batch);
+  if (books.barrier->collects) return make_stores_safe(books, batch);
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {
     const auto ready = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {

@@ -288,3 +288,61 @@ TEST(a_refused_write_is_deadly) {
   cow_write_refusal_close(refusal);
   cow_write_refusal_close(NULL);
 }
+
+/* What waits for itself has its signals blocked: a thread is there for the alarm. */
+static void* wait_for_ever(void* nothing) {
+  for (;;) pause();
+  return nothing;
+}
+
+static int all_that_cuts_is_refused(cow_arena* arena, cow_snapshot* before, cow_transaction* open) {
+  cow_snapshot* snapshot = before;
+  cow_arena* clone = arena;
+  cow_transaction* transaction;
+  cow_write_refusal* refusal;
+  int wrong = 0;
+  wrong += cow_arena_snapshot(arena, &snapshot) != -EDEADLK || snapshot != NULL;
+  wrong += strstr(cow_last_error(), "cow_gate_end_") == NULL;
+  wrong += cow_arena_clone(arena, &clone) != -EDEADLK || clone != NULL;
+  wrong += cow_arena_rollback(arena, before) != -EDEADLK;
+  wrong += cow_arena_adopt(arena, before) != -EDEADLK;
+  wrong += cow_arena_merge(arena, before, before, NULL, NULL) != -EDEADLK;
+  wrong += cow_arena_exclude(arena, cow_arena_data(arena), cow_page_size()) != -EDEADLK;
+  wrong += cow_transaction_begin(arena, &transaction) != -EDEADLK;
+  wrong += cow_refuse_writes(arena, COW_REFUSE_THIS_THREAD, &refusal) != -EDEADLK;
+  wrong += cow_transaction_roll_back(open) != -EDEADLK;
+  return wrong == 0;
+}
+
+TEST(a_thread_inside_a_gate_is_told_where_it_would_wait_for_itself) {
+  cow_arena_options options;
+  cow_arena* arena;
+  cow_gate* gate;
+  cow_snapshot* before;
+  cow_transaction* open;
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, wait_for_ever, NULL) == 0 && pthread_detach(thread) == 0);
+  alarm(20);
+  CHECK(cow_gate_open(&gate) == 0);
+  cow_arena_options_init(&options);
+  options.capacity = 16 * cow_page_size();
+  options.gate = gate;
+  CHECK(cow_arena_open(&options, &arena) == 0 && cow_arena_snapshot(arena, &before) == 0);
+  CHECK(cow_transaction_begin(arena, &open) == 0);
+  CHECK(cow_gate_begin_updating(gate) == 0);
+  CHECK_FAILS(cow_gate_begin_quiet(gate), EDEADLK, "cow_gate_end_updating() first");
+  CHECK(all_that_cuts_is_refused(arena, before, open));
+  CHECK(cow_gate_between_updates(gate) == 0 && cow_gate_end_updating(gate) == 0);
+  CHECK(cow_gate_begin_quiet(gate) == 0);
+  CHECK_FAILS(cow_gate_begin_quiet(gate), EDEADLK, "has quiet already");
+  CHECK_FAILS(cow_gate_begin_updating(gate), EDEADLK, "cow_gate_end_quiet() first");
+  CHECK(all_that_cuts_is_refused(arena, before, open));
+  CHECK(cow_gate_end_quiet(gate) == 0);
+  CHECK(cow_transaction_roll_back(open) == 0);
+  cow_snapshot_release(before);
+  CHECK(cow_arena_snapshot(arena, &before) == 0);
+  cow_snapshot_release(before);
+  cow_arena_close(arena);
+  cow_gate_close(gate);
+  alarm(0);
+}

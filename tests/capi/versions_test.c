@@ -191,6 +191,7 @@ TEST(a_transaction_that_is_not_committed_is_taken_back) {
   CHECK(cow_transaction_begin(arena, &inner) == 0);
   bytes_of(arena)[1] = 2;
   CHECK_FAILS(cow_transaction_roll_back(outer), EPERM, "cow_transaction_roll_back");
+  CHECK_FAILS(cow_transaction_commit(outer), EPERM, "while one inside it is open");
   CHECK(cow_transaction_roll_back(inner) == 0);
   CHECK(bytes_of(arena)[0] == 1 && bytes_of(arena)[1] == 0);
   CHECK_FAILS(cow_transaction_roll_back(inner), EINVAL, "was closed");

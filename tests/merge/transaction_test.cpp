@@ -1,6 +1,8 @@
 // Promise: what a transaction changed is taken back unless it was committed, by exceptions too, however they nest.
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -122,6 +124,28 @@ TEST_P(Transactions, end_with_the_outer_one_in_whatever_order_they_go) {
   EXPECT_TRUE(painted.is_right());
   const Snapshot now = painted.arena().snapshot();
   painted.arena().rollback(now);
+}
+
+TEST_P(Transactions, end_from_the_inside_out_or_change_nothing) {
+  Painted painted = painted_arena();
+  {
+    Transaction outer(painted.arena());
+    fill(painted.arena(), 1, 2);
+    {
+      Transaction inner(painted.arena());
+      fill(painted.arena(), 2, 3);
+      const auto refused = throws_exactly<std::logic_error>([&] { outer.commit(); });
+      EXPECT_TRUE(refused);
+      EXPECT_NE(std::string(refused.message()).find("commit that or roll it back first"), std::string::npos);
+      EXPECT_TRUE(throws_exactly<std::logic_error>([&] { outer.roll_back(); }));
+      EXPECT_EQ(mark_of(painted.arena(), 2), 3U);
+      inner.roll_back();
+    }
+    EXPECT_EQ(mark_of(painted.arena(), 1), 2U);
+    EXPECT_EQ(mark_of(painted.arena(), 2), painted.picture()[2]);
+  }
+  EXPECT_TRUE(painted.is_right());
+  static_assert(!std::is_move_constructible_v<Transaction> && !std::is_move_assignable_v<Transaction>);
 }
 
 TEST_P(Transactions, take_back_adopted_content_and_stay_with_a_moved_arena) {
