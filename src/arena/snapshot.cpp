@@ -50,8 +50,7 @@ os::Error copy_part(ArenaBooks& books, const Source& source, Page p, std::size_t
   if (History::owns(source.frame)) {
     return copy_bytes(out.data(), file.history().address(source.frame) + offset, out.size()), os::Error{};
   }
-  const bool cannot_vanish = !SavedFiles::owns(source.frame);
-  if (source.live && cannot_vanish && copy_live(books, p, offset, out)) return {};
+  if (source.live && copy_live(books, p, offset, out)) return {};
   return os::read_at(file.fd(source.frame), out.data(), out.size(), file.offset(source.frame) + offset);
 }
 

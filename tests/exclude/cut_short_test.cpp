@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <span>
 #include <string>
 #include <system_error>
 
@@ -123,8 +124,8 @@ TEST_P(CutShort, files_do_not_kill_who_rolls_back) {
 }
 
 TEST_P(CutShort, files_do_not_kill_who_reads_a_little) {
-  const Arena arena = loaded();
-  const Snapshot base = Arena(loaded()).snapshot();
+  Arena arena = loaded();
+  const Snapshot base = arena.snapshot();
   cut_short();
   std::uint64_t word;
   EXPECT_TRUE(throws_exactly<std::system_error>([&] {
