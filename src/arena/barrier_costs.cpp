@@ -16,10 +16,16 @@ namespace {
 struct Cost {
   std::uint64_t fault_ns, page_ns;
 };
-constexpr Cost by_mprotect{10'000, 500}, by_userfaultfd{6'500, 1'000};
+constexpr Cost by_mprotect{8'500, 500}, by_userfaultfd{5'000, 800};
 constexpr std::uint64_t move_ns = 10'000;  // more, for a page that has to leave, and comes home
-constexpr std::uint64_t front_ns = 1'700, run_ns = 500, drop_ns = 300, copy_back_ns = 150;
-constexpr std::uint64_t scan_ns_per_1024_pages = 1'500, change_ns_per_page = 150;
+/// Under the kernel barrier nothing but another write brings a page back while others show older versions, so that each
+/// new version is scattered over all that ever left: mapped, or copied together, for the next clone or view.
+constexpr std::uint64_t away_ns = 2'500;
+constexpr std::uint64_t front_ns = 1'700, new_front_ns = 3'800, run_ns = 500, drop_ns = 300, copy_back_ns = 150;
+constexpr std::uint64_t scan_ns_per_1024_pages = 1'500;
+/// 25 where few pages have been read since they were mapped, 160 where all have; and what the first writes to each part
+/// of the arena cost more afterwards.
+constexpr std::uint64_t change_ns_per_page = 100;
 constexpr unsigned fewest_cuts = 4, soon = 64, most_patience = 64;
 
 std::uint64_t populated_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -43,20 +49,37 @@ std::uint64_t cost(const Cost& of, const Written& written) noexcept {
   return written.faults * of.fault_ns + written.pages * of.page_ns + written.moved * move_ns;
 }
 
-std::uint64_t kernel_cost(const ArenaBooks& books, std::uint64_t pages, std::uint64_t runs) noexcept COW_FAULT_LOCKED {
-  return populated_pages(books) * scan_ns_per_1024_pages / 1024 + pages * front_ns + runs * run_ns;
+/// `news`: of the pages, those that had no front.
+std::uint64_t kernel_cost(const ArenaBooks& books, std::uint64_t pages, std::uint64_t news, std::uint64_t runs) noexcept
+    COW_FAULT_LOCKED {
+  const std::uint64_t fronts = (pages - std::min(pages, news)) * front_ns + news * new_front_ns;
+  return populated_pages(books) * scan_ns_per_1024_pages / 1024 + fronts + runs * run_ns;
 }
 
-/// Adds what was spent and what would have been, and says whether the sum has spoken for a change long enough.
+std::uint64_t scattering_cost(const ArenaBooks& books, const Written& written) noexcept COW_FAULT_LOCKED {
+  return written.moved == 0 ? 0 : books.away.count() * away_ns;
+}
+
+/// How many halves of a change's cost must have been lost by staying. Fewer where one kind costs so much more than the
+/// other that no estimate is off by that.
+std::uint64_t halves_of_a_change(const BarrierChoice& choice) noexcept {
+  if (choice.spent_ns >= 3 * choice.elsewhere_ns) return 1;
+  return 2 * choice.spent_ns >= 3 * choice.elsewhere_ns ? 2 : 4;
+}
+
+/// Adds what was spent and what would have been, and says whether the sum speaks for a change.
 bool regretted(ArenaBooks& books, std::uint64_t here, std::uint64_t there) noexcept COW_FAULT_LOCKED {
   BarrierChoice& choice = books.choice;
   ++choice.cuts_since_change;
+  choice.spent_ns += here;
+  choice.elsewhere_ns += there;
   choice.regret_ns += here;
   choice.regret_ns -= std::min(choice.regret_ns, there);
   choice.cuts_regretted = choice.regret_ns == 0 ? 0 : choice.cuts_regretted + 1;
-  if (choice.regret_ns == 0) choice.by_mprotect_ns = choice.by_userfaultfd_ns = 0;
+  if (choice.regret_ns == 0) choice.forget_costs();
+  const std::uint64_t half_a_change = change_ns_per_page * populated_pages(books) / 2;
   return choice.cuts_regretted >= fewest_cuts &&
-         choice.regret_ns > 2 * choice.patience * change_ns_per_page * populated_pages(books);
+         choice.regret_ns > choice.patience * halves_of_a_change(choice) * half_a_change;
 }
 
 bool kernel_regretted(ArenaBooks& books, std::uint64_t here, const Written& there) noexcept COW_FAULT_LOCKED {
@@ -79,19 +102,21 @@ bool other_was_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
               all.faults - std::exchange(choice.faults_before, all.faults),
               all.moved - std::exchange(choice.moved_before, all.moved)};
   const std::uint64_t runs = std::exchange(books.fronts.runs_collected, 0);
+  const std::uint64_t news = std::exchange(books.fronts.fronts_new, 0);
   if (books.barrier->collects) {
     now.faults = faults_for(now.pages, runs);
-    return kernel_regretted(books, kernel_cost(books, now.pages, runs), now);
+    return kernel_regretted(books, kernel_cost(books, now.pages, news, runs) + scattering_cost(books, now), now);
   }
   const Cost& of = books.barrier->kind == Barrier::mprotect ? by_mprotect : by_userfaultfd;
-  return regretted(books, cost(of, now), kernel_cost(books, now.pages, std::min(now.faults, now.pages)));
+  const std::uint64_t there = kernel_cost(books, now.pages, now.pages, std::min(now.faults, now.pages));
+  return regretted(books, cost(of, now), there + scattering_cost(books, now));
 }
 
 bool signals_were_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   Fronts& fronts = books.fronts;
   const std::uint64_t pages = std::exchange(fronts.pages_undone, 0), runs = std::exchange(fronts.runs_undone, 0);
   const std::uint64_t caught = std::exchange(fronts.pages_undone_first, 0);
-  const std::uint64_t here = kernel_cost(books, pages, runs) + pages * drop_ns;
+  const std::uint64_t here = kernel_cost(books, pages, 0, runs) + pages * drop_ns;
   const std::uint64_t faults = pages == 0 ? 0 : faults_for(pages, runs) * caught / pages;
   const std::uint64_t saved = pages * copy_back_ns;  // what signals spend instead
   return kernel_regretted(books, here - std::min(here, saved), {caught, faults, 0});
@@ -105,8 +130,7 @@ void note_barrier_change(ArenaBooks& books, const char* why) noexcept COW_FAULT_
   BarrierChoice& choice = books.choice;
   ++choice.changes;
   choice.why = why;
-  choice.regret_ns = choice.by_mprotect_ns = choice.by_userfaultfd_ns = 0;
-  choice.cuts_regretted = 0;
+  choice.forget_costs();
   choice.patience = choice.changes > 1 && choice.cuts_since_change < soon ? std::min(4 * choice.patience, most_patience)
                                                                            : 1;
   choice.cuts_since_change = 0;

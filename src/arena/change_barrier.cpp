@@ -90,17 +90,25 @@ void begin_catching(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   books.gaps = {};
 }
 
+/// The barrier that was chosen when the arena was made takes over: no change of barriers.
+void end_being_plain(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  const WriteBarrier& then = *books.barrier->from_first_cut;
+  books.use_barrier(then, then.splits_mappings);
+  books.fronts.in_use.store(false, std::memory_order_release);
+}
+
 }  // namespace
 
 os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   // From here on whoever stores waits in the handler: the kernel has flushed all other processors when it returns.
-  os::Error error = protect_all(books, os::Access::read);
-  if (!error) error = collect_for_the_last_time(books);
+  os::Error error = books.barrier->close_all(books);
+  if (!error) error = is_plain(books) ? enter_plain(books) : collect_for_the_last_time(books);
   if (error) {
-    books.half_protected = static_cast<bool>(protect_all(books, os::Access::read_write));
+    books.half_protected = static_cast<bool>(books.barrier->open_all(books));
     return error;
   }
+  if (is_plain(books)) return end_being_plain(books), os::Error{};
   const Moving moving(books);
   show_frames(books);
   begin_catching(books);

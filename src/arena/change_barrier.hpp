@@ -9,7 +9,8 @@
 namespace cow {
 
 /// What has the content in private mappings goes to the frames, and those are shown read-only; other threads may be
-/// writing meanwhile, and wait. A failure leaves all as it was.
+/// writing meanwhile, and wait. A plain arena is protected by the barrier that waits for its first cut. A failure leaves
+/// all as it was.
 os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// All pages are protected, and nobody writes. Where it fails, or would take too many mappings, the barrier stays.

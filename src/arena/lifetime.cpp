@@ -206,6 +206,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   os::Result<ArenaBooks*> books = create_books(*family.value, pages);
   if (books.value == nullptr) return book_delete(family.value), books;
   std::strncpy(books.value->name, name, sizeof books.value->name - 1);
+  const bool may_be_plain = !signals_wanted.load(std::memory_order_relaxed);
   books.value->use_barrier(barrier, barrier.splits_mappings);
   books.value->barrier_fd = barrier_fd;
   books.value->quiet_cuts = options.quiet_cuts || options.single_writer || options.gate != nullptr;
@@ -213,6 +214,10 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   note_first_barrier(*books.value, options.barrier, barrier);
   books.value->in_core_dumps = options.in_core_dumps;
   if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
+  if (may_be_plain && books.value->borrower.base.empty()) {
+    const WriteBarrier& plain = plain_until_first_cut(barrier);
+    books.value->use_barrier(plain, plain.splits_mappings);
+  }
   if (books) books.error = open_arena(*books.value, range);
   if (books) return books;
   const os::Error error = books.error;

@@ -52,7 +52,7 @@ os::Error make_ready(ArenaBooks& books, Pages run, Untouched untouched) noexcept
   if (books.barrier->collects) {
     if (const os::Error error = open_all_half_protected(books)) return error;
     if (untouched == Untouched::left) return prepare_to_discard(books, run);
-    return count_as_written(books, run), os::Error{};
+    return count_as_written(books, run);
   }
   close_some_if_few_are_left(books, run);
   const os::Error error = make_writable(books, run, untouched);
@@ -122,7 +122,7 @@ void prepare_range(ArenaBooks& books, void* p, std::size_t n) {
   if (run.count <= pages_at_once) return;
   // What a later part needed may have failed half-way, in pages of an earlier one.
   in_parts(books, run, "prepare_write", [&](Pages part) COW_FAULT_LOCKED {
-    return books.half_protected ? make_writable(books, part) : os::Error{};
+    return books.half_protected && !books.barrier->collects ? make_writable(books, part) : os::Error{};
   });
 }
 

@@ -18,15 +18,21 @@
 #include "books/versions.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
-#include "rule/close_again.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
+#include "rule/known_writes.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
 namespace {
 
-constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;  // with fewer, as few pages at once as can be
+constexpr std::uint64_t mappings_to_spare = 4 * pages_at_once;
+
+/// Whether so many runs can be opened at once without closing others of them again: who copies to them must meet no
+/// fault, which nobody could be told of.
+bool can_be_opened_at_once(const ArenaBooks& books, std::uint64_t runs) noexcept {
+  return books.barrier->collects || MappingBudget::left() >= mappings_to_spare + 2 * runs;
+}
 
 os::Error touch_to_write(const ArenaBooks& books, Pages run) noexcept {
   return touch_what_may_vanish(books, run, os::Access::read_write);
@@ -37,8 +43,6 @@ os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS
   for (Page p = run.first; p < run.end();) {
     const Pages part{p, std::min(pages_at_once, run.end() - p)};
     FaultLockHeld held(*books.fault_lock);
-    // Also pages made writable before: copying to them faults then, which is resolved.
-    close_some_if_few_are_left(books, part);
     if (const os::Error error = make_writable(books, part)) return error;
     p = part.end();
   }
@@ -54,6 +58,40 @@ void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames)
     copy_bytes(to, frames.address(run.frame), books.bytes(run.count));
   }
 }
+
+/// The same where mappings are short, as writes that are handed over: past the protection, and all of them ready at once.
+class HandedOver {
+ public:
+  explicit HandedOver(ArenaBooks& books) noexcept : books_(books) {}
+
+  os::Error add(const Run& run, const MappedFrames& frames) noexcept {
+    if (run.frame != zero_frame) {
+      return batch_.push_back({books_.address_of(run.first), frames.address(run.frame), books_.bytes(run.count)});
+    }
+    if (const os::Error error = reserve_zeros()) return error;
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (const os::Error error = batch_.push_back({books_.address_of(p), zeros_.data(), books_.bytes(1)})) return error;
+    }
+    return {};
+  }
+
+  os::Error write() noexcept COW_SIGNALS_BLOCKED {
+    FaultLockHeld held(*books_.fault_lock);
+    return write_known(books_, batch_.span(), nullptr);
+  }
+
+ private:
+  os::Error reserve_zeros() noexcept {
+    if (zeros_.data() != nullptr) return {};
+    os::Result<BookBuffer> zeros = BookBuffer::reserve(books_.bytes(1));
+    if (zeros) zeros_ = std::move(zeros.value);
+    return zeros.error;
+  }
+
+  ArenaBooks& books_;
+  BookVector<Write> batch_;
+  BookBuffer zeros_;
+};
 
 /// Neighbouring frames are neighbours in memory too, but for history's, whose alias is in segments.
 bool in_one_piece(const Run& run, const Run& next) noexcept {
@@ -78,18 +116,30 @@ os::Error for_each_kept_run(const Version& version, F&& f) COW_IN_OPERATION {
   return {};
 }
 
-os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
-  if (MappingBudget::left() < mappings_to_spare) {
-    return for_each_kept_run(version, [&](const Run& run) COW_SIGNALS_BLOCKED {
-      return make_pages_writable(books, {run.first, run.count});
-    });
+std::uint64_t count_kept_runs(const Version& version) noexcept COW_IN_OPERATION {
+  std::uint64_t runs = 0;
+  Page last_end{0};
+  for (const KeptPage& kept : version.kept) {
+    if (kept.page != last_end || runs == 0) ++runs;
+    last_end = kept.page + 1;
   }
+  return runs;
+}
+
+os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Pages run{kept->page, 1};
     for (++kept; kept != version.kept.end() && kept->page == run.end(); ++kept) ++run.count;
     if (const os::Error error = make_pages_writable(books, run)) return error;
   }
   return {};
+}
+
+os::Error hand_over_kept(ArenaBooks& books, const Version& version, const MappedFrames& frames) noexcept
+    COW_IN_OPERATION {
+  HandedOver content(books);
+  const os::Error error = for_each_kept_run(version, [&](const Run& run) { return content.add(run, frames); });
+  return error ? error : content.write();
 }
 
 /// Under the kernel barrier the content so far goes to the frames, so that it can be rolled back to as well.
@@ -156,10 +206,10 @@ class Undoing {
 
   void undo(Pages run) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end();) {
-      const Page hidden = std::min(books_.fronts.hidden.next(p), run.end());
-      if (p < hidden) drop(Pages{p, hidden - p});
-      if (hidden < run.end()) copy(hidden);
-      p = hidden + 1;
+      const Page stays = std::min({books_.fronts.hidden.next(p), books_.fronts.counted_on.next(p), run.end()});
+      if (p < stays) drop(Pages{p, stays - p});
+      if (stays < run.end()) copy(stays);
+      p = stays + 1;
     }
   }
 
@@ -212,8 +262,10 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   os::Error error = collect_first(books);
   if (!error) error = sweep_now(version);
   MappedFrames frames(books.family.file);
-  if (!error) error = make_kept_writable(books, version);
+  const bool at_once = !error && can_be_opened_at_once(books, count_kept_runs(version));
+  if (at_once) error = make_kept_writable(books, version);
   if (!error) error = for_each_kept_run(version, [&](const Run& run) { return frames.add(run.frame, run.count); });
+  if (!error && !at_once) return {version.kept.size(), hand_over_kept(books, version, frames)};
   if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
@@ -247,18 +299,22 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
       FaultLockHeld held(*books.fault_lock);
       error = list_own_pages(books, changed);
     }
+    const bool at_once = can_be_opened_at_once(books, changed.size());
     for (const Pages& run : changed) {
       pages += run.count;
-      if (!error) error = make_pages_writable(books, run);
+      if (!error && at_once) error = make_pages_writable(books, run);
     }
     for (const Pages& run : changed) {
       for (Page p = run.first; p < run.end() && !error; ++p) error = frames.add(content.find(p));
     }
-    if (!error) {
-      for (const Pages& run : changed) {
-        for (Page p = run.first; p < run.end(); ++p) copy_content(books, {p, 1, content.find(p)}, frames);
+    HandedOver handed_over(books);
+    for (const Pages& run : changed) {
+      for (Page p = run.first; p < run.end() && !error; ++p) {
+        const Run page{p, 1, content.find(p)};
+        at_once ? copy_content(books, page, frames) : (void)(error = handed_over.add(page, frames));
       }
     }
+    if (!error && !at_once) error = handed_over.write();
   }
   give_back_loan(books.family, loan.value);
   return {pages, error};

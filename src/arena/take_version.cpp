@@ -53,13 +53,17 @@ void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_
   ++books.epoch;
   books.versions.push_back(version);
   books.newest = &version;
+  go_home(books);
+  books.prepared.clear();
 }
 
-/// Under the kernel barrier: the frames hold the content afterwards, or another barrier catches writes from here on.
+/// Where no writes are caught: the frames hold the content afterwards, or another barrier catches writes from here on.
 os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   if (const os::Error error = open_all_half_protected(books)) return error;
-  if (!quiet) return change_to_signals(books, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
+  if (!quiet || is_plain(books)) {
+    return change_to_signals(books, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
+  }
   if (const os::Error error = collect(books)) return error;
 #if !defined(NDEBUG)
   if (written_during_the_cut(books)) return {EBUSY};
@@ -72,12 +76,13 @@ os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERA
 
 os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
+  // First of all: a plain arena whose first cut fails stays plain.
+  if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
   if (const os::Error error = collect_or_change(books, quiet)) return {nullptr, error};
   if (unwritten_since_newest(books, quiet)) {
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
     return {books.newest, {}};
   }
-  if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
   if (!books.barrier->collects) defragment(books, MappingBudget::left() / share_of_arena);
   const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
   Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);

@@ -70,6 +70,11 @@ const WriteBarrier& best_with_signals() noexcept {
   return of_userfaultfd.ask() ? mprotect_barrier : userfaultfd_barrier;
 }
 
+const WriteBarrier& plain_until_first_cut(const WriteBarrier& barrier) noexcept {
+  if (&barrier == &mprotect_barrier) return plain_until_mprotect;
+  return &barrier == &userfaultfd_barrier ? plain_until_userfaultfd : barrier;
+}
+
 const WriteBarrier& choose_barrier(Barrier asked, bool quiet) {
   switch (asked) {
     case Barrier::mprotect: return mprotect_barrier;

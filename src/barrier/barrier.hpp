@@ -20,6 +20,8 @@ struct WriteBarrier {
   bool needs_sigbus;     // caught writes raise SIGBUS too, besides SIGSEGV
   bool splits_mappings;  // whether writable pages are mappings of their own
   bool collects;         // no write is caught: a cut asks what was written. Nothing from unprotect() on is called then
+  /// Of one for arenas that have no version yet, and are plain memory: what catches their writes from the first cut on.
+  const WriteBarrier* from_first_cut;
 
   /// What all arenas of the process share, opened anew where that was lost.
   os::Result<os::Descriptor> (*open)();
@@ -31,6 +33,9 @@ struct WriteBarrier {
   void (*leave)(ArenaBooks& books);
   /// EBADF where writes may have gone unseen, since the program has closed the barrier's descriptor.
   os::Error (*check)(const ArenaBooks& books);
+  /// Of one that collects: nobody can store any more, since another takes over; and the way back, from half-way too.
+  os::Error (*close_all)(ArenaBooks& books);
+  os::Error (*open_all)(ArenaBooks& books);
   /// `filled`: the pages have content, so that making their page table entries ready costs no memory. Counts the
   /// mappings that change, where they are not the run's alone.
   os::Error (*unprotect)(ArenaBooks& books, Pages run, bool filled);
@@ -50,6 +55,9 @@ const WriteBarrier& choose_barrier(Barrier asked, bool quiet);
 bool kernel_barrier_exists() noexcept;
 /// The best of those that catch writes by signals.
 const WriteBarrier& best_with_signals() noexcept;
+/// The barrier of an arena without content until its first cut: under it nothing is protected.
+const WriteBarrier& plain_until_first_cut(const WriteBarrier& barrier) noexcept;
+inline bool is_plain(const ArenaBooks& books) noexcept { return books.barrier->from_first_cut != nullptr; }
 
 /// The home read-only, and over it what the arena borrows.
 os::Error map_read_only(ArenaBooks& books) noexcept;
@@ -65,11 +73,16 @@ inline bool may_be_protected(const ArenaBooks& books, const PageSet& staying, Pa
          !(books.any_excluded.load(std::memory_order_relaxed) && books.excluded.intersects(gap));
 }
 
-/// The whole arena, but for what is excluded: that can be written all the time.
-os::Error protect_all(ArenaBooks& books, os::Access access) noexcept;
+/// Mappings of a run, or of the whole arena, but for what is excluded: that can be written all the time.
+os::Error protect_mappings(ArenaBooks& books, Pages run, os::Access access) noexcept;
+inline os::Error protect_all(ArenaBooks& books, os::Access access) noexcept {
+  return protect_mappings(books, {{0}, books.pages}, access);
+}
 
 extern const WriteBarrier mprotect_barrier;
 extern const WriteBarrier userfaultfd_barrier;
 extern const WriteBarrier kernel_barrier;
+extern const WriteBarrier plain_until_mprotect;
+extern const WriteBarrier plain_until_userfaultfd;
 
 }  // namespace cow

@@ -200,28 +200,36 @@ void make_disjoint(BookVector<Pages>& runs) noexcept {
   runs.shrink_to(kept);
 }
 
+os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of({0});
+  const PageSet& taken = books.fronts.taken;
+  for (p = taken.next_absent(p); p.value < books.pages;) {
+    const os::Result<std::uint64_t> found = os::next_allocated(file.fd(home), file.offset(home + p.value));
+    if (found.error) return {Page{books.pages}, found.error.code == ENXIO ? os::Error{} : found.error};
+    p = Page{(found.value - file.offset(home)) / file.page_bytes()};
+    if (p.value >= books.pages) break;
+    if (!taken.contains(p) && !books.is_excluded(p)) return {p, {}};
+    p = taken.contains(p) ? taken.next_absent(p) : books.excluded.next_absent(p);
+  }
+  return {Page{books.pages}, {}};
+}
+
 os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
-  const std::uint64_t begin = file.offset(home), page = file.page_bytes();
   const PageSet& taken = books.fronts.taken;
-  const auto page_at = [&](std::uint64_t offset) { return Page{(offset - begin) / page}; };
-  for (Page p = taken.next_absent({0}); p.value < books.pages;) {
-    const os::Result<std::uint64_t> found = os::next_allocated(file.fd(home), begin + p.value * page);
-    if (found.error && found.error.code != ENXIO) return found.error;
-    const Page first = found ? page_at(found.value) : Page{books.pages};
-    if (first.value >= books.pages) return {};
-    if (taken.contains(first) || books.is_excluded(first)) {
-      p = taken.contains(first) ? taken.next_absent(first) : books.excluded.next_absent(first);
-      continue;
-    }
-    const os::Result<std::uint64_t> hole = os::next_hole(file.fd(home), found.value);
+  for (Page p{0};;) {
+    const os::Result<Page> first = next_fresh_with_memory(books, p);
+    if (!first) return first.error;
+    if (first.value.value >= books.pages) return {};
+    const os::Result<std::uint64_t> hole = os::next_hole(file.fd(home), file.offset(home + first.value.value));
     if (!hole) return hole.error;
-    const Page end = std::min({page_at(hole.value), taken.next(first), books.excluded.next(first)});
-    if (const os::Error error = runs.push_back({first, end - first})) return error;
-    p = taken.next_absent(end);
+    const Page file_end{(hole.value - file.offset(home)) / file.page_bytes()};
+    const Page end = std::min({file_end, taken.next(first.value), books.excluded.next(first.value)});
+    if (const os::Error error = runs.push_back({first.value, end - first.value})) return error;
+    p = end;
   }
-  return {};
 }
 
 os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {

@@ -25,6 +25,9 @@ os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 void make_disjoint(BookVector<Pages>& runs) noexcept;
 
+/// From page p on, the first fresh page that has memory in the file; else the arena's end.
+os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
+
 /// The runs of fresh pages that have memory in the file: they were stored to, or only read.
 os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 

@@ -2,6 +2,7 @@
 // userfaultfd watches: a store is let through by the kernel, which puts a front before the frame and notes it. No write
 // is caught, no system call fails; the next cut asks what was written. See barrier/fronts.hpp.
 #include "barrier/barrier.hpp"
+#include "barrier/collecting.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/shared_descriptor.hpp"
 #include "kernel/pagemap.hpp"
@@ -19,17 +20,8 @@ os::Result<os::Descriptor> open() {
   });
 }
 
-/// All that is shown without frames of others: shared, writable, and watched by nobody. What is written there the
-/// memory file tells.
-os::Error map_fresh(ArenaBooks& books) COW_FAULT_LOCKED {
-  const FrameFile& file = books.family.file;
-  const Frame home = books.home->frame_of({0});
-  return os::map_file(books.base, books.bytes(books.pages), os::Access::read_write, file.fd(home), file.offset(home));
-}
-
 os::Error map(ArenaBooks& books) COW_FAULT_LOCKED {
-  books.fronts.in_use.store(true, std::memory_order_release);
-  if (const os::Error error = map_fresh(books)) return error;
+  if (const os::Error error = collecting::map_fresh(books)) return error;
   for (const Run& run : books.borrower.base) {
     if (const os::Error error = fronts::map_private(books, run)) return error;
   }
@@ -53,15 +45,11 @@ os::Error check(const ArenaBooks& books) COW_FAULT_LOCKED {
   return os::still_ours(books.fronts.pagemap) && os::still_ours(books.barrier_fd) ? os::Error{} : os::Error{EBADF};
 }
 
-// Nothing is ever protected, nor moved from its place.
-os::Error not_called(ArenaBooks&, Pages) { return {ENOTSUP}; }
-os::Error no_unprotecting(ArenaBooks&, Pages, bool) { return {ENOTSUP}; }
-os::Error no_protecting(ArenaBooks&, const PageSet&) { return {ENOTSUP}; }
-os::Error no_showing(ArenaBooks&, Pages, Frame) { return {ENOTSUP}; }
-
 }  // namespace
 
-const WriteBarrier kernel_barrier{Barrier::kernel, true, false, true, open, map, attach, leave,
-                                  check, no_unprotecting, not_called, no_protecting, no_showing, no_showing};
+const WriteBarrier kernel_barrier{
+    Barrier::kernel, true, false, true, nullptr, open, map, attach, leave, check, collecting::close_all,
+    collecting::open_all, collecting::no_unprotecting, collecting::no_protecting,
+    collecting::no_protecting_of_written, collecting::no_showing, collecting::no_showing};
 
 }  // namespace cow

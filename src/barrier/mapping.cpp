@@ -1,4 +1,6 @@
 // Pages move by a new mapping in the place of the old, which loses what was asked of that: asked again here.
+#include <algorithm>
+
 #include "barrier/barrier.hpp"
 
 namespace cow {
@@ -12,10 +14,10 @@ os::Error map_in_place(ArenaBooks& books, Pages run, Frame frame, os::Access acc
   return error;
 }
 
-os::Error protect_all(ArenaBooks& books, os::Access access) noexcept {
-  for (Page p{0}; p.value < books.pages;) {
-    const bool any = books.any_excluded.load(std::memory_order_relaxed);
-    const Page end = any ? books.excluded.next(p) : Page{books.pages};
+os::Error protect_mappings(ArenaBooks& books, Pages run, os::Access access) noexcept {
+  const bool any = books.any_excluded.load(std::memory_order_relaxed);
+  for (Page p = run.first; p < run.end();) {
+    const Page end = any ? std::min(books.excluded.next(p), run.end()) : run.end();
     if (p < end) {
       if (const os::Error error = os::protect(books.address_of(p), books.bytes(end - p), access)) return error;
     }

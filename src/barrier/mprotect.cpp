@@ -1,5 +1,6 @@
 // mprotect and SIGSEGV. Each scattered writable page splits the mapping it lies in.
 #include "barrier/barrier.hpp"
+#include "barrier/collecting.hpp"
 
 namespace cow {
 namespace {
@@ -52,8 +53,14 @@ os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) {
 
 }  // namespace
 
-const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, false, nothing_to_open, map_read_only,
-                                    nothing_to_attach, nothing_to_leave, nothing_to_check, unprotect, protect,
-                                    protect_written, show, show_protected};
+const WriteBarrier mprotect_barrier{Barrier::mprotect, false, true, false, nullptr, nothing_to_open, map_read_only,
+                                    nothing_to_attach, nothing_to_leave, nothing_to_check, nullptr, nullptr, unprotect,
+                                    protect, protect_written, show, show_protected};
+
+const WriteBarrier plain_until_mprotect{
+    Barrier::mprotect, false, false, true, &mprotect_barrier, nothing_to_open, collecting::map_fresh,
+    nothing_to_attach, nothing_to_leave, nothing_to_check, collecting::close_all, collecting::open_all,
+    collecting::no_unprotecting, collecting::no_protecting, collecting::no_protecting_of_written,
+    collecting::no_showing, collecting::no_showing};
 
 }  // namespace cow

@@ -10,6 +10,7 @@
 
 #include "barrier/barrier.hpp"
 #include "barrier/shared_descriptor.hpp"
+#include "barrier/userfaultfd_extents.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -247,7 +248,36 @@ os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LO
 
 }  // namespace
 
-const WriteBarrier userfaultfd_barrier{Barrier::userfaultfd, true, false, false, open, map_read_only, attach, leave,
-                                       check, unprotect, protect, protect_written, show, show_protected};
+namespace userfaultfd {
+
+Pages extent_round(const ArenaBooks& books, Page p) noexcept { return extent_of(books, p); }
+
+os::Error close_extents(ArenaBooks& books, std::span<const Pages> extents) noexcept {
+  const auto close_gap = [&](Page first, Page end) COW_FAULT_LOCKED {
+    return first < end ? protect_mappings(books, {first, end - first}, os::Access::read) : os::Error{};
+  };
+  Page done{0};
+  for (const Pages& extent : extents) {
+    books.opened.insert(extent);  // before anything can fail half-way
+    if (const os::Error error = close_gap(done, extent.first)) return error;
+    if (const os::Error error = protect_range(books, extent, true)) return error;
+    done = extent.end();
+  }
+  return close_gap(done, {books.pages});
+}
+
+os::Error open_extents_again(ArenaBooks& books) noexcept {
+  for (Pages run = books.opened.next_run({0}); run.count != 0; run = books.opened.next_run(run.end())) {
+    if (const os::Error error = protect_range(books, run, false)) return error;
+  }
+  books.opened.clear();
+  return protect_all(books, os::Access::read_write);
+}
+
+}  // namespace userfaultfd
+
+const WriteBarrier userfaultfd_barrier{
+    Barrier::userfaultfd, true, false, false, nullptr, open, map_read_only, attach, leave, check, nullptr, nullptr,
+    unprotect, protect, protect_written, show, show_protected};
 
 }  // namespace cow

@@ -135,10 +135,16 @@ struct BarrierChoice {
   std::uint64_t changes = 0;
   const char* why = "asked for";
   std::uint64_t regret_ns = 0;      // what the other kind would have saved, in cuts running
+  std::uint64_t spent_ns = 0, elsewhere_ns = 0;             // meanwhile: by this kind, and what the other would have
   std::uint64_t by_mprotect_ns = 0, by_userfaultfd_ns = 0;  // what those would have cost meanwhile
   unsigned cuts_regretted = 0, cuts_since_change = 0;
   unsigned patience = 1;            // more where changes followed each other soon
   std::uint64_t pages_before = 0, faults_before = 0, moved_before = 0;  // as counted at the last cut
+
+  void forget_costs() noexcept {
+    regret_ns = spent_ns = elsewhere_ns = by_mprotect_ns = by_userfaultfd_ns = 0;
+    cuts_regretted = 0;
+  }
 };
 
 class ArenaBooks {
@@ -327,7 +333,7 @@ struct MappingBudget {
     return now < most ? most - now : 0;
   }
   /// So few that some are saved before more are taken.
-  static bool is_short() noexcept { return left() < 16; }
+  static bool is_short(std::uint64_t wanted = 0) noexcept { return left() < 16 + wanted; }
 };
 
 }  // namespace cow

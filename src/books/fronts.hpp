@@ -30,27 +30,32 @@ struct Fronts {
   COW_BY_FAULT_LOCK PageSet hidden;       // of those taken, the ones whose front must stay: it alone has the content
   COW_BY_FAULT_LOCK PageSet present;      // of those taken, the ones that may have a front
   COW_BY_FAULT_LOCK PageSet warm;         // of those present, the ones that were written lately
+  // Those that were ever prepared: a device may have their fronts, which stay for as long as the pages are not discarded.
+  COW_BY_FAULT_LOCK PageSet counted_on;
   COW_BY_FAULT_LOCK PageSet unshared;     // after a change to another barrier: still in private mappings, and read-only
 
   COW_BY_FAULT_LOCK PageSet undone;       // written and rolled back since the last cut
 
   COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
-  // For the choice of a barrier, until it is made: runs of written pages at cuts, and at rollbacks; of those pages, the
-  // ones not undone before since the last cut.
-  COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0;
+  // For the choice of a barrier, until it is made: runs of written pages at cuts, and those of the pages that had no front
+  // before; runs at rollbacks, and those of the pages that were not undone before since the last cut.
+  COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0, fronts_new = 0;
   COW_BY_FAULT_LOCK std::uint64_t runs_undone = 0, pages_undone = 0, pages_undone_first = 0;
 
-  static constexpr std::size_t sets = 9;
+  static constexpr std::size_t sets = 10;
   /// Before anybody else knows of the arena.
   void place(std::byte* memory, std::uint64_t pages) noexcept COW_HELD_UNCHECKED {
-    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &unshared, &undone}) {
+    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &counted_on, &unshared,
+                         &undone}) {
       *set = PageSet(memory, pages);
       memory += PageSet::bytes_for(pages);
     }
   }
 
   void forget() noexcept COW_FAULT_LOCKED {
-    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &undone}) set->clear();
+    for (PageSet* set : {&taken, &unwatched, &uncollected, &beneath, &hidden, &present, &warm, &counted_on, &undone}) {
+      set->clear();
+    }
   }
 };
 

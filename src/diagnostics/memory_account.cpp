@@ -56,6 +56,13 @@ std::uint64_t written_pages(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return books.own.count() - books.blank.count();
 }
 
+bool has_memory_at_home(const ArenaBooks& books, Page p) noexcept {
+  const Frame home = books.home->frame_of(p);
+  const std::uint64_t at = books.family.file.offset(home);
+  const os::Result<std::uint64_t> found = os::next_allocated(books.family.file.fd(home), at);
+  return found && found.value == at;
+}
+
 /// Under the kernel barrier: pages stored to for the first time, of which the books know at the next cut. They have
 /// memory in the file: it holds what was stored, or what the kernel has put beneath the front.
 std::uint64_t pages_not_entered_yet(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -66,6 +73,8 @@ std::uint64_t pages_not_entered_yet(ArenaBooks& books) noexcept COW_FAULT_LOCKED
   for (const Pages& run : written) {
     for (Page p = run.first; p < run.end(); ++p) {
       if (books.is_excluded(p)) continue;
+      // Behind a front, or prepared and never stored to.
+      if (books.fronts.taken.contains(p) && !has_memory_at_home(books, p)) continue;
       if (books.birth_of(p) == never_written || books.blank.contains(p)) ++count;
     }
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
@@ -119,15 +120,18 @@ os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     if (part.pages.first != last_end) ++books.fronts.runs_collected;
     last_end = part.pages.end();
     books.fronts.uncollected.erase(part.pages);
+    const std::uint64_t before = books.fronts.present.count();
     books.fronts.present.insert(part.pages);
+    books.fronts.fronts_new += books.fronts.present.count() - before;
     books.fronts.warm.insert(part.pages);
   }
   return {};
 }
 
-/// A page that was only read has memory too. It may as well have none; false where the kernel refuses.
+/// A page that was only read has memory too. It may as well have none; false where the kernel refuses. Not a prepared
+/// one: a device may have its memory.
 bool took_memory_of_unwritten(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  return claim_of(books, p) == Claim::first_touch && fronts::reads_as_zero(books, p) &&
+  return claim_of(books, p) == Claim::first_touch && !books.prepared.contains(p) && fronts::reads_as_zero(books, p) &&
          !books.family.file.punch(books.home->frame_of(p), 1);
 }
 
@@ -141,7 +145,7 @@ os::Error enter_fresh(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
     const Claim claim = claim_of(books, p);
     Pages part = run_of_claim(books, p, std::min(run.end(), p + batch), claim);
     for (Page q = p + 1; q < part.end(); ++q) {
-      if (fronts::reads_as_zero(books, q)) part.count = q - p;
+      if (!books.prepared.contains(q) && fronts::reads_as_zero(books, q)) part.count = q - p;
     }
     if (claim == Claim::first_touch) {
       books.written = true;
@@ -205,6 +209,30 @@ os::Error collect_for_the_last_time(ArenaBooks& books) noexcept COW_FAULT_LOCKED
   return error ? error : enter_all_fresh(books, runs);
 }
 
+os::Error enter_ahead(ArenaBooks& books, Pages run, bool with_memory) noexcept COW_FAULT_LOCKED {
+  for (Page p = run.first; p < run.end();) {
+    const Claim claim = claim_of(books, p);
+    const Pages part = run_of_claim(books, p, run.end(), claim);
+    if (claim == Claim::first_touch) {
+      books.written = true;
+      if (const os::Error error = make_private_in_place(books, part, claim)) return error;
+      count(books.made_writable, claim, part.count);
+    }
+    p = part.end();
+  }
+  return with_memory ? give_memory(books, run) : os::Error{};
+}
+
+os::Error enter_plain(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  BookVector<Pages> runs;
+  if (const os::Error error = fronts::list_fresh_with_memory(books, runs)) return error;
+  for (const Pages& run : runs) {
+    if (const os::Error error = enter_ahead(books, run, false)) return error;
+    books.hollow.erase(run);
+  }
+  return {};
+}
+
 bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
   if (fronts::list_written(books, runs)) return false;
@@ -219,7 +247,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   fronts.cuts_since_cooled = 0;
   for (const Pages run : fronts.present.runs()) {
     for (Page p = run.first; p < run.end();) {
-      const Page stays = std::min({fronts.warm.next(p), fronts.hidden.next(p), run.end()});
+      const Page stays = std::min({fronts.warm.next(p), fronts.hidden.next(p), fronts.counted_on.next(p), run.end()});
       if (p < stays && fronts::drop(books, {p, stays - p})) return;
       p = stays + 1;
     }
@@ -227,8 +255,12 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   fronts.warm.clear();
 }
 
-void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  if (is_plain(books)) return enter_ahead(books, run, false);
+  books.prepared.insert(run);
+  books.fronts.counted_on.insert(run);
   for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);
+  return {};
 }
 
 namespace {

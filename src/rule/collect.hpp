@@ -20,14 +20,21 @@ os::Error collect(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 /// nothing is mapped anew, which would let them through.
 os::Error collect_for_the_last_time(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
+/// The first cut of a plain arena, where nobody can store: what has memory is its own. Also what reads as zero: it was
+/// only read, or the kernel is about to store there for somebody (a transfer that is under way).
+os::Error enter_plain(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+
+/// Fresh pages are the arena's own from here on, whatever they are going to hold. `with_memory`: and have memory.
+os::Error enter_ahead(ArenaBooks& books, Pages run, bool with_memory) noexcept COW_FAULT_LOCKED;
+
 /// Whether a page that was just collected has been written again already: then somebody does not keep the promise.
 bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Fronts that were not written for some cuts go, and their memory comes back.
 void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
-/// The pages of a run count as written at the next cut.
-void count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
+/// The pages of a run count as written at the next cut, whether or not a store is seen there.
+os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// Keeps what versions need of a run that is about to be discarded; its content stays.
 os::Error prepare_to_discard(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;

@@ -130,10 +130,10 @@ os::Error show_window(ArenaBooks& books, Plane& plane, Pages window) noexcept CO
 }
 
 /// Other threads may be writing some of the pages: they must wait until the pages are where they stay. The kernel does
-/// not wait: what it may be writing to for somebody stays open, where it is on the plane already.
+/// not wait, but has an error for whom it writes: so what is open and on the plane already stays open.
 os::Error protect_for_the_move(ArenaBooks& books, const Plane& plane, Pages window) noexcept COW_FAULT_LOCKED {
   const auto stays_open = [&](Page p) COW_FAULT_LOCKED {
-    return books.prepared.contains(p) && on_plane(books, plane, p);
+    return on_plane(books, plane, p) || !books.writable.contains(p);
   };
   os::Error error;
   for (Page p = window.first; p < window.end() && !error;) {

@@ -92,7 +92,7 @@ os::Error open_what_is_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LO
 
 os::Error open_all_half_protected(ArenaBooks& books) noexcept {
   if (!books.half_protected) return {};
-  const os::Error error = protect_all(books, os::Access::read_write);
+  const os::Error error = books.barrier->open_all(books);
   books.half_protected = static_cast<bool>(error);
   return error;
 }

@@ -30,7 +30,7 @@ os::Error hold_writers_back(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOC
 }
 
 void let_writers_go_on(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  const bool failed = books.barrier->collects ? static_cast<bool>(protect_all(books, os::Access::read_write))
+  const bool failed = books.barrier->collects ? static_cast<bool>(books.barrier->open_all(books))
                                               : static_cast<bool>(open_again(books, run));
   if (failed) books.half_protected = true;
 }
@@ -127,7 +127,7 @@ void forget(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   }
   Fronts& fronts = books.fronts;
   for (PageSet* set : {&fronts.taken, &fronts.unwatched, &fronts.uncollected, &fronts.beneath, &fronts.hidden,
-                       &fronts.present, &fronts.warm}) {
+                       &fronts.present, &fronts.warm, &fronts.counted_on}) {
     set->erase(run);
   }
 }

@@ -24,6 +24,8 @@ std::uint64_t most_now(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 bool may_go(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   if (books.prepared.contains(p) || books.blank.contains(p) || books.hollow.contains(p)) return false;
   if (books.fronts.unshared.contains(p)) return false;
+  // Without a front the mapping shows the frame away, and would go on to.
+  if (books.barrier->collects && !books.fronts.hidden.contains(p)) return false;
   if (books.birth_of(p).value <= books.lender.lent_epoch.load(std::memory_order_relaxed)) return false;
   FaultLockHeld held(books.family.file.lock());
   return !books.home->used.contains(p);
@@ -45,7 +47,20 @@ void enter_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   }
 }
 
+/// Under the kernel barrier, where all was collected: the fronts hold what the frames do, and nothing is mapped anew.
+/// Where home lies beneath a front, that may go from here on.
+os::Error bring_home_behind_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  if (const os::Error error = fill_frames(books, *books.home, run)) return error;
+  const Moving moving(books);
+  enter_home(books, run);
+  for (Page p = run.first; p < run.end(); ++p) {
+    if (!books.fronts.beneath.contains(p)) books.fronts.hidden.erase({p, 1});
+  }
+  return {};
+}
+
 os::Error bring_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  if (books.barrier->collects) return bring_home_behind_fronts(books, run);
   if (const os::Error error = fill_frames(books, *books.home, run)) return error;
   const Edges before = books.edges(run);
   const Moving moving(books);

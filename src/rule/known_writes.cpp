@@ -11,6 +11,7 @@
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
+#include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
 #include "rule/make_private.hpp"
 
@@ -85,6 +86,19 @@ bool reads_its_arena(const ArenaBooks& books, const Write& write) noexcept {
 
 namespace {
 
+/// Of a plain arena: the stores must not meet a lack of memory.
+os::Error make_plain_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
+  const os::Error error = open_all_half_protected(books);
+  if (error) return error;
+  for (const Write& write : batch) {
+    const auto with_memory = [&](Page p, std::size_t, const std::byte*, std::size_t) COW_FAULT_LOCKED {
+      return enter_ahead(books, {p, 1}, true);
+    };
+    if (const os::Error failed = for_each_part(books, write, with_memory)) return failed;
+  }
+  return {};
+}
+
 /// Under the kernel barrier a store is all it takes.
 os::Error make_stores_safe(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
   const os::Error error = open_all_half_protected(books);
@@ -100,6 +114,7 @@ os::Error make_stores_safe(ArenaBooks& books, std::span<const Write> batch) noex
 
 /// Afterwards nothing can fail.
 os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noexcept COW_FAULT_LOCKED {
+  if (is_plain(books)) return make_plain_ready(books, batch);
   if (books.barrier->collects) return make_stores_safe(books, batch);
   map_home_alias(books);  // without it pages are made writable
   for (const Write& write : batch) {

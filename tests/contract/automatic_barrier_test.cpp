@@ -8,6 +8,7 @@
 
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
+#include "support/environment.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
@@ -36,6 +37,46 @@ class Automatic : public testing::Test {
     }
   }
 };
+
+/// How many cuts it takes until the barrier is another one.
+int cuts_until_changed(Arena& arena, std::size_t written, int most) {
+  const Barrier before = arena.barrier();
+  for (int cut = 0; cut < most; ++cut) {
+    for (std::size_t page = 0; page < written; ++page) put_mark(arena, (page * 61 + 7) % page_count(arena), 2);
+    (void)arena.snapshot();
+    if (arena.barrier() != before) return cut + 1;
+  }
+  return most;
+}
+
+Arena filled_arena(std::size_t count) {
+  Arena arena(options_for(Barrier::automatic, count));
+  for (std::size_t page = 0; page < count; ++page) put_mark(arena, page, 1);
+  return arena;
+}
+
+// A page of 256 MiB: the walk over all of them costs a dozen times what the fault would, and the change a thousand.
+TEST_F(Automatic, soon_leaves_the_kernel_barrier_where_next_to_nothing_is_written) {
+  if (under_sanitizer) GTEST_SKIP() << "too much memory";
+  Arena arena = filled_arena(65536);
+  const int cuts = cuts_until_changed(arena, 1, 400);
+  EXPECT_LT(cuts, 60);
+  EXPECT_GT(cuts, 4);
+  EXPECT_EQ(arena.stats().barrier_changes, 1U);
+  const int back = cuts_until_changed(arena, 3000, 400);
+  EXPECT_LT(back, 30);
+  EXPECT_EQ(arena.barrier(), Barrier::kernel);
+}
+
+TEST_F(Automatic, stays_where_little_and_much_are_written_in_turns) {
+  if (under_sanitizer) GTEST_SKIP() << "too much memory";
+  Arena arena = filled_arena(65536);
+  for (int turn = 0; turn < 8; ++turn) {
+    (void)cuts_until_changed(arena, 1, 20);
+    (void)cuts_until_changed(arena, 1000, 3);
+  }
+  EXPECT_EQ(arena.stats().barrier_changes, 0U);
+}
 
 TEST_F(Automatic, leaves_the_kernel_barrier_where_the_same_pages_are_rolled_back_again_and_again) {
   Arena arena = make();

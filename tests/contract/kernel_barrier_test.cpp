@@ -74,6 +74,35 @@ TEST_F(KernelBarrier, lets_system_calls_write_to_any_page_at_any_time) {
   EXPECT_TRUE(shows(arena, Picture(pages, 1)));
 }
 
+// The kernel holds the front itself: gone from the arena, it would go on taking what is read, for nobody.
+TEST_F(KernelBarrier, keeps_the_fronts_of_prepared_buffers_however_cold_and_rolled_back) {
+  IoRing own;
+  if (!own) GTEST_SKIP() << "io_uring is not to be had here";
+  Arena arena = make(true);
+  fill_run(arena, 0, pages, 1);
+  Snapshot last = arena.snapshot();
+  arena.prepare_write(page_at(arena, 2), page_size());
+  if (!own.register_buffer(page_at(arena, 2), page_size())) GTEST_SKIP() << "the kernel pins no memory here";
+  for (std::uint64_t cut = 0; cut < 100; ++cut) {
+    put_mark(arena, 7, cut + 2);
+    last = arena.snapshot();
+    if (cut % 10 == 0) put_mark(arena, 2, 1), arena.rollback(last);
+  }
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "new", 3), 3);
+  arena.prepare_write(page_at(arena, 2), page_size());
+  ASSERT_TRUE(own.begin_read(ends[0], page_at(arena, 2), 3, true));
+  ASSERT_EQ(own.wait(), 3);
+  ::close(ends[0]);
+  ::close(ends[1]);
+  EXPECT_EQ(std::memcmp(page_at(arena, 2), "new", 3), 0);
+  char seen[3];
+  arena.snapshot().read(2 * page_size(), std::as_writable_bytes(std::span(seen)));
+  EXPECT_EQ(std::memcmp(seen, "new", 3), 0);
+  EXPECT_EQ(mark_of(last, 2), 1U);
+}
+
 // The exception: a page that the kernel holds pinned is written past the page table.
 TEST_F(KernelBarrier, learns_of_pinned_buffers_by_prepare_write_alone) {
   IoRing ring;

@@ -21,6 +21,7 @@ class MemoryOfOpenedPages : public BarrierTest {
  protected:
   Painted painted_with_a_block() const {
     Painted painted(make_arena(64));
+    { const Snapshot first = painted.arena().snapshot(); }  // before that all pages are open, and nobody's
     write_page(painted, 1, 3);  // what write() needs for itself is there now
     painted.paint(written, 1);
     EXPECT_TRUE(painted.arena().ref().is_writable(page_at(painted.arena(), beside)));

@@ -102,7 +102,7 @@ void World::load_file() {
   if (!succeeds([&] { made.emplace(load(file->chain.front(), options)); })) return;
   HeldArena arena{std::move(*made), next_arena_id_++, mirror->content, nullptr, nullptr, false, ++families_};
   arena.content.resize(options.capacity == 0 ? saved : options.capacity);
-  arena.excluded.resize(arena.content.size() / page_size());
+  arena.excluded.assign(arena.content.size() / page_size(), false);
   loaded_families_.push_back(arena.family);
   arenas_.push_back(std::move(arena));
   check_arena(arenas_.back());

@@ -53,6 +53,7 @@ COW_FOR_EVERY_BARRIER(DiscardBesideReaders);
 
 TEST_P(DiscardBesideReaders, every_store_that_follows_is_noticed) {
   Arena arena = make_arena(pages);
+  { const Snapshot first = arena.snapshot(); }  // before that nobody looks for stores
   Team team;
   for (int reader = 0; reader < 2; ++reader) {
     team.keep_doing([&] {
