@@ -19,7 +19,9 @@ TEST(BarrierReason, is_that_it_was_asked_for_or_guessed) {
 
 TEST(BarrierReason, is_a_refusal_of_writes_where_that_needs_signals) {
   if (!is_available(Barrier::kernel)) GTEST_SKIP() << "no kernel barrier here";
-  Arena arena(options_for(Barrier::kernel, 16));
+  ArenaOptions options = options_for(Barrier::kernel, 16);
+  options.quiet_cuts = true;
+  Arena arena(options);
   fill_run(arena, 0, 16, 1);
   (void)arena.snapshot();
   const RefuseWrites refuse(arena);
