@@ -38,16 +38,16 @@ class COW_API Transaction {
   /// roll_back(), which throws.
   ~Transaction();
 
-  /// What was changed since the begin stays. Nothing happens where it has ended already, or an outer one has, which
-  /// took it along. Throws std::logic_error, and nothing has changed, while an inner one is open.
-  void commit();
+  /// What was changed since the begin stays, and inner ones that are open end with it, committed too. Nothing happens
+  /// where it has ended already, or an outer one has, which took it along.
+  void commit() noexcept;
 
   /// The content at the begin is back, and the transaction has ended. Throws std::logic_error where it has ended
   /// already, an outer one has, or an inner one is open; and as Arena::rollback(): it is open then, to be tried again.
   void roll_back();
 
  private:
-  friend struct detail::TransactionCalls;  // forgets an arena that was destroyed, for C
+  friend struct detail::TransactionCalls;  // for C: what an arena that was closed, and open inner ones, mean there
   bool innermost() const noexcept;
   void require_innermost(const char* operation) const;
   void end() noexcept;

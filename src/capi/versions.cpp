@@ -17,6 +17,9 @@
 struct cow::detail::TransactionCalls {
   static void forget_arena(Transaction& transaction) noexcept { transaction.books_ = nullptr; }
   static UpdateGate* gate(const Transaction& transaction) noexcept { return gate_of(transaction.books_); }
+  static void require_innermost(const Transaction& transaction) {
+    if (transaction.books_ != nullptr) transaction.require_innermost("commit");
+  }
 };
 
 cow::capi::OpenTransaction::~OpenTransaction() {
@@ -140,7 +143,9 @@ int cow_transaction_begin(cow_arena* arena, cow_transaction** transaction) noexc
 
 int cow_transaction_commit(cow_transaction* transaction) noexcept {
   return guarded(__func__, [&] {
-    use(transaction).transaction->commit();
+    cow::Transaction& open = *use(transaction).transaction;
+    cow::detail::TransactionCalls::require_innermost(open);
+    open.commit();
     take(transaction);
   });
 }

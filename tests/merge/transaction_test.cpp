@@ -126,7 +126,24 @@ TEST_P(Transactions, end_with_the_outer_one_in_whatever_order_they_go) {
   painted.arena().rollback(now);
 }
 
-TEST_P(Transactions, end_from_the_inside_out_or_change_nothing) {
+TEST_P(Transactions, that_are_committed_take_inner_ones_along) {
+  static_assert(noexcept(std::declval<Transaction&>().commit()));
+  Painted painted = painted_arena();
+  {
+    Transaction outer(painted.arena());
+    painted.paint(1, 2);
+    Transaction inner(painted.arena());
+    painted.paint(2, 3);
+    outer.commit();
+    EXPECT_TRUE(throws_exactly<std::logic_error>([&] { inner.roll_back(); }));
+    inner.commit();  // nothing
+  }
+  EXPECT_TRUE(painted.is_right());
+  const Snapshot now = painted.arena().snapshot();
+  painted.arena().rollback(now);
+}
+
+TEST_P(Transactions, are_rolled_back_from_the_inside_out_or_change_nothing) {
   Painted painted = painted_arena();
   {
     Transaction outer(painted.arena());
@@ -134,10 +151,9 @@ TEST_P(Transactions, end_from_the_inside_out_or_change_nothing) {
     {
       Transaction inner(painted.arena());
       fill(painted.arena(), 2, 3);
-      const auto refused = throws_exactly<std::logic_error>([&] { outer.commit(); });
+      const auto refused = throws_exactly<std::logic_error>([&] { outer.roll_back(); });
       EXPECT_TRUE(refused);
       EXPECT_NE(std::string(refused.message()).find("commit that or roll it back first"), std::string::npos);
-      EXPECT_TRUE(throws_exactly<std::logic_error>([&] { outer.roll_back(); }));
       EXPECT_EQ(mark_of(painted.arena(), 2), 3U);
       inner.roll_back();
     }
