@@ -90,25 +90,36 @@ void begin_catching(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   books.gaps = {};
 }
 
-/// The barrier that was chosen when the arena was made takes over: no change of barriers.
-void end_being_plain(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+/// A plain arena: the barrier that was chosen when it was made takes over, which is no change of barriers. A failure
+/// leaves it plain, and its mappings as they were.
+os::Error make_first_cut_possible(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  const std::uint64_t mappings = books.mappings, writable_edges = books.writable_edges;
+  os::Error error = books.barrier->close_all(books);
+  if (!error) error = enter_plain(books);
+  if (error) {
+    books.half_protected = static_cast<bool>(books.barrier->open_all(books));
+    books.count_mappings(mappings - books.mappings);
+    books.writable_edges = writable_edges;
+    return error;
+  }
   const WriteBarrier& then = *books.barrier->from_first_cut;
   books.use_barrier(then, then.splits_mappings);
   books.fronts.in_use.store(false, std::memory_order_release);
+  return {};
 }
 
 }  // namespace
 
 os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
+  if (is_plain(books)) return make_first_cut_possible(books);
   // From here on whoever stores waits in the handler: the kernel has flushed all other processors when it returns.
   os::Error error = books.barrier->close_all(books);
-  if (!error) error = is_plain(books) ? enter_plain(books) : collect_for_the_last_time(books);
+  if (!error) error = collect_for_the_last_time(books);
   if (error) {
     books.half_protected = static_cast<bool>(books.barrier->open_all(books));
     return error;
   }
-  if (is_plain(books)) return end_being_plain(books), os::Error{};
   const Moving moving(books);
   show_frames(books);
   begin_catching(books);
@@ -253,15 +264,24 @@ void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT
 
 void want_signals() noexcept {
   signals_wanted.store(true, std::memory_order_relaxed);
-  const os::AsyncSignalsBlocked blocked;
-  fault_registry::begin_cut();  // no arena comes or goes, so that their slots are as they are without their locks
-  fault_registry::for_each_published(os::process_generation(), [](FaultSlot& slot) COW_HELD_UNCHECKED {
-    if (slot.books == nullptr) return;
-    const Operation operation(*slot.books);
-    FaultLockHeld held(*slot.books->fault_lock);
-    (void)change_to_signals(*slot.books, why_profile);
+  on_ordinary_stack([]() COW_HELD_UNCHECKED {
+    const os::AsyncSignalsBlocked blocked;
+    fault_registry::begin_cut();  // no arena comes or goes, so that their slots are as they are without their locks
+    fault_registry::for_each_published(os::process_generation(), [](FaultSlot& slot) COW_HELD_UNCHECKED {
+      if (slot.books == nullptr || on_stack_inside(*slot.books)) return;
+      const Operation operation(*slot.books);
+      FaultLockHeld held(*slot.books->fault_lock);
+      (void)change_to_signals(*slot.books, why_profile);
+    });
+    fault_registry::end_cut();
   });
-  fault_registry::end_cut();
+}
+
+void give_signals_if_wanted(ArenaBooks& books) noexcept COW_SIGNALS_BLOCKED {
+  if (!signals_wanted.load(std::memory_order_relaxed)) return;
+  const OperationHeld operation(books);
+  FaultLockHeld held(*books.fault_lock);
+  (void)change_to_signals(books, why_profile);
 }
 
 }  // namespace cow

@@ -31,6 +31,8 @@ void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT
 extern std::atomic<bool> signals_wanted;
 /// Wants them, and changes all arenas there are; one that cannot be changed goes on unseen. No lock is held.
 void want_signals() noexcept;
+/// For an arena that was published just now, and may have been overlooked.
+void give_signals_if_wanted(ArenaBooks& books) noexcept COW_SIGNALS_BLOCKED;
 
 inline constexpr const char* why_not_quiet = "other threads may write while a cut is made";
 inline constexpr const char* why_little = "what is written takes few faults, which cost less than looking for it";

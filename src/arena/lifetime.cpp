@@ -13,6 +13,7 @@
 #include "arena/idle_view.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 #include "faults/install.hpp"
@@ -214,12 +215,12 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   note_first_barrier(*books.value, options.barrier, barrier);
   books.value->in_core_dumps = options.in_core_dumps;
   if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
-  if (may_be_plain && books.value->borrower.base.empty()) {
+  if (may_be_plain && books.value->borrower.base.empty() && fronts::memory_is_told(*books.value)) {
     const WriteBarrier& plain = plain_until_first_cut(barrier);
     books.value->use_barrier(plain, plain.splits_mappings);
   }
   if (books) books.error = open_arena(*books.value, range);
-  if (books) return books;
+  if (books) return give_signals_if_wanted(*books.value), books;  // a profile may have begun meanwhile
   const os::Error error = books.error;
   withdraw(*books.value);
   close_arena(*books.value);

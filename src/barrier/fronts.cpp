@@ -200,6 +200,13 @@ void make_disjoint(BookVector<Pages>& runs) noexcept {
   runs.shrink_to(kept);
 }
 
+bool memory_is_told(const ArenaBooks& books) noexcept {
+  const Frame home = books.home->frame_of({0});
+  const os::Result<std::uint64_t> found =
+      os::next_allocated(books.family.file.fd(home), books.family.file.offset(home));
+  return found || found.error.code == ENXIO;
+}
+
 os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});

@@ -25,6 +25,8 @@ os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 void make_disjoint(BookVector<Pages>& runs) noexcept;
 
+/// Whether the kernel tells what has memory in the arena's file; some sandboxes' kernels do not.
+bool memory_is_told(const ArenaBooks& books) noexcept;
 /// From page p on, the first fresh page that has memory in the file; else the arena's end.
 os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 

@@ -41,10 +41,9 @@ os::Error close_all(ArenaBooks& books) COW_FAULT_LOCKED {
     if (!error) books.count_mappings(before, edges_round(books, extents));
   }
   if (error.code != ENOMEM) return error;
-  // Too many mappings: as one that is read-only. The bits say nothing there.
-  error = protect_all(books, os::Access::read);
-  if (!error) books.opened.clear();
-  return error;
+  // Too many mappings: as one that is read-only. No bit may stay that nobody knows of.
+  if (const os::Error failed = userfaultfd::open_extents_again(books)) return failed;
+  return protect_all(books, os::Access::read);
 }
 
 os::Result<os::Descriptor> open() { return userfaultfd_barrier.open(); }

@@ -267,11 +267,13 @@ os::Error close_extents(ArenaBooks& books, std::span<const Pages> extents) noexc
 }
 
 os::Error open_extents_again(ArenaBooks& books) noexcept {
+  os::Error error;
   for (const Pages run : books.opened.runs()) {
-    if (const os::Error error = protect_range(books, run, false)) return error;
+    if (const os::Error failed = protect_range(books, run, false)) error = failed;
   }
-  books.opened.clear();
-  return protect_all(books, os::Access::read_write);
+  if (!error) books.opened.clear();
+  const os::Error failed = protect_all(books, os::Access::read_write);  // what can be opened is, whatever else failed
+  return error ? error : failed;
 }
 
 }  // namespace userfaultfd

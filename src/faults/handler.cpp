@@ -53,10 +53,13 @@ Verdict resolve_in_slot(FaultSlot& slot, const siginfo_t* info, FaultAccess acce
     return unresolvable(slot, address, access, "a view is read-only; clone the snapshot to write");
   }
   if (const char* const refusal = refusal_of(slot)) return unresolvable(slot, address, access, refusal);
+  // To be told before anything maps the page anew, as saving mappings does.
+  if (bad_access::is_unmapped(info) && !os::is_mapped(address)) {
+    return unresolvable(slot, address, access, bad_access::unmapped);
+  }
   ArenaBooks& books = *slot.books;
   const os::Result<Caught> caught = make_writable_for_fault(books, books.page_of(address));
   if (!caught) {
-    if (bad_access::is_unmapped(info)) return unresolvable(slot, address, access, bad_access::unmapped);
     return unresolvable(slot, address, access, bad_access::reason_of(caught.error), caught.error.code);
   }
   if (caught.value == Caught::writable_before && !os::can_write(address)) {

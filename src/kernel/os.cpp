@@ -281,6 +281,12 @@ bool can_write(void* word) noexcept {
                    FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0)) != -1;
 }
 
+bool is_mapped(const void* at) noexcept {
+  unsigned char resident = 0;
+  const std::uintptr_t page = reinterpret_cast<std::uintptr_t>(at) & ~(page_size() - 1);
+  return ::syscall(SYS_mincore, page, page_size(), &resident) != -1 || errno != ENOMEM;
+}
+
 // Memory below a stack pointer may be marked as out of scope.
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) void open_by_faults(
     std::byte* begin, std::byte* end) noexcept {

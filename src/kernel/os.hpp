@@ -168,6 +168,8 @@ std::uint32_t thread_id() noexcept;
 bool sleeps_or_ended(std::uint32_t thread) noexcept;
 /// Whether a word of our own memory can be written just now; changes nothing.
 bool can_write(void* word) noexcept;
+/// Whether there is a mapping at an address just now.
+bool is_mapped(const void* at) noexcept;
 /// Has a fault raised for each page that cannot be written yet; changes nothing in them.
 void open_by_faults(std::byte* begin, std::byte* end) noexcept;
 /// Bytes to standard error, as far as they go.

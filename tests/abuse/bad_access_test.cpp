@@ -197,8 +197,6 @@ class BadAccess : public testing::TestWithParam<std::tuple<Case, Barrier>> {
 
 TEST_P(BadAccess, is_told_as_what_it_is_and_is_deadly) {
   const auto& [what, barrier] = GetParam();
-  const bool twice = std::string(what.body) == "write_to_a_page_that_others_unmapped";  // the handler faults as well
-  if (under_tsan && twice) GTEST_SKIP() << tsan_blocks_faults_in_handlers;
   const ChildResult result = run_child(what.body, name_of(barrier));
   EXPECT_FALSE(result.timed_out);
   EXPECT_TRUE(result.died_by(SIGSEGV) || result.died_by(SIGBUS)) << result.how();
