@@ -222,6 +222,31 @@ COW_CHILD_BODY(a_fork_on_a_stack_inside) {
   return 0;
 }
 
+void profiles(Coroutine& self) {
+  start_fault_profile();
+  self.refused = use_stack(9, 2) == 20 ? 0 : 1;
+  stop_fault_profile();
+}
+
+// The profile wants signals of arenas that have none before their first cut.
+COW_CHILD_BODY(a_profile_begins_on_a_stack_inside) {
+  use_signal_stack();
+  Arena arena(options_for(argument == "userfaultfd" ? Barrier::userfaultfd
+                          : argument == "kernel"    ? Barrier::kernel
+                                                    : Barrier::mprotect,
+                          2 * stack_pages));
+  Coroutine coroutine(arena, profiles);
+  coroutine.refused = 1;
+  coroutine.resume();
+  CHECK_IN_CHILD(coroutine.refused == 0);
+  arena.data()[0] = std::byte{1};
+  const Snapshot before = arena.snapshot();
+  arena.data()[0] = std::byte{2};
+  arena.rollback(before);
+  CHECK_IN_CHILD(arena.data()[0] == std::byte{1});
+  return 0;
+}
+
 class StackInside : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(StackInside);
 
@@ -240,6 +265,12 @@ TEST_P(StackInside, an_arena_refuses_its_operations) {
 TEST_P(StackInside, an_arena_lets_handles_end) {
   if (under_sanitizer) GTEST_SKIP() << "sanitizers want to be told of each stack";
   const ChildResult result = run_child("a_snapshot_ends_on_a_stack_inside", name_of(GetParam()));
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
+}
+
+TEST_P(StackInside, an_arena_lets_a_profile_begin) {
+  if (under_sanitizer) GTEST_SKIP() << "sanitizers want to be told of each stack";
+  const ChildResult result = run_in_time("a_profile_begins_on_a_stack_inside", name_of(GetParam()));
   EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
 
