@@ -215,7 +215,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   note_first_barrier(*books.value, options.barrier, barrier);
   books.value->in_core_dumps = options.in_core_dumps;
   if (books && content != nullptr) books.error = books.value->borrower.base.copy(content->runs);
-  if (may_be_plain && books.value->borrower.base.empty() && fronts::memory_is_told(*books.value)) {
+  if (books && may_be_plain && books.value->borrower.base.empty() && fronts::memory_is_told(*books.value)) {
     const WriteBarrier& plain = plain_until_first_cut(barrier);
     books.value->use_barrier(plain, plain.splits_mappings);
   }
