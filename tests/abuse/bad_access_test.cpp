@@ -114,8 +114,8 @@ COW_CHILD_BODY(write_to_a_page_that_others_protect) {
 }
 
 /// Takes snapshots that fail, until one has failed half-way: what counts as writable may be protected by ourselves
-/// then.
-bool fail_half_way(Arena& arena) {
+/// then. Nobody else is there.
+bool fail_half_way(Arena& arena) COW_HELD_UNCHECKED {
   const ArenaBooks& books = *fault_registry::find(arena.data())->books;
   for (std::int64_t nth = 1; nth < 20 && !books.half_protected; ++nth) {
     os::fail_after(nth);

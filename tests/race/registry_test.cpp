@@ -13,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include "arena/operation.hpp"
 #include "cow/cow.hpp"
 #include "faults/registry.hpp"
 #include "kernel/os.hpp"
@@ -63,6 +64,7 @@ COW_CHILD_BODY(fault_while_a_slot_seems_to_have_the_page) {
   });
   CHECK_IN_CHILD(mark_of(arena, 3) == 2);
   CHECK_IN_CHILD(mark_of(snapshot, 3) == 1);
+  const os::AsyncSignalsBlocked blocked;
   fault_registry::withdraw(slot);
   fault_registry::give_back(slot);
   return 0;
@@ -110,7 +112,7 @@ TEST(ChangingRegistryStepByStep, gives_no_slot_more_than_its_range_at_any_instru
     steps.go_on.store(true);
     ::raise(SIGTRAP);
     fault_registry::publish(slot, reinterpret_cast<void*>(range.begin), page_size(), nullptr, nullptr,
-                            fault_registry::find(arena.data())->books);
+                            Access::books(arena));
     fault_registry::withdraw(slot);
     steps.go_on.store(false);
   }
