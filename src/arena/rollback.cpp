@@ -311,7 +311,11 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
     for (const Pages& run : changed) {
       for (Page p = run.first; p < run.end() && !error; ++p) {
         const Run page{p, 1, content.find(p)};
-        at_once ? copy_content(books, page, frames) : (void)(error = handed_over.add(page, frames));
+        if (at_once) {
+          copy_content(books, page, frames);
+        } else {
+          error = handed_over.add(page, frames);
+        }
       }
     }
     if (!error && !at_once) error = handed_over.write();

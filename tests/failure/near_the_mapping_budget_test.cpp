@@ -18,6 +18,7 @@
 #include "support/environment.hpp"
 #include "support/known_writes.hpp"
 #include "support/limits.hpp"
+#include "support/mapping_budget.hpp"
 #include "support/pages.hpp"
 #include "support/process.hpp"
 
@@ -25,19 +26,6 @@ namespace cow::test {
 namespace {
 
 constexpr std::size_t pages = 64;
-
-class BudgetLeft {
- public:
-  explicit BudgetLeft(std::uint64_t left) : before_(MappingBudget::limit()) {
-    MappingBudget::set_limit(MappingBudget::used.load() + left);
-  }
-  BudgetLeft(const BudgetLeft&) = delete;
-  BudgetLeft& operator=(const BudgetLeft&) = delete;
-  ~BudgetLeft() { MappingBudget::set_limit(before_); }
-
- private:
-  std::uint64_t before_;
-};
 
 /// Pages that have to move since a view shows them; those between never written, so that each that moves is a mapping.
 struct Scattered {

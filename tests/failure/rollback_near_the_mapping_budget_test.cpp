@@ -11,25 +11,13 @@
 #include "cow/cow.hpp"
 #include "kernel/os.hpp"
 #include "support/barriers.hpp"
+#include "support/mapping_budget.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
 namespace {
 
 constexpr std::size_t pages = 300;
-
-class BudgetLeft {
- public:
-  explicit BudgetLeft(std::uint64_t left) : before_(MappingBudget::limit()) {
-    MappingBudget::set_limit(MappingBudget::used.load() + left);
-  }
-  BudgetLeft(const BudgetLeft&) = delete;
-  BudgetLeft& operator=(const BudgetLeft&) = delete;
-  ~BudgetLeft() { MappingBudget::set_limit(before_); }
-
- private:
-  std::uint64_t before_;
-};
 
 std::uint64_t faults(const Arena& arena) {
   const ArenaStats stats = arena.stats();
