@@ -91,9 +91,9 @@ os::Error bring_back(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCK
   return {};
 }
 
-/// Calls f(pages) for the fronts of a run, in order, until one fails. What is not in memory is brought back and asked for
-/// once more: one walk that finds all of a part there is believed, since the kernel may take out, or move, any page at any
-/// moment between two. Where it is at that just now, page by page.
+/// Calls f(pages) for the fronts of a run, in order, until one fails. What is not in memory is brought back and asked
+/// for once more: a walk is believed up to the first page that is absent, since the kernel may take out, or move, any
+/// page at any moment between two. Where it is at that just now, page by page.
 template <class F>
 os::Error for_each_front(const ArenaBooks& books, Pages run, F&& f) noexcept COW_FAULT_LOCKED {
   constexpr unsigned together = 3, most_in_vain = 1000;
@@ -101,7 +101,8 @@ os::Error for_each_front(const ArenaBooks& books, Pages run, F&& f) noexcept COW
   unsigned in_vain = 0;
   for (std::uintptr_t at = number(books, run.first), end = number(books, run.end()); at < end;) {
     const std::uintptr_t limit = in_vain < together ? end : at + books.bytes(1);
-    const os::Result<os::Scanned> step = os::scan_private_or_absent(books.fronts.pagemap, at, limit, found, runs_at_once);
+    const os::Result<os::Scanned> step =
+        os::scan_private_or_absent(books.fronts.pagemap, at, limit, found, runs_at_once);
     if (!step) return step.error;
     std::uintptr_t first_absent = step.value.up_to;
     for (std::size_t i = 0; i < step.value.runs; ++i) {

@@ -36,7 +36,9 @@ Result<Scanned> scan(const Descriptor& pagemap, ScanRequest request, AddressRun*
   const long count = ask(SYS_ioctl, pagemap.number, pagemap_scan, &request);
   if (count == -1) return {{}, {errno}};
   memory_sanitizer::has_content(regions, static_cast<std::size_t>(count) * sizeof(Region));
-  for (long i = 0; i < count; ++i) found[i] = {regions[i].start, regions[i].end, (regions[i].categories & is_swapped) == 0};
+  for (long i = 0; i < count; ++i) {
+    found[i] = {regions[i].start, regions[i].end, (regions[i].categories & is_swapped) == 0};
+  }
   return {{request.walk_end, static_cast<std::size_t>(count)}, {}};
 }
 

@@ -181,7 +181,7 @@ TEST_P(RefuseWritesTest, that_cannot_begin_leaves_the_arena_as_it_was) {
 
 constexpr int no_filters = 4;
 
-// The filter is the first thread's alone: it cannot protect page 0, while the other one stores, and is caught, elsewhere.
+// The filter is the first thread's alone: it cannot protect page 0, while the other one stores elsewhere.
 COW_CHILD_BODY(begin_in_vain_beside_a_thread_that_stores) {
   Arena arena = original(argument);
   std::atomic<std::uint64_t> rounds{0};

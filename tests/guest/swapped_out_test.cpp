@@ -1,5 +1,5 @@
-// Promise: memory that the kernel has swapped out, of an arena, of fronts before its frames, or of the frames, is missed
-// by nobody: what was written is in the next version, what was not does not count as written, and nothing else changes.
+// Promise: memory that the kernel has swapped out, of fronts or of frames, is missed by nobody: what was written is in
+// the next version, what was not does not count as written, and nothing else changes.
 // Where there is no swap, and none can be made, the tests are skipped.
 #include <atomic>
 #include <chrono>

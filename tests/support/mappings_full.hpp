@@ -32,7 +32,9 @@ class MappingsFull {
   explicit operator bool() const { return full_; }
 
  private:
-  bool protect(std::size_t page, int access) { return ::mprotect(range_ + page * page_size(), page_size(), access) == 0; }
+  bool protect(std::size_t page, int access) {
+    return ::mprotect(range_ + page * page_size(), page_size(), access) == 0;
+  }
 
   std::size_t bytes_;
   std::byte* range_ = nullptr;

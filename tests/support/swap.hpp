@@ -1,5 +1,5 @@
-// Memory that the kernel takes out of a process: swap that the machine has, or a small file of the test's own for as long
-// as an object lives, where the test may do that.
+// Memory that the kernel takes out of a process: swap that the machine has, or a small file of the test's own for as
+// long as an object lives, where the test may do that.
 #pragma once
 
 #include <cerrno>
