@@ -49,7 +49,8 @@ COW_C_API int cow_snapshot_save(const cow_snapshot* snapshot, const char* path,
  * afterwards, also when it fails, unless the handle or the place for its name was refused with -EINVAL before. */
 COW_C_API int cow_snapshot_save_and_release(cow_snapshot* snapshot, const char* path,
                                             const cow_save_options* options_or_null) COW_C_NOEXCEPT;
-/* To a descriptor of the caller's, from its position on, which need not seek: a pipe, a socket. Not synced. */
+/* To a descriptor of the caller's, from its position on, which need not seek: a pipe, a socket. Not synced. -EINVAL for
+ * the file that the arena or a relative was loaded from and is mapped from, or that the layer lies on. */
 COW_C_API int cow_snapshot_save_fd(const cow_snapshot* snapshot, int fd,
                                    const cow_save_options* options_or_null) COW_C_NOEXCEPT;
 

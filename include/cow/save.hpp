@@ -70,7 +70,8 @@ COW_API SaveReport save(const Snapshot& snapshot, const std::filesystem::path& p
 COW_API SaveReport save(Snapshot&& snapshot, const std::filesystem::path& path, const SaveOptions& options = {});
 
 /// To a descriptor of the caller's, from its position on, which need not be able to seek: a pipe, a socket, a memfd.
-/// Not synced. When this throws, what was written is no saved file: it lacks its end.
+/// Not synced. When this throws, what was written is no saved file: it lacks its end. std::invalid_argument for the
+/// file that the arena or a relative is mapped from, or that the layer lies on: writing there would change both.
 COW_API SaveReport save(const Snapshot& snapshot, int fd, const SaveOptions& options = {});
 
 struct LoadOptions {
