@@ -60,8 +60,8 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept CO
   return {first, fresh.end() - first};
 }
 
-/// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel does
-/// not merge two that have private pages of their own.
+/// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel
+/// does not merge two that have private pages of their own.
 std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const auto side = [&](bool at_the_edge, Page neighbour) COW_FAULT_LOCKED -> std::int64_t {
     if (at_the_edge) return 0;

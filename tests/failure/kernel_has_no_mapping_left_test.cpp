@@ -1,6 +1,6 @@
 // Promise of the kernel barrier: where the kernel itself refuses mappings, since other code has taken all that the
-// process may have, every store to arenas and clones passes, and all is right at that time and later; operations succeed
-// or throw. So also where an arena with many pages that moved has to change its barrier just then: it does, or stays.
+// process may have, every store to arenas and clones passes, and all is right at that time and later; operations
+// succeed or throw. So also where an arena with many pages that moved has to change its barrier just then: it does, or stays.
 #include <atomic>
 #include <cstdint>
 #include <exception>
