@@ -48,13 +48,12 @@ class COW_API Transaction {
 
  private:
   friend struct detail::TransactionCalls;  // for C: what an arena that was closed, and open inner ones, mean there
-  bool innermost() const noexcept;
   void require_innermost(const char* operation) const;
   void end() noexcept;
 
   detail::ArenaBooks* books_ = nullptr;  // null: it has ended
   Snapshot begin_;
-  std::uint64_t depth_ = 0;              // how many are open with it, at its begin
+  Transaction* outer_ = nullptr;         // the one that was open at its begin
 };
 
 }  // namespace cow

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "arena/adopt.hpp"
+#include "arena/change_barrier.hpp"
 #include "arena/changed_since.hpp"
 #include "arena/exclude.hpp"
 #include "arena/lifetime.hpp"
@@ -15,7 +16,6 @@
 #include "arena/take_version.hpp"
 #include "barrier/barrier.hpp"
 #include "books/versions.hpp"
-#include "faults/install.hpp"
 #include "fork/children.hpp"
 #include "kernel/fork_gate.hpp"
 
@@ -86,7 +86,7 @@ Barrier Arena::barrier() const noexcept { return books_ == nullptr ? Barrier::mp
 
 Snapshot Arena::snapshot() {
   ArenaBooks& books = usable(books_, "snapshot");
-  keep_handler_in_place(books.barrier->needs_sigbus);
+  keep_handlers_for(books);
   fork_children::release_some_ended();
   make_reserve_whole(books);
   Snapshot taken = cut_snapshot(books);
@@ -103,7 +103,7 @@ Arena Arena::clone() {
 void Arena::rollback(const Snapshot& snapshot) {
   ArenaBooks& books = usable(books_, "rollback");
   Version& version = usable(Access::version(snapshot), "rollback");
-  if (books.transactions.load(std::memory_order_relaxed) != 0) {
+  if (books.innermost.load(std::memory_order_relaxed) != nullptr) {
     throw std::logic_error(std::string("cow: rollback inside a transaction on arena \"") + books.name +
                            "\"; Transaction::roll_back() ends the innermost one, and brings its begin back");
   }

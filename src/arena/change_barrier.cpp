@@ -8,9 +8,11 @@
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "faults/install.hpp"
 #include "faults/registry.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_ahead.hpp"
+#include "rule/copy_on_write.hpp"
 
 namespace cow {
 
@@ -140,6 +142,17 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAU
 
 namespace {
 
+/// Where no cut is made: what was prepared is in the kernel's hands until the next one. It stays open, as far as there is
+/// memory for that.
+os::Error change_between_cuts(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
+  if (!books.barrier->collects) return {};
+  const os::Error error = change_to_signals(books, why);
+  if (!error) {
+    for (const Pages run : books.prepared.runs()) (void)make_writable(books, run);
+  }
+  return error;
+}
+
 /// Extents without any content are fresh; the others are private, run by run of their frames.
 os::Error show_privately(ArenaBooks& books, bool& any, std::uint64_t& mappings) noexcept COW_FAULT_LOCKED {
   for (Page p{0}; p.value < books.pages; ++mappings) {
@@ -268,7 +281,12 @@ void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_IN_OPERATION COW
 }
 
 void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
-  if (books.asked == Barrier::automatic && signals_were_better(books)) (void)change_to_signals(books, why_little);
+  if (books.asked == Barrier::automatic && signals_were_better(books)) (void)change_between_cuts(books, why_little);
+}
+
+void keep_handlers_for(const ArenaBooks& books) {
+  const bool may_change = books.asked != Barrier::mprotect && best_with_signals().needs_sigbus;
+  keep_handler_in_place(books.barrier->needs_sigbus || may_change);
 }
 
 void want_signals() noexcept {
@@ -280,7 +298,7 @@ void want_signals() noexcept {
       if (slot.books == nullptr || on_stack_inside(*slot.books)) return;
       const Operation operation(*slot.books);
       FaultLockHeld held(*slot.books->fault_lock);
-      (void)change_to_signals(*slot.books, why_profile);
+      (void)change_between_cuts(*slot.books, why_profile);
     });
     fault_registry::end_cut();
   });
@@ -290,7 +308,7 @@ void give_signals_if_wanted(ArenaBooks& books) noexcept COW_SIGNALS_BLOCKED {
   if (!signals_wanted.load(std::memory_order_relaxed)) return;
   const OperationHeld operation(books);
   FaultLockHeld held(*books.fault_lock);
-  (void)change_to_signals(books, why_profile);
+  (void)change_between_cuts(books, why_profile);
 }
 
 }  // namespace cow

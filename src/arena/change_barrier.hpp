@@ -24,6 +24,10 @@ void change_if_better(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOC
 /// over. Nothing is writable then.
 void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
+/// For whatever may change the barrier, or protect: the handlers are looked after that any barrier of the arena's may
+/// want. Throws as install_fault_handler().
+void keep_handlers_for(const ArenaBooks& books);
+
 /// As change_if_better(), after a rollback under the kernel barrier that undid what was written, before anything else is.
 void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "arena/change_barrier.hpp"
 #include "arena/memory.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
@@ -48,6 +49,7 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, Bl
   check_range(books, p, n, "exclude");
   if (n == 0) return;
   check_whole_pages(books, p, n);
+  keep_handlers_for(books);
   const Pages run{books.page_of(p), n >> books.page_shift};
   const char* refusal = nullptr;
   os::Error error;

@@ -265,7 +265,7 @@ ArenaBooks* create_clone(Version& version) {
   ArenaBooks& of = version.books;
   Family& family = of.family;
   const std::string what = "cloning an arena of " + in_bytes(of.bytes(of.pages));
-  keep_handler_in_place(of.barrier->needs_sigbus);
+  keep_handlers_for(of);
   ArenaBooks* clone = nullptr;
   os::Error error;
   {
@@ -301,6 +301,8 @@ ArenaBooks* create_clone(Version& version) {
   const std::uint64_t mappings = clone->borrower.base.mappings(clone->pages);
   if (error) destroy_arena(clone);
   throw_if(error, [&] { return what + for_want_of_mappings(error, mappings); });
+  const os::AsyncSignalsBlocked blocked;
+  give_signals_if_wanted(*clone);  // its arena may be gone, or a profile have begun meanwhile
   return clone;
 }
 

@@ -1,11 +1,11 @@
 // cow::RefuseWrites: who must not store to an arena, kept in its slot, where the handler looks.
 #include "cow/refuse_writes.hpp"
 
+#include "arena/change_barrier.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
 #include "arena/take_version.hpp"
 #include "barrier/barrier.hpp"
-#include "faults/install.hpp"
 #include "faults/registry.hpp"
 #include "kernel/book_memory.hpp"
 
@@ -40,7 +40,7 @@ void begin(ArenaBooks& books, WriteRefusal& refusal) {
 
 RefuseWrites::RefuseWrites(Arena& original, By by) : refusal_(nullptr) {
   ArenaBooks& books = usable(Access::books(original), "RefuseWrites");
-  keep_handler_in_place(books.barrier->needs_sigbus);
+  keep_handlers_for(books);
   const std::uint32_t thread = by == By::this_thread ? os::thread_id() : WriteRefusal::every_thread;
   const os::Result<WriteRefusal*> refusal = book_new<WriteRefusal>(*books.slot, thread, os::process_generation());
   throw_if(refusal.error, "beginning a RefuseWrites");

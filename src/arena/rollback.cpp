@@ -325,6 +325,7 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
 }
 
 void roll_back_or_throw(ArenaBooks& books, Version& version) {
+  keep_handlers_for(books);
   throw_if(check_barrier(books), "rollback");
   const bool own = &version.books == &books;
   if (!own && !is_base_of(version, books)) {

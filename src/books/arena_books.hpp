@@ -35,6 +35,7 @@
 
 namespace cow {
 
+class Transaction;
 struct WriteBarrier;
 struct FaultSlot;
 
@@ -296,7 +297,7 @@ class ArenaBooks {
   COW_BY_OPERATION IdleView idle_view;
   COW_BY_OPERATION std::shared_ptr<CutHook> hook;
   std::atomic<std::uint64_t> cuts{0};  // what ArenaRef::epoch() tells
-  std::atomic<std::uint64_t> transactions{0};  // open ones
+  std::atomic<Transaction*> innermost{nullptr};  // of the open transactions; changed by their threads' operations
 };
 
 /// While it lives, pages move to other frames: readers of their memory must not believe the entries.

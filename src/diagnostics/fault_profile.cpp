@@ -10,6 +10,7 @@
 
 #include "arena/change_barrier.hpp"
 #include "arena/operation.hpp"
+#include "cow/faults.hpp"
 #include "diagnostics/fault_recorder.hpp"
 #include "diagnostics/symbols.hpp"
 #include "kernel/book_memory.hpp"
@@ -78,6 +79,7 @@ void start_fault_profile(const FaultProfileOptions& options) {
   const std::lock_guard guard(profile.lock);
   os::Result<BookBuffer> memory = table_for(options);
   throw_if(memory.error, "memory for a fault profile of " + counted(options.most_stacks, "stack"));
+  install_fault_handler();  // arenas that had no need of it so far are going to
   stop(profile);
   fault_recorder::warm_up();
   profile.memory = std::move(memory.value);

@@ -77,6 +77,12 @@ void install_for(int signo) {
   }
 }
 
+/// Those that any arena has needed so far.
+void install_all() {
+  install_for(SIGSEGV);
+  if (sigbus_needed) install_for(SIGBUS);
+}
+
 }  // namespace
 
 void begin_installing_in_child() noexcept { ::new (&installing) std::mutex; }
@@ -100,12 +106,21 @@ void keep_handler_in_place(bool with_sigbus) {
   prepare_process(with_sigbus);
 }
 
+void try_to_keep_handlers() noexcept {
+  if (fault_handler_installed()) return;
+  const std::unique_lock guard(installing, std::try_to_lock);
+  if (!guard) return;
+  try {
+    install_all();
+  } catch (const std::exception&) {  // what a fault meets then it would have met without fork()
+  }
+}
+
 bool fault_handler_installed() noexcept { return in_place(SIGSEGV) && (!sigbus_needed || in_place(SIGBUS)); }
 
 void install_fault_handler() {
   const std::lock_guard guard(installing);
-  install_for(SIGSEGV);
-  if (sigbus_needed) install_for(SIGBUS);
+  install_all();
 }
 
 bool try_handle(int signo, siginfo_t* info, void* ucontext) noexcept {

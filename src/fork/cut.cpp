@@ -244,6 +244,7 @@ void prepare() noexcept {
   fork.generation = os::process_generation();
   if (fault_registry::slots_used() == 0) return;
   fork_children::release_ended();
+  try_to_keep_handlers();  // the cut may change barriers
   block_signals(fork.old_mask);
   fork.signals_blocked = true;
   const os::Result<ForkCut*> cut = book_new<ForkCut>();

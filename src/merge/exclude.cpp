@@ -27,7 +27,7 @@ bool inside_a_block(const std::byte* arena_begin, std::size_t capacity, std::siz
 const char* why_not(const ArenaBooks& books, Pages run) noexcept {
   const std::size_t capacity = books.bytes(books.pages), held = heap_books_bytes(books.base, capacity);
   if (held == 0) return nullptr;
-  if (books.transactions.load(std::memory_order_relaxed) != 0) {
+  if (books.innermost.load(std::memory_order_relaxed) != nullptr) {
     return "a transaction is open, which could not be rolled back to before the block was allocated; exclude pages "
            "of a heap before it begins";
   }

@@ -256,8 +256,8 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  if (is_plain(books)) return enter_ahead(books, run, false);
   books.prepared.insert(run);
+  if (is_plain(books)) return enter_ahead(books, run, false);
   books.fronts.counted_on.insert(run);
   for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);
   return {};

@@ -25,8 +25,9 @@ Pages window_around(const ArenaBooks& books, Page p, std::uint64_t size) noexcep
   return {first, end - first};
 }
 
-bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept {
-  return books.frame_of(p) == plane.frame_of(p);
+/// What a private mapping shows is in no plane, whatever frame the books name.
+bool on_plane(const ArenaBooks& books, const Plane& plane, Page p) noexcept COW_FAULT_LOCKED {
+  return books.frame_of(p) == plane.frame_of(p) && !books.fronts.unshared.contains(p);
 }
 
 /// Whether each page of the window can be on the plane: it is, and may be written there, or its frame there is free. A

@@ -116,6 +116,33 @@ TEST_P(FaultProfiles, with_every_fault_recorded_they_are_those_of_the_statistics
   EXPECT_EQ(ns, stats.handler_time.total_ns());
 }
 
+TEST_P(FaultProfiles, reach_clones_of_an_arena_that_is_gone) {
+  arena_.reset();
+  start_fault_profile();
+  const Arena clone = snapshot_.clone();
+  EXPECT_NE(clone.barrier(), Barrier::kernel);
+}
+
+/// Reads into the arena's last page by a system call.
+bool kernel_may_write_to_last_page(const Arena& arena) {
+  int ends[2];
+  if (::pipe(ends) != 0 || ::write(ends[1], "x", 1) != 1) return false;
+  const bool read = ::read(ends[0], arena.data() + arena.capacity() - page_size(), 1) == 1;
+  ::close(ends[0]), ::close(ends[1]);
+  return read;
+}
+
+// Which is no snapshot.
+TEST_P(FaultProfiles, leave_open_what_was_prepared) {
+  Arena fresh = make_arena(pages);
+  for (Arena* const one : {&*arena_, &fresh}) {
+    one->prepare_write(one->data() + one->capacity() - page_size(), page_size());
+    start_fault_profile();
+    EXPECT_TRUE(kernel_may_write_to_last_page(*one));
+    stop_fault_profile();
+  }
+}
+
 TEST_P(FaultProfiles, switched_off_it_records_nothing) {
   start_fault_profile();
   EXPECT_TRUE(fault_profile_on());

@@ -8,11 +8,13 @@
 
 namespace cow::test {
 
+inline Barrier barrier_named(const std::string& argument) {
+  if (argument.starts_with("mprotect")) return Barrier::mprotect;
+  return argument.starts_with("kernel") ? Barrier::kernel : Barrier::userfaultfd;
+}
+
 inline Arena arena_under(const std::string& barrier, std::size_t pages, std::string name = "guest") {
-  const Barrier kind = barrier.starts_with("mprotect") ? Barrier::mprotect
-                       : barrier.starts_with("kernel") ? Barrier::kernel
-                                                       : Barrier::userfaultfd;
-  return Arena(options_for(kind, pages, std::move(name)));
+  return Arena(options_for(barrier_named(barrier), pages, std::move(name)));
 }
 
 /// A suite whose tests run a body under each barrier.

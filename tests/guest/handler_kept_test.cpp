@@ -3,12 +3,15 @@
 #include <csignal>
 #include <cstdint>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <setjmp.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cow/cow.hpp"
+#include "guest/barrier_argument.hpp"
 #include "support/barriers.hpp"
 #include "support/child.hpp"
 #include "support/environment.hpp"
@@ -17,10 +20,6 @@
 
 namespace cow::test {
 namespace {
-
-Barrier barrier_named(const std::string& name) {
-  return name == name_of(Barrier::userfaultfd) ? Barrier::userfaultfd : Barrier::mprotect;
-}
 
 const int both_signals[] = {SIGSEGV, SIGBUS};
 
@@ -76,6 +75,42 @@ COW_CHILD_BODY(a_clone_puts_it_back) {
   return 0;
 }
 
+COW_CHILD_BODY(a_rollback_puts_it_back) {
+  const Actions found = actions_now();
+  Arena arena(options_for(barrier_named(argument), 16));
+  const Snapshot snapshot = arena.snapshot();
+  put_mark(arena, 1, 1);
+  put_back(found);
+  arena.rollback(snapshot);
+  CHECK_IN_CHILD(store_is_caught(arena, snapshot));
+  return 0;
+}
+
+// What under the kernel barrier wanted no handler so far wants one from here on.
+COW_CHILD_BODY(a_fault_profile_puts_it_back) {
+  const Actions found = actions_now();
+  Arena arena(options_for(barrier_named(argument), 16));
+  const Snapshot snapshot = arena.snapshot();
+  put_back(found);
+  start_fault_profile();
+  CHECK_IN_CHILD(store_is_caught(arena, snapshot));
+  stop_fault_profile();
+  return 0;
+}
+
+COW_CHILD_BODY(a_fork_puts_it_back) {
+  const Actions found = actions_now();
+  Arena arena(options_for(barrier_named(argument), 16));
+  const Snapshot snapshot = arena.snapshot();
+  std::thread([] {}).join();  // cuts are not quiet from here on
+  put_back(found);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  CHECK_IN_CHILD(::waitpid(child, nullptr, 0) == child);
+  CHECK_IN_CHILD(store_is_caught(arena, snapshot));
+  return 0;
+}
+
 // signal() knows no flags: what it returns and takes again comes back without SA_SIGINFO, and without a mask.
 COW_CHILD_BODY(a_probe_by_signal_leaves_it_in_working_order) {
   Arena arena(options_for(barrier_named(argument), 16));
@@ -104,14 +139,16 @@ COW_CHILD_BODY(it_is_never_its_own_predecessor) {
 class HandlerKept : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(HandlerKept);
 
-TEST_P(HandlerKept, by_each_arena_clone_and_snapshot) {
-  for (const char* const body : {"a_snapshot_puts_it_back", "a_new_arena_puts_it_back", "a_clone_puts_it_back"}) {
+TEST_P(HandlerKept, by_each_arena_clone_snapshot_rollback_profile_and_fork) {
+  for (const char* const body : {"a_snapshot_puts_it_back", "a_new_arena_puts_it_back", "a_clone_puts_it_back",
+                                 "a_rollback_puts_it_back", "a_fault_profile_puts_it_back", "a_fork_puts_it_back"}) {
     const ChildResult result = run_child(body, name_of(GetParam()));
     EXPECT_TRUE(result.exited_with(0)) << body << ": " << result.how();
   }
 }
 
 TEST_P(HandlerKept, when_signal_has_put_it_back_without_its_flags) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
   if (under_tsan) GTEST_SKIP() << "ThreadSanitizer is who calls our handler, with what signal() asks for";
   const ChildResult result = run_child("a_probe_by_signal_leaves_it_in_working_order", name_of(GetParam()));
   EXPECT_TRUE(result.exited_with(0)) << result.how();

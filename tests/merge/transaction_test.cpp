@@ -143,6 +143,25 @@ TEST_P(Transactions, that_are_committed_take_inner_ones_along) {
   painted.arena().rollback(now);
 }
 
+TEST_P(Transactions, that_were_committed_along_have_ended_however_many_begin_later) {
+  Painted painted = painted_arena();
+  std::optional<Transaction> inner;
+  {
+    Transaction outer(painted.arena());
+    inner.emplace(painted.arena());
+    outer.commit();
+  }
+  Transaction first(painted.arena());
+  Transaction second(painted.arena());
+  painted.paint_run(8, 16, 3);
+  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { inner->roll_back(); }));
+  inner.reset();
+  EXPECT_TRUE(painted.is_right());
+  second.commit();
+  first.commit();
+  EXPECT_TRUE(painted.is_right());
+}
+
 TEST_P(Transactions, are_rolled_back_from_the_inside_out_or_change_nothing) {
   Painted painted = painted_arena();
   {
