@@ -58,8 +58,8 @@ void expect_versions_right(long refused_in_change, long refused_in_preparing, bo
 
 TEST(UnsharedWindow, keeps_every_version_whatever_calls_are_refused) {
   if (!is_available(Barrier::kernel)) GTEST_SKIP() << "kernel is not available here";
-  for (long in_change = 1; in_change <= 12; ++in_change) {
-    for (long in_preparing = 1; in_preparing <= 8; ++in_preparing) {
+  for (long in_change = 1; in_change <= 40; ++in_change) {
+    for (long in_preparing = 1; in_preparing <= 12; ++in_preparing) {
       for (const bool keep_first : {true, false}) expect_versions_right(in_change, in_preparing, keep_first);
       if (HasFailure()) return;
     }
