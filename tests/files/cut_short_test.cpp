@@ -61,7 +61,8 @@ TEST_F(CutShort, a_read_says_so_and_what_lies_before_is_read) {
 }
 
 TEST_F(CutShort, loading_or_checking_it_says_so) {
-  for (const bool lazy : {true, false}) EXPECT_THROW((void)load(folder / "a", with_layers({}, lazy)), std::runtime_error);
+  EXPECT_THROW((void)load(folder / "a"), std::runtime_error);
+  EXPECT_THROW((void)load(folder / "a", with_layers({}, false)), std::runtime_error);
   EXPECT_THROW(verify(folder / "a"), std::runtime_error);
   EXPECT_THROW(squash({folder / "a"}, folder / "b"), std::runtime_error);
   EXPECT_EQ(folder.names(), std::vector<std::string>{"a"});
