@@ -3,6 +3,7 @@
 
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
+#include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 
 namespace cow {
@@ -21,6 +22,7 @@ os::Error VersionContent::open(const ArenaBooks& into) noexcept {
   const os::Result<Loan*> loan = lend_version(version_, 2 * books.pages);
   if (!loan) return loan.error;
   loan_ = loan.value;
+  near_ = NearPages(books);
   return runs_.copy(version_.runs);
 }
 
@@ -43,7 +45,23 @@ os::Error VersionContent::add(Pages run) noexcept {
   return {};
 }
 
+/// Its frame is the version's for as long as the loan is out, whatever the page's entry says of births.
+const std::byte* VersionContent::shown_by_its_arena(Page p) const noexcept {
+  const ArenaBooks& books = version_.books;
+  const PageTable::Entry entry = books.table.get(p);
+  const Frame frame = runs_.find(p);
+  if (entry.birth == never_written || Frame{entry.plane * books.pages + p.value} != frame) return nullptr;
+  if (books.is_excluded(p)) return nullptr;
+  if (!books.fronts.in_use.load(std::memory_order_acquire)) return books.address_of(p);
+  return reached_by_alias(books, p) ? alias_of(books, p) : nullptr;
+}
+
 const std::byte* VersionContent::at(Page p) const noexcept {
+  const std::byte* const near = nearby_ ? shown_by_its_arena(p) : nullptr;
+  return near != nullptr ? near : lasting(p);
+}
+
+const std::byte* VersionContent::lasting(Page p) const noexcept {
   const std::optional<Frame> frame = frame_of(p);
   if (!frame) return version_.books.address_of(p);
   return *frame == zero_frame ? zeros_.data() : frames_.address(*frame);

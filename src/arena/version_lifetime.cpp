@@ -51,7 +51,7 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
     version.runs = RunList{};
     error = sweep_logs(version, log_end(books));
     if (!error) error = list_runs(version, version.runs);
-    version.listed_at = books.lent_pages_kept;
+    version.listed_at = books.lent_pages_kept & ~std::uint64_t{0} >> 1;  // it never gets there
   }
   if (error && lent.listed_now) version.runs = RunList{};
   if (error && lent.loan != nullptr) give_back_loan(family, lent.loan);

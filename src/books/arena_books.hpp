@@ -88,12 +88,12 @@ class Version : public ListHook {
   // Of the logs from this version on, as far as swept; its frames stay for it. Changed in operations, read by anyone.
   KeptPages kept;
   COW_BY_OPERATION Swept swept;
-  COW_BY_OPERATION bool log_is_partial = false;  // it was let go of bit by bit, while it was saved
 
   // The whole content. Right for as long as loans of this epoch are out, and while no page that was lent is written in
   // place: see runs_are_right().
   COW_BY_OPERATION RunList runs;
-  COW_BY_OPERATION std::uint64_t listed_at = 0;  // how many such pages there had been: ArenaBooks::lent_pages_kept
+  COW_BY_OPERATION std::uint64_t log_is_partial : 1 = 0;  // it was let go of bit by bit, while it was saved
+  COW_BY_OPERATION std::uint64_t listed_at : 63 = 0;  // how many such pages there had been: ArenaBooks::lent_pages_kept
   COW_BY_OPERATION RunList flattened;     // frames of its own, for pages that were too scattered to map
 };
 

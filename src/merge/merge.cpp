@@ -57,7 +57,7 @@ os::Error list_sides(ArenaBooks& into, Version& base, Version& theirs, SidesChan
 os::Error write_plan(ArenaBooks& into, const MergePlan& plan) noexcept {
   if (plan.refused() || plan.heaps_collide() || plan.writes().empty()) return {};
   const WriterLockGuard guard(*into.fault_lock);
-  return write_known(into, plan.writes(), nullptr);
+  return write_known_pages(into, plan.writes(), plan.near());
 }
 
 /// All that is done with the arena's hook held: allocates by the books only.

@@ -11,6 +11,7 @@
 #include "cow/merge.hpp"
 #include "kernel/book_memory.hpp"
 #include "merge/regions.hpp"
+#include "rule/known_writes.hpp"
 
 namespace cow {
 
@@ -30,7 +31,8 @@ class MergePlan {
 
   bool heaps_collide() const noexcept { return our_books_ && their_books_; }
   bool refused() const noexcept;
-  std::span<const Write> writes() const noexcept { return writes_.span(); }
+  std::span<const PageWrite> writes() const noexcept { return writes_.span(); }
+  const NearPages& near() const noexcept { return theirs_.near(); }
   std::span<const ByteRange> conflicts() const noexcept { return conflicts_.span(); }
   std::uint64_t pages_taken = 0, pages_merged = 0, bytes_changed = 0;
 
@@ -48,7 +50,9 @@ class MergePlan {
   os::Error merge_page(const Candidate& page) noexcept;
   os::Error put_together(const Candidate& page, const Sides& sides) noexcept;
   os::Error list_conflicts(const Sides& sides, std::size_t offset) noexcept;
-  os::Error write(const Candidate& page, const std::byte* from) noexcept;
+  os::Error write(const Candidate& page, const std::byte* from, const std::byte* nearer) noexcept;
+  os::Error take_memory(std::uint64_t pages) noexcept;
+  void begin_again() noexcept;
   void look_at_heap_books(const Candidate& page, const Sides& sides) noexcept;
   Sides round_regions(const Sides& sides, std::size_t offset) noexcept;
 
@@ -58,7 +62,7 @@ class MergePlan {
   const MergeOptions& options_;
   const Regions& regions_;
 
-  BookVector<Write> writes_;
+  BookVector<PageWrite> writes_;
   BookVector<ByteRange> conflicts_;
   BookBuffer memory_;   // of pages that are put together
   std::size_t used_ = 0;
