@@ -6,7 +6,6 @@
 #include <string>
 
 #include "arena/changed_between.hpp"
-#include "arena/current_version.hpp"
 #include "arena/operation.hpp"
 #include "arena/version_content.hpp"
 #include "barrier/home_alias.hpp"
@@ -36,7 +35,7 @@ os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, Boo
   for (Page p = run.first; p < run.end(); ++p) {
     if (books.is_excluded(p) || content.is_excluded(p)) continue;
     const std::byte* const from = content.at(p);
-    if (same(content_since_cut(books, p), from, books.bytes(1))) continue;
+    if (same(content_known_to_books(books, p), from, books.bytes(1))) continue;
     if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
     if (const os::Error error = writes.push_back({p, content.lasting(p), from})) return error;
   }
@@ -56,36 +55,49 @@ os::Error list_all_writes(ArenaBooks& books, VersionContent& content, const Book
   }
 }
 
-/// Allocates nothing but by the books: the heap in the arena may be what serves operator new, and is locked meanwhile.
-os::Error take_over(ArenaBooks& books, Version& version, std::uint64_t& pages) noexcept {
-  VersionContent content(version);
+/// What has to be written for the arena to hold what the version does.
+struct Adoption {
+  explicit Adoption(Version& of) noexcept : version(of), content(of) {}
+
+  os::Error work_out(ArenaBooks& books) noexcept {
+    writes.shrink_to(0);
+    if (const os::Error error = list_changed_until_now(books, version, changed, asked)) return error;
+    if (changed.empty()) return {};
+    if (const os::Error error = content.open(books)) return error;
+    if (const os::Error error = prepare_to_compare(books, content, changed)) return error;
+    return list_all_writes(books, content, changed, writes);
+  }
+
+  Version& version;
+  VersionContent content;
+  AskedNow asked;
   BookVector<Pages> changed;
   BookVector<PageWrite> writes;
-  {
-    const CurrentVersion now(books);
-    if (now.error()) return now.error();
-    if (const os::Error error = list_changed_between(now.version(), version, changed)) return error;
+};
+
+/// Allocates nothing but by the books: the heap in the arena may be what serves operator new, and is locked meanwhile.
+os::Error take_over(ArenaBooks& books, Adoption& adoption) noexcept {
+  for (;;) {
+    if (const os::Error error = adoption.work_out(books)) return error;
+    if (adoption.writes.empty()) return {};
+    const WriterLockGuard guard(*books.fault_lock);
+    if (adoption.asked.still(books)) return write_known_pages(books, adoption.writes.span(), adoption.content.near());
+    adoption.asked.by_cut = true;  // another thread took a snapshot meanwhile
   }
-  if (changed.empty()) return {};
-  if (const os::Error error = content.open(books)) return error;
-  for (const Pages& run : changed) pages += run.count;
-  if (const os::Error error = prepare_to_compare(books, content, changed)) return error;
-  if (const os::Error error = list_all_writes(books, content, changed, writes)) return error;
-  if (writes.empty()) return {};
-  const WriterLockGuard guard(*books.fault_lock);
-  return write_known_pages(books, writes.span(), content.near());
 }
 
 }  // namespace
 
 void adopt_version(ArenaBooks& books, Version& version) {
-  std::uint64_t pages = 0;
+  Adoption adoption(version);
   os::Error error;
   {
     const Cut cut(books, "adopt");
-    error = take_over(books, version, pages);
+    error = take_over(books, adoption);
   }
   throw_if(error, [&] {
+    std::uint64_t pages = 0;
+    for (const Pages& run : adoption.changed) pages += run.count;
     return "adopting " + counted(pages, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
   });
 }

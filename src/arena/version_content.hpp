@@ -23,13 +23,15 @@ class VersionContent {
   VersionContent(const VersionContent&) = delete;
   VersionContent& operator=(const VersionContent&) = delete;
 
-  /// `into`: the arena that is going to be written. No lock is held.
+  /// `into`: the arena that is going to be written. No lock is held. Once more: as the logs are by now.
   os::Error open(const ArenaBooks& into) noexcept;
   /// Before at() is asked for these pages.
   os::Error add(Pages run) noexcept;
   /// Good for as long as this lives; while somebody is Nearby(), for as long as near() says so.
   const std::byte* at(Page p) const noexcept;
   const std::byte* lasting(Page p) const noexcept;
+  /// Without add(): read by the file into `page`, if it has to be.
+  os::Result<const std::byte*> read(Page p, std::byte* page) const noexcept;
   const NearPages& near() const noexcept { return near_; }
 
   /// While it lives, at() may lead to where the version's arena itself shows a page, which costs no fault; afterwards

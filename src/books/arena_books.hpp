@@ -241,6 +241,7 @@ class ArenaBooks {
   // Pages in writable mappings, where that is another thing than pages that can be written.
   COW_BY_FAULT_LOCK PageSet opened;
   COW_BY_FAULT_LOCK OpenedGaps gaps;
+  COW_BY_FAULT_LOCK PageSet stored_to;  // pages written past their protection before: the home alias is worth its fault
   COW_BY_FAULT_LOCK PageSet writable;  // pages that can be written now; each has the current epoch for its birth
   // Of those, the ones that somebody counts on: they stay so until the next snapshot.
   COW_BY_FAULT_LOCK PageSet prepared;

@@ -67,15 +67,16 @@ bool MergePlan::needs_memory(const Candidate& page) const noexcept {
 
 os::Error MergePlan::add_sources(const Candidate& page) noexcept {
   const Pages one{page.page, 1};
-  os::Error error = touch_what_may_vanish(books_, one, os::Access::read);
-  if (!error) error = theirs_.add(one);
-  return error || !page.by_us || !page.by_them ? error : base_.add(one);
+  const os::Error error = touch_what_may_vanish(books_, one, os::Access::read);
+  return error ? error : theirs_.add(one);
 }
 
-Sides MergePlan::sides_of(const Candidate& page) const noexcept {
-  const std::byte* const ours = content_since_cut(books_, page.page);
+os::Result<Sides> MergePlan::sides_of(const Candidate& page) noexcept {
+  const std::byte* const ours = content_known_to_books(books_, page.page);
   const std::byte* const theirs = theirs_.at(page.page);
-  return {ours, !page.by_us ? ours : page.by_them ? base_.at(page.page) : theirs, theirs, books_.bytes(1)};
+  os::Result<const std::byte*> base{page.by_us ? theirs : ours, {}};
+  if (page.by_us && page.by_them) base = base_.read(page.page, scratch_.data() + books_.bytes(2));
+  return {{ours, base.value, theirs, books_.bytes(1)}, base.error};
 }
 
 os::Error MergePlan::work_out(const SidesChanged& changed) noexcept {
@@ -108,7 +109,7 @@ os::Error MergePlan::take_memory(std::uint64_t pages) noexcept {
     if (!memory) return memory.error;
     memory_ = std::move(memory.value);
   }
-  os::Result<BookBuffer> scratch = BookBuffer::reserve(books_.bytes(2));
+  os::Result<BookBuffer> scratch = BookBuffer::reserve(books_.bytes(3));
   scratch_ = std::move(scratch.value);
   return scratch.error;
 }
@@ -117,12 +118,14 @@ void MergePlan::begin_again() noexcept {
   writes_.shrink_to(0);
   conflicts_.shrink_to(0);
   used_ = 0;
-  our_books_ = their_books_ = false;
+  our_books_ = their_books_ = takes_heap_books_ = false;
   pages_taken = pages_merged = bytes_changed = 0;
 }
 
 os::Error MergePlan::merge_page(const Candidate& page) noexcept {
-  const Sides sides = sides_of(page);
+  const os::Result<Sides> found = sides_of(page);
+  if (!found) return found.error;
+  const Sides& sides = found.value;
   const std::size_t offset = books_.bytes(page.page.value);
   if (offset < heap_books_) look_at_heap_books(page, sides);
   const bool regions = !regions_.in(offset, offset + sides.bytes).empty();
@@ -189,6 +192,7 @@ void MergePlan::look_at_heap_books(const Candidate& page, const Sides& sides) no
 }
 
 os::Error MergePlan::write(const Candidate& page, const std::byte* from, const std::byte* nearer) noexcept {
+  takes_heap_books_ = takes_heap_books_ || books_.bytes(page.page.value) < heap_books_;
   return writes_.push_back({page.page, from, nearer});
 }
 

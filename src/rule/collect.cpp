@@ -190,6 +190,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error collect_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  ++books.fronts.collections;
   map_home_alias(books);
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;

@@ -73,6 +73,7 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
     COW_FAULT_LOCKED {
   std::byte* const page = books.address_of(p);
   const bool past_the_mapping = !books.barrier->collects && !books.is_excluded(p) && reached_by_alias(books, p);
+  if (past_the_mapping && !books.stored_to.contains(p)) books.stored_to.insert({p, 1});
   std::memcpy((past_the_mapping ? alias_of(books, p) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
 }
@@ -163,8 +164,8 @@ constexpr std::uint64_t longest_part = 64;
 bool has_no_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const Fronts& fronts = books.fronts;
   if (!fronts.taken.contains(p)) return false;
-  for (const PageSet* set : {&fronts.present, &fronts.uncollected, &fronts.hidden, &fronts.beneath, &fronts.unwatched,
-                             &fronts.counted_on}) {
+  for (const PageSet* set :
+       {&fronts.present, &fronts.uncollected, &fronts.hidden, &fronts.beneath, &fronts.unwatched}) {
     if (set->contains(p)) return false;
   }
   return true;
@@ -224,13 +225,17 @@ os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_fr
   return {};
 }
 
-/// By the file: the alias would take a fault for each page that it has not reached before. Under the kernel barrier it
-/// has reached all.
+/// Where the alias has not been used for a page before it would take a fault, which costs more than going by the file.
+/// Under the kernel barrier it has reached all.
 void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame frame = books.frame_of(run.first);
-  const bool by_alias = books.barrier->collects ||
-                        os::write_at(file.fd(frame), from, books.bytes(run.count), file.offset(frame));
+  bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
+  books.stored_to.insert(run);  // the next time it is worth the fault
+  if (!by_alias) {
+    const std::size_t bytes = books.bytes(run.count);
+    by_alias = static_cast<bool>(os::write_at(file.fd(frame), from, bytes, file.offset(frame)));
+  }
   if (by_alias) std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
 }
@@ -246,8 +251,9 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
       ++write;
       continue;
     }
+    const bool known = books.stored_to.contains(run.first);
     const auto goes_on = [&](const PageWrite& next) COW_FAULT_LOCKED {
-      return next.page == run.end() && source_of(next, near) == from + books.bytes(run.count) &&
+      return next.page == run.end() && books.stored_to.contains(next.page) == known && source_of(next, near) == from + books.bytes(run.count) &&
              reached_by_alias(books, next.page);
     };
     for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
