@@ -46,10 +46,12 @@ COW_C_API void cow_save_options_init(cow_save_options* options) COW_C_NOEXCEPT;
 COW_C_API int cow_snapshot_save(const cow_snapshot* snapshot, const char* path,
                                 const cow_save_options* options_or_null) COW_C_NOEXCEPT;
 /* The same, and lets go of the version on the way, so that memory stays bounded beside a writer. The handle is closed
- * afterwards, also when it fails, unless the handle or the place for its name was refused with -EINVAL before. */
+ * afterwards, also when it fails, but for a call that ends before it has begun: with a handle, path or structure that
+ * cannot be (-EINVAL, -E2BIG). Releasing it after any failure is right: what is closed already stays so. */
 COW_C_API int cow_snapshot_save_and_release(cow_snapshot* snapshot, const char* path,
                                             const cow_save_options* options_or_null) COW_C_NOEXCEPT;
-/* To a descriptor of the caller's, from its position on, which need not seek: a pipe, a socket. Not synced. */
+/* To a descriptor of the caller's, from its position on, which need not seek: a pipe, a socket. Not synced. -EINVAL for
+ * the file that the arena or a relative was loaded from and is mapped from, or that the layer lies on. */
 COW_C_API int cow_snapshot_save_fd(const cow_snapshot* snapshot, int fd,
                                    const cow_save_options* options_or_null) COW_C_NOEXCEPT;
 
@@ -103,7 +105,7 @@ COW_C_API int cow_saved_file_texts(const char* path, char** name, char** note) C
 /* Reads all of a file: 0, or -EIO and cow_last_error() names the first fault. */
 COW_C_API int cow_saved_file_verify(const char* path) COW_C_NOEXCEPT;
 /* One file in place of several: a whole one and the layers on it, or some layers in a row, oldest first. `into` may be
- * one of them. Options: not since and base. */
+ * one of them. Options: not since and base, with which it is -EINVAL; report->bytes is the new file's length. */
 COW_C_API int cow_saved_files_squash(const char* const* file_and_layers, size_t count, const char* into,
                                      const cow_save_options* options_or_null) COW_C_NOEXCEPT;
 

@@ -70,7 +70,8 @@ COW_API SaveReport save(const Snapshot& snapshot, const std::filesystem::path& p
 COW_API SaveReport save(Snapshot&& snapshot, const std::filesystem::path& path, const SaveOptions& options = {});
 
 /// To a descriptor of the caller's, from its position on, which need not be able to seek: a pipe, a socket, a memfd.
-/// Not synced. When this throws, what was written is no saved file: it lacks its end.
+/// Not synced. When this throws, what was written is no saved file: it lacks its end. std::invalid_argument for the
+/// file that the arena or a relative is mapped from, or that the layer lies on: writing there would change both.
 COW_API SaveReport save(const Snapshot& snapshot, int fd, const SaveOptions& options = {});
 
 struct LoadOptions {
@@ -93,7 +94,8 @@ struct LoadOptions {
 
 /// An arena with the saved content: a full one, with snapshots, clones, rollback, a heap, any barrier. Lazily it costs
 /// a fraction of a millisecond at any size, and some microseconds for each scattered page of a layer; memory is used
-/// for what is touched.
+/// for what is touched, and at once for runs of fewer than 16 pages of a layer where there are many (also in each
+/// clone): private memory of the process, which account_memory() does not tell.
 ///
 /// Errors: std::runtime_error for a file that is no saved file, is damaged or cut short, of a newer format, or the
 /// wrong one of several, and for a folder, a pipe, a device or a socket, telling what and where. Lazily, the index is

@@ -20,6 +20,8 @@ namespace {
 
 /// Private mappings are made run by run: more than this are not worth it.
 constexpr std::uint64_t most_runs = 1024;
+/// So many more than the runs of an arena take are asked for: some of its pages will have to move.
+constexpr std::uint64_t mappings_to_spare = 32;
 
 /// From page p on, which is not excluded, what lies in one run of frames.
 Run shown_run(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
@@ -58,8 +60,14 @@ void set_mappings(ArenaBooks& books, std::uint64_t count) noexcept COW_FAULT_LOC
   books.writable_edges = 0;
 }
 
-/// The frames hold the content, and nobody can store: shows them. Where the kernel has no mapping left, pages stay
-/// what they are, private and read-only; whoever writes them moves (Claim::move).
+/// Under signals each run is a mapping, and each page that moves: without them stores would be deadly that are not now.
+os::Error mappings_for_signals(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  const std::uint64_t runs = count_runs(books);
+  return os::try_mappings((runs > books.mappings ? runs - books.mappings : 0) + mappings_to_spare);
+}
+
+/// The frames hold the content, and nobody can store: shows them. Where the kernel has no mapping left, as it had
+/// before, pages stay what they are, private and read-only; whoever writes them moves (Claim::move).
 void show_frames(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& taken = books.fronts.taken;
   std::uint64_t runs = 0;
@@ -113,6 +121,7 @@ os::Error make_first_cut_possible(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   if (is_plain(books)) return make_first_cut_possible(books);
+  if (const os::Error error = mappings_for_signals(books)) return error;
   // From here on whoever stores waits in the handler: the kernel has flushed all other processors when it returns.
   os::Error error = books.barrier->close_all(books);
   if (!error) error = collect_for_the_last_time(books);

@@ -86,7 +86,8 @@ inline const char* remedy(os::Error error) noexcept {
   switch (error.code) {
     case EBADF: return "; the program has closed descriptors that it did not open, those of its arenas";
     case EFBIG: return "; RLIMIT_FSIZE (ulimit -f) holds for memory files too: raise it before an arena is made";
-    case EFAULT: return "; a saved file that the arena is mapped from was cut short, or cannot be read";
+    case EFAULT:
+    case EIO: return "; a saved file that the arena is mapped from was cut short, or cannot be read";
     case EAGAIN: return "; RLIMIT_MEMLOCK (ulimit -l) is too low for what mlockall(MCL_FUTURE) asks for";
     default: return "";
   }

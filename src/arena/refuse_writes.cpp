@@ -14,12 +14,6 @@ namespace {
 
 using detail::WriteRefusal;
 
-void put_in_force(WriteRefusal& refusal, FaultSlot& slot) noexcept {
-  const FaultLockGuard guard(slot.lock);
-  refusal.next = slot.refusals;
-  slot.refusals = &refusal;
-}
-
 /// Where the arena has gone meanwhile it is in nobody's list.
 void take_out_of_force(WriteRefusal& refusal, FaultSlot& slot) noexcept {
   const FaultLockGuard guard(slot.lock);
@@ -30,13 +24,14 @@ void take_out_of_force(WriteRefusal& refusal, FaultSlot& slot) noexcept {
   }
 }
 
-/// A snapshot that nobody keeps: no page stays open, not even those that are written again and again.
-void protect_all(ArenaBooks& books) {
+/// A snapshot that nobody keeps. The refusal is in force when it has protected all, and not before: where it fails, who
+/// stores meanwhile has done nothing wrong.
+void begin(ArenaBooks& books, WriteRefusal& refusal) {
   Version* version = nullptr;
   {
     const Cut cut(books, "RefuseWrites");
     const Operation operation(books);
-    version = take_version(books, PagesLeftOpen::none);
+    version = take_version(books, &refusal);
   }
   release_version(version);
 }
@@ -50,11 +45,9 @@ RefuseWrites::RefuseWrites(Arena& original, By by) : refusal_(nullptr) {
   const os::Result<WriteRefusal*> refusal = book_new<WriteRefusal>(*books.slot, thread, os::process_generation());
   throw_if(refusal.error, "beginning a RefuseWrites");
   refusal_ = refusal.value;
-  put_in_force(*refusal_, *books.slot);
   try {
-    protect_all(books);
+    begin(books, *refusal_);
   } catch (...) {
-    take_out_of_force(*refusal_, *books.slot);
     book_delete(refusal_);
     throw;
   }

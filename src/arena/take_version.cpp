@@ -58,12 +58,10 @@ void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_
 }
 
 /// Where no writes are caught: the frames hold the content afterwards, or another barrier catches writes from here on.
-os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+os::Error collect_or_change(ArenaBooks& books, bool quiet, const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   if (const os::Error error = open_all_half_protected(books)) return error;
-  if (!quiet || is_plain(books)) {
-    return change_to_signals(books, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
-  }
+  if (!quiet || is_plain(books)) return change_to_signals(books, why);
   if (const os::Error error = collect(books)) return error;
 #if !defined(NDEBUG)
   if (written_during_the_cut(books)) return {EBUSY};
@@ -72,13 +70,19 @@ os::Error collect_or_change(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERA
   return {};
 }
 
+void put_in_force(detail::WriteRefusal& refusal) noexcept COW_FAULT_LOCKED {
+  refusal.next = refusal.slot.refusals;
+  refusal.slot.refusals = &refusal;
+}
+
 }  // namespace
 
-os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet,
+                                         const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (const os::Error error = books.barrier->check(books)) return {nullptr, error};
   // First of all: a plain arena whose first cut fails stays plain.
   if (const os::Error error = books.version_memory.make_room(1)) return {nullptr, error};
-  if (const os::Error error = collect_or_change(books, quiet)) return {nullptr, error};
+  if (const os::Error error = collect_or_change(books, quiet, why)) return {nullptr, error};
   if (unwritten_since_newest(books, quiet)) {
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
     return {books.newest, {}};
@@ -95,17 +99,19 @@ os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet) noexcept
   return {nullptr, error};
 }
 
-os::Result<Version*> take_version_or_error(ArenaBooks& books, PagesLeftOpen left) noexcept {
+os::Result<Version*> take_version_or_error(ArenaBooks& books, detail::WriteRefusal* refusal) noexcept {
   FaultLockHeld held(*books.fault_lock);
-  const bool quiet = left == PagesLeftOpen::recurring && nobody_else_writes(books);
-  const os::Result<Version*> version = take_version_locked(books, quiet);
+  const bool quiet = refusal == nullptr && nobody_else_writes(books);
+  const bool refused = refusal != nullptr || books.slot->refusals != nullptr;
+  const os::Result<Version*> version = take_version_locked(books, quiet, refused ? why_refusal : why_not_quiet);
+  if (version && refusal != nullptr) put_in_force(*refusal);
   if (version && quiet) change_if_better(books);
   if (version && !quiet) leave_mprotect_for_threads(books);
   return version;
 }
 
-Version* take_version(ArenaBooks& books, PagesLeftOpen left) {
-  const os::Result<Version*> version = take_version_or_error(books, left);
+Version* take_version(ArenaBooks& books, detail::WriteRefusal* refusal) {
+  const os::Result<Version*> version = take_version_or_error(books, refusal);
   if (version.error.code == EBUSY) {
     throw std::logic_error("cow: snapshot: another thread wrote meanwhile, though quiet cuts were promised");
   }

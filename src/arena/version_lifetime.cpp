@@ -1,11 +1,13 @@
 // Versions are lent and released. See arena/lifetime.hpp.
 #include <algorithm>
 
+#include "arena/change_barrier.hpp"
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
 #include "arena/take_version.hpp"
 #include "barrier/barrier.hpp"
 #include "books/versions.hpp"
+#include "faults/registry.hpp"
 #include "rule/copy_ahead.hpp"
 #include "words/mutants.hpp"
 
@@ -62,7 +64,9 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
 
 LentVersion take_and_lend(ArenaBooks& books) noexcept {
   // No page stays writable. Another thread may be writing, whatever was promised, since it may be any that forks.
-  const os::Result<Version*> version = take_version_locked(books, books.barrier->collects && process_has_one_thread());
+  const bool quiet = books.barrier->collects && process_has_one_thread();
+  const os::Result<Version*> version =
+      take_version_locked(books, quiet, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
   if (!version) return {};
   const os::Result<Lent> lent = lend_locked(*version.value);
   return {version.value, lent ? lent.value.loan : nullptr};

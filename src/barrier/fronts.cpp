@@ -22,6 +22,11 @@ std::uintptr_t number(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED
   return reinterpret_cast<std::uintptr_t>(books.address_of(p));
 }
 
+Pages pages_of(const ArenaBooks& books, const os::AddressRun& found) noexcept COW_FAULT_LOCKED {
+  const Page first = books.page_of(reinterpret_cast<void*>(found.begin));
+  return {first, books.page_of(reinterpret_cast<void*>(found.end)) - first};
+}
+
 /// Calls f(pages) for all that a scan finds in a run, until one fails.
 template <class F>
 os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) noexcept COW_FAULT_LOCKED {
@@ -31,9 +36,7 @@ os::Error for_each_found(const ArenaBooks& books, Scan scan, Pages run, F&& f) n
     // EPERM: it is not watched, since the program has closed the descriptor of who watched.
     if (!step) return step.error.code == EPERM ? os::Error{EBADF} : step.error;
     for (std::size_t i = 0; i < step.value.runs; ++i) {
-      const Page first = books.page_of(reinterpret_cast<void*>(found[i].begin));
-      const Page last = books.page_of(reinterpret_cast<void*>(found[i].end));
-      if (const os::Error error = f(Pages{first, last - first})) return error;
+      if (const os::Error error = f(pages_of(books, found[i]))) return error;
     }
     at = step.value.up_to;
   }
@@ -57,8 +60,8 @@ Pages joined_to_what_is_before(const ArenaBooks& books, Pages fresh) noexcept CO
   return {first, fresh.end() - first};
 }
 
-/// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel does
-/// not merge two that have private pages of their own.
+/// How many mappings more there are once a run of fresh pages is private. It joins one neighbour at most: the kernel
+/// does not merge two that have private pages of their own.
 std::int64_t mappings_added(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const auto side = [&](bool at_the_edge, Page neighbour) COW_FAULT_LOCKED -> std::int64_t {
     if (at_the_edge) return 0;
@@ -82,19 +85,39 @@ os::Error watch(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 
 /// Reads what has an entry but is not in memory: afterwards it is there, as a front or as the file's page.
 os::Error bring_back(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  constexpr int most_rounds = 8;  // the kernel may be swapping out meanwhile
-  for (int round = 0; round < most_rounds; ++round) {
-    bool any = false;
-    const os::Error error = for_each_found(books, os::scan_absent, run, [&](Pages found) COW_FAULT_LOCKED {
-      any = true;
-      if (!books.family.file.saved().empty()) return touch_what_may_vanish(books, found, os::Access::read);
-      std::byte read;
-      for (Page p = found.first; p < found.end(); ++p) copy_bytes(&read, books.address_of(p), 1);
-      return os::Error{};
-    });
-    if (error || !any) return error;
+  if (!books.family.file.saved().empty()) return touch_what_may_vanish(books, run, os::Access::read);
+  std::byte read;
+  for (Page p = run.first; p < run.end(); ++p) copy_bytes(&read, books.address_of(p), 1);
+  return {};
+}
+
+/// Calls f(pages) for the fronts of a run, in order, until one fails. What is not in memory is brought back and asked
+/// for once more: a walk is believed up to the first page that is absent, since the kernel may take out, or move, any
+/// page at any moment between two. Where it is at that just now, page by page.
+template <class F>
+os::Error for_each_front(const ArenaBooks& books, Pages run, F&& f) noexcept COW_FAULT_LOCKED {
+  constexpr unsigned together = 3, most_in_vain = 1000;
+  os::AddressRun found[runs_at_once];
+  unsigned in_vain = 0;
+  for (std::uintptr_t at = number(books, run.first), end = number(books, run.end()); at < end;) {
+    const std::uintptr_t limit = in_vain < together ? end : at + books.bytes(1);
+    const os::Result<os::Scanned> step =
+        os::scan_private_or_absent(books.fronts.pagemap, at, limit, found, runs_at_once);
+    if (!step) return step.error;
+    std::uintptr_t first_absent = step.value.up_to;
+    for (std::size_t i = 0; i < step.value.runs; ++i) {
+      if (!found[i].in_memory) first_absent = std::min(first_absent, found[i].begin);
+      const bool sure = first_absent == step.value.up_to;
+      if (found[i].in_memory && !sure) continue;
+      if (const os::Error error = sure ? f(pages_of(books, found[i])) : bring_back(books, pages_of(books, found[i]))) {
+        return error;
+      }
+    }
+    in_vain = first_absent == at ? in_vain + 1 : 0;
+    if (in_vain == most_in_vain) return {EAGAIN};
+    at = first_absent;
   }
-  return {EAGAIN};
+  return {};
 }
 
 }  // namespace
@@ -127,8 +150,7 @@ os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
   for (const Pages run : unwatched.runs()) {
-    if (const os::Error error = bring_back(books, run)) return error;
-    const os::Error error = for_each_found(books, os::scan_private, run, [&](Pages found) COW_FAULT_LOCKED {
+    const os::Error error = for_each_front(books, run, [&](Pages found) COW_FAULT_LOCKED {
       books.fronts.uncollected.insert(found);
       books.fronts.present.insert(found);
       return os::Error{};
@@ -165,11 +187,9 @@ os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_
     const Page end = taken.next_absent(p);
     const bool watched = !unwatched.contains(p);
     const Page limit = watched ? std::min(end, unwatched.next(p)) : unwatched.next_absent(p, end);
-    const Scan scan = watched ? os::scan_written : os::scan_private;
-    if (!watched) {
-      if (const os::Error error = bring_back(books, {p, limit - p})) return error;
-    }
-    if (const os::Error error = for_each_found(books, scan, {p, limit - p}, add)) return error;
+    const os::Error error = watched ? for_each_found(books, os::scan_written, {p, limit - p}, add)
+                                    : for_each_front(books, {p, limit - p}, add);
+    if (error) return error;
     p = limit;
   }
   for (const Pages run : books.fronts.uncollected.runs()) {
@@ -240,8 +260,7 @@ os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noe
 }
 
 os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED {
-  if (const os::Error error = bring_back(books, run)) return error;
-  return for_each_found(books, os::scan_private, run, [&](Pages found) { return runs.push_back(found); });
+  return for_each_front(books, run, [&](Pages found) { return runs.push_back(found); });
 }
 
 std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {

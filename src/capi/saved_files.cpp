@@ -1,7 +1,9 @@
 // Saving and loading in C.
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -50,15 +52,15 @@ void require_reserved_zero(int reserved) {
   if (reserved != 0) throw Refused("the options' reserved member is not 0", E2BIG);
 }
 
-std::filesystem::path path_of(const char* path) {
-  require(path != nullptr && *path != '\0', "the path is NULL or empty");
+std::filesystem::path path_of(const char* path, const char* what_is_wrong = "the path is NULL or empty") {
+  require(path != nullptr && *path != '\0', what_is_wrong);
   return path;
 }
 
 std::vector<std::filesystem::path> paths_of(const char* const* paths, std::size_t count) {
   require(paths != nullptr || count == 0, "the list of paths is NULL");
   std::vector<std::filesystem::path> result;
-  for (const char* path : std::span(paths, count)) result.push_back(path_of(path));
+  for (const char* path : std::span(paths, count)) result.push_back(path_of(path, "a path in the list is NULL or empty"));
   return result;
 }
 
@@ -72,7 +74,7 @@ struct Save {
     const bool known = given.compression == COW_COMPRESSION_NONE || given.compression == COW_COMPRESSION_ZSTD;
     require(known, "this library knows no such compression");
     if (given.since != nullptr) options.since = use(given.since);
-    if (given.base != nullptr) options.base = path_of(given.base);
+    if (given.base != nullptr) options.base = path_of(given.base, "cow_save_options.base is empty");
     options.compression = static_cast<cow::Compression>(given.compression);
     options.level = given.level;
     options.sync = given.sync != 0;
@@ -86,6 +88,16 @@ struct Save {
 
   void tell(const cow::SaveReport& report) const noexcept {
     if (given.report != nullptr) *given.report = {report.pages, report.bytes, report.seconds};
+  }
+  /// Of a file that is there. What becomes of it meanwhile is no failure of the call that has made it.
+  void tell_of(const std::filesystem::path& file, double seconds) const noexcept {
+    if (given.report == nullptr) return;
+    try {
+      const cow::SavedFile made = cow::inspect(file);
+      *given.report = {made.pages, made.file_bytes, seconds};
+    } catch (const std::exception&) {
+      *given.report = {0, 0, seconds};
+    }
   }
 };
 
@@ -192,6 +204,10 @@ int cow_saved_files_squash(const char* const* file_and_layers, std::size_t count
                            const cow_save_options* options) noexcept {
   return guarded(__func__, [&] {
     const Save save(options);
-    cow::squash(paths_of(file_and_layers, count), path_of(into), save.options);
+    const auto begin = std::chrono::steady_clock::now();
+    const std::filesystem::path to = path_of(into);
+    cow::squash(paths_of(file_and_layers, count), to, save.options);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    save.tell_of(to, seconds.count());
   });
 }

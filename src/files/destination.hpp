@@ -20,7 +20,7 @@ struct Destination {
   static Destination of(const std::filesystem::path& path, const std::string& doing);
 
   bool has(const os::Descriptor& file) const noexcept {
-    return old && old->device == file.device && old->file == file.file;
+    return old && old->same_file(file);
   }
 };
 

@@ -21,6 +21,8 @@ inline const char* what_to_do(os::Error error) noexcept {
       return "; the machine has no descriptor left (sysctl fs.file-max)";
     case EAGAIN:
       return "; the descriptor does not wait: take O_NONBLOCK from it";
+    case EIO:
+      return "; a disk fails, or a saved file that the arena is mapped from was cut short";
     case EISDIR:
       return "; that is a folder: name a file in it";
     case EPIPE:

@@ -96,7 +96,7 @@ class MappedContent {
   std::size_t add(const files::Reader& file, const std::string& doing) {
     if (files_.size() == SavedFiles::most_files) {
       file.refuse("there are more files than one arena can map: " + std::to_string(SavedFiles::most_files) +
-                  "; squash() some of the layers");
+                  "; squash some of the layers");
     }
     const os::Descriptor fd = files::value_or_fail(os::duplicate(file.file()), doing);
     files_.push_back({fd, 0});

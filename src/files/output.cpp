@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <stdexcept>
 
 #include "files/error.hpp"
@@ -88,7 +89,11 @@ void PathOutput::do_commit(std::uint64_t offset, std::span<const std::byte> last
   if (sync_) fail_if(os::sync_names(to_sync_.get()), doing());
 }
 
-DescriptorOutput::DescriptorOutput(int fd) : Output("saving to descriptor " + std::to_string(fd)), fd_(fd) {}
+DescriptorOutput::DescriptorOutput(int fd) : Output("saving to descriptor " + std::to_string(fd)), fd_(fd) {
+  const os::FileKind kind = value_or_fail(os::kind_of(fd), this->doing());
+  if (kind.what == os::FileKind::What::directory) fail({EISDIR}, this->doing());
+  if (kind.is_regular()) is_ = kind;
+}
 
 void DescriptorOutput::do_write(std::uint64_t offset, std::span<const std::byte> bytes) {
   static constexpr std::array<std::byte, 4096> zeros{};

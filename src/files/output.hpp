@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,8 +22,10 @@ class Output {
 
   /// Whether any offset can be written to, in any order, and what is not written to reads as zero.
   virtual bool can_seek() const noexcept = 0;
-  /// Whether it is that file which goes when this is committed.
+  /// Whether it is that file which goes when this is committed, or is written over.
   virtual bool replaces(const os::Descriptor& file) const noexcept = 0;
+  /// The file that is changed where it is, under the eyes of whoever has it mapped; none where that cannot be.
+  virtual const std::optional<os::FileKind>& changes() const noexcept = 0;
   /// Where it cannot seek, offsets ascend; what lies between is filled with zeros.
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
   /// The last part, that makes the file count: written, and the file put in its place, when all else is safe.
@@ -53,11 +56,14 @@ class PathOutput : public Output {
 
   bool can_seek() const noexcept override { return true; }
   bool replaces(const os::Descriptor& file) const noexcept override { return to_.has(file); }
+  const std::optional<os::FileKind>& changes() const noexcept override { return nothing_; }
 
  private:
   void do_write(std::uint64_t offset, std::span<const std::byte> bytes) override;
   void do_commit(std::uint64_t offset, std::span<const std::byte> last) override;
   void write_waiting();
+
+  const std::optional<os::FileKind> nothing_;
 
   const Destination to_;
   const bool sync_;
@@ -73,13 +79,15 @@ class DescriptorOutput : public Output {
   explicit DescriptorOutput(int fd);
 
   bool can_seek() const noexcept override { return false; }
-  bool replaces(const os::Descriptor&) const noexcept override { return false; }
+  bool replaces(const os::Descriptor& file) const noexcept override { return is_ && is_->same_file(file); }
+  const std::optional<os::FileKind>& changes() const noexcept override { return is_; }
 
  private:
   void do_write(std::uint64_t offset, std::span<const std::byte> bytes) override;
   void do_commit(std::uint64_t offset, std::span<const std::byte> last) override { do_write(offset, last); }
 
   int fd_;
+  std::optional<os::FileKind> is_;  // none: a pipe or the like
 };
 
 }  // namespace cow::files

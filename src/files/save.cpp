@@ -170,6 +170,14 @@ class Save {
   std::uint64_t done_ = 0, total_ = 0;
 };
 
+/// What arenas are mapped from must not change, and reading it would give what was just written.
+void check_that_nobody_shows(const Version& version, const Output& output) {
+  if (!output.changes() || !version.books.family.file.saved().has(*output.changes())) return;
+  throw std::invalid_argument("cow: " + output.doing() +
+                              ", a file that the arena or a relative is mapped from; save to its path, which replaces "
+                              "it, or to another file");
+}
+
 /// The file that a layer lies on, as its head has it.
 files::Id checked_base(const SaveOptions& options, const Output& output) {
   const std::string& doing = output.doing();
@@ -198,6 +206,7 @@ SaveReport save_version(Version& version, Output& output, const SaveOptions& opt
   if (since != nullptr && &since->books.family != &version.books.family) {
     throw std::invalid_argument("cow: " + output.doing() + ": SaveOptions::since is of another arena, no relative");
   }
+  check_that_nobody_shows(version, output);
   Head head = files::head_of(version, output.doing());
   head.base_id = checked_base(options, output);
   if (since != nullptr) head.flags |= files::flag_layer;

@@ -40,6 +40,7 @@ struct FileKind {
   unsigned permissions = 0, owner = 0, group = 0;
 
   bool is_regular() const noexcept { return what == What::regular; }
+  bool same_file(const Descriptor& other) const noexcept { return device == other.device && file == other.file; }
 };
 Result<FileKind> kind_of(const Descriptor& file) noexcept;
 Result<FileKind> kind_of(int number) noexcept;

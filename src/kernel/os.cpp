@@ -135,6 +135,18 @@ Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept {
   return got;
 }
 
+Error try_mappings(std::uint64_t count) noexcept {
+  const std::size_t page = page_size(), bytes = (count + 2) * page;
+  const Result<void*> range = reserve_addresses(nullptr, bytes);
+  Error error = range.error;
+  // Each page of another protection than its neighbours' makes two.
+  for (std::size_t at = page; !error && at + page < bytes; at += 2 * page) {
+    error = protect(static_cast<std::byte*>(range.value) + at, page, Access::read);
+  }
+  if (range) unmap(range.value, bytes);
+  return error;
+}
+
 Error map_zero(void* at, std::size_t bytes) noexcept {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   return failed_if(map_untouched(at, bytes, PROT_READ, flags, -1, 0) == -1);

@@ -55,6 +55,9 @@ Result<void*> reserve_books(std::size_t bytes) noexcept;
 Result<void*> grow_books(void* at, std::size_t old_bytes, std::size_t new_bytes) noexcept;
 /// An address range that nothing else takes; `at` is exact and never replaces a mapping, nullptr is anywhere.
 Result<void*> reserve_addresses(void* at, std::size_t bytes) noexcept;
+
+/// Whether the kernel lets the process have so many mappings more, just now: tried, and given back.
+Error try_mappings(std::uint64_t count) noexcept;
 /// Zero memory, read-only, over an address range of ours.
 Error map_zero(void* at, std::size_t bytes) noexcept;
 /// A file's range shared over an address range of ours that nobody uses yet.

@@ -36,7 +36,9 @@ Result<Scanned> scan(const Descriptor& pagemap, ScanRequest request, AddressRun*
   const long count = ask(SYS_ioctl, pagemap.number, pagemap_scan, &request);
   if (count == -1) return {{}, {errno}};
   memory_sanitizer::has_content(regions, static_cast<std::size_t>(count) * sizeof(Region));
-  for (long i = 0; i < count; ++i) found[i] = {regions[i].start, regions[i].end};
+  for (long i = 0; i < count; ++i) {
+    found[i] = {regions[i].start, regions[i].end, (regions[i].categories & is_swapped) == 0};
+  }
   return {{request.walk_end, static_cast<std::size_t>(count)}, {}};
 }
 
@@ -82,12 +84,14 @@ Result<Scanned> scan_private(const Descriptor& pagemap, std::uintptr_t begin, st
   return scan(pagemap, request, found, most);
 }
 
-Result<Scanned> scan_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
-                            std::size_t most) noexcept {
+Result<Scanned> scan_private_or_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end,
+                                       AddressRun* found, std::size_t most) noexcept {
   ScanRequest request{};
   request.start = begin;
   request.end = end;
-  request.category_mask = is_swapped;
+  request.category_inverted = request.category_mask = is_file;
+  request.category_anyof_mask = is_present | is_swapped;
+  request.return_mask = is_swapped;
   return scan(pagemap, request, found, most);
 }
 

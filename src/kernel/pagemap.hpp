@@ -12,6 +12,7 @@ namespace cow::os {
 /// A run of addresses that a scan has found.
 struct AddressRun {
   std::uintptr_t begin = 0, end = 0;
+  bool in_memory = true;  // by scans that say so
 };
 
 /// The part of a range that a scan got through, and how many runs it found there.
@@ -37,10 +38,11 @@ Result<Scanned> scan_written(const Descriptor& pagemap, std::uintptr_t begin, st
 /// Which pages of a range of private file mappings are no longer the file's, and in memory.
 Result<Scanned> scan_private(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
                              std::size_t most) noexcept;
-/// Which pages have an entry but are not in memory: private ones that were swapped out, and protected ones that are not
-/// the mapping's yet. Reading a byte tells them apart.
-Result<Scanned> scan_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end, AddressRun* found,
-                            std::size_t most) noexcept;
+/// The same, and in the same walk which have an entry but are not in memory: private ones that were swapped out, or are
+/// on the way from one place to another, and protected ones that are not the mapping's yet. Reading a byte tells them
+/// apart.
+Result<Scanned> scan_private_or_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end,
+                                       AddressRun* found, std::size_t most) noexcept;
 
 /// Takes the private pages away, so that those of the file show again.
 Error drop_private(void* at, std::size_t bytes) noexcept;

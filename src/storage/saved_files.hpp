@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernel/book_memory.hpp"
+#include "kernel/disk.hpp"
 #include "kernel/os.hpp"
 #include "storage/history.hpp"
 #include "words/units.hpp"
@@ -47,6 +48,10 @@ class SavedFiles {
   std::uint64_t pages(Frame frame) const noexcept { return files_[(frame - first_frame) >> page_bits].pages; }
   static std::uint64_t page_of(Frame frame) noexcept {
     return (frame - first_frame) & ((std::uint64_t{1} << page_bits) - 1);
+  }
+  /// Whether it is one of them.
+  bool has(const os::FileKind& kind) const noexcept {
+    return std::any_of(files_.begin(), files_.end(), [&](const File& file) { return kind.same_file(file.fd); });
   }
   bool all_still_ours() const noexcept {
     for (const File& file : files_) {

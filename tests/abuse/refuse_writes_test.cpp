@@ -1,11 +1,15 @@
 // Promise: under a RefuseWrites, a store through a pointer of the original that a clone's thread took along is told in
 // one line and is deadly; what others store, and what comes after, passes.
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <thread>
+
+#include <sys/syscall.h>
 
 #include <gtest/gtest.h>
 
@@ -16,7 +20,9 @@
 #include "support/deaths.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"
+#include "support/refuse_memory.hpp"
 #include "support/small_arena.hpp"
+#include "support/threads.hpp"
 
 namespace cow::test {
 namespace {
@@ -24,9 +30,15 @@ namespace {
 constexpr std::size_t pages = 32;
 constexpr int went_on = 3;  // exit code of a child that survived its mistake
 
+Barrier barrier_named(const std::string& name) {
+  for (const Barrier barrier : every_barrier())
+    if (name == name_of(barrier)) return barrier;
+  return Barrier::automatic;
+}
+
 Arena original(const std::string& barrier) {
   die_by_signal();
-  Arena arena(options_for(barrier == "userfaultfd" ? Barrier::userfaultfd : Barrier::mprotect, pages, "original"));
+  Arena arena(options_for(barrier_named(barrier), pages, "original"));
   fill_run(arena, 0, pages, 1);
   return arena;
 }
@@ -65,7 +77,7 @@ COW_CHILD_BODY(store_where_nobody_may) {
 // A page that was never written, in an arena without any snapshot.
 COW_CHILD_BODY(store_to_a_page_without_memory) {
   die_by_signal();
-  Arena arena(options_for(argument == "userfaultfd" ? Barrier::userfaultfd : Barrier::mprotect, pages, "original"));
+  Arena arena(options_for(barrier_named(argument), pages, "original"));
   const RefuseWrites guard(arena);
   put_mark(arena, 5, 2);
   return went_on;
@@ -165,6 +177,44 @@ TEST_P(RefuseWritesTest, that_cannot_begin_leaves_the_arena_as_it_was) {
     ASSERT_TRUE(shows(arena, Picture(pages, 2))) << "after call " << nth;
   }
   EXPECT_GT(nth, 2) << "nothing was refused";
+}
+
+constexpr int no_filters = 4;
+
+// The filter is the first thread's alone: it cannot protect page 0, while the other one stores elsewhere.
+COW_CHILD_BODY(begin_in_vain_beside_a_thread_that_stores) {
+  Arena arena = original(argument);
+  std::atomic<std::uint64_t> rounds{0};
+  std::thread([&] { (void)arena.snapshot(); }).join();
+  put_mark(arena, 0, 2);
+  Team team;
+  team.keep_doing([&] {
+    arena.discard(page_at(arena, 1), (pages - 1) * page_size());
+    for (std::size_t page = 1; page < pages; ++page) put_mark(arena, page, rounds.load() + 2);
+    ++rounds;
+  });
+  while (rounds.load() < 3) std::this_thread::yield();
+  constexpr std::uint32_t protecting[] = {SYS_mprotect, SYS_ioctl};
+  if (!refuse_calls_from_now_on(protecting, ENOMEM)) return no_filters;
+  int refused = 0;
+  for (const Until time; time;) {
+    try {
+      const RefuseWrites guard(arena, RefuseWrites::By::all_threads);
+    } catch (const std::system_error&) {
+      ++refused;
+    }
+  }
+  team.stop();
+  CHECK_IN_CHILD(refused > 0);
+  put_mark(arena, 3, 1);
+  return 0;
+}
+
+// What is stored meanwhile is no mistake: nobody has been told that storing is one.
+TEST_P(RefuseWritesTest, that_cannot_begin_has_refused_nothing) {
+  const ChildResult result = run_child("begin_in_vain_beside_a_thread_that_stores", name_of(GetParam()));
+  if (result.exited_with(no_filters)) GTEST_SKIP() << "this process may have no filters for its calls";
+  EXPECT_TRUE(result.exited_with(0)) << result.how();
 }
 
 }  // namespace

@@ -57,5 +57,35 @@ TEST(FromCpp, the_usual_options_are_those_of_cpp) {
   EXPECT_EQ(heap.keep_free_bytes, HeapOptions().keep_free_bytes);
 }
 
+TEST(FromCpp, the_usual_options_of_saving_and_loading_are_those_of_cpp) {
+  cow_save_options save;
+  cow_save_options_init(&save);
+  const SaveOptions usual_save;
+  EXPECT_EQ(save.size, sizeof save);
+  EXPECT_EQ(save.since != nullptr, static_cast<bool>(usual_save.since));
+  EXPECT_EQ(save.base != nullptr, !usual_save.base.empty());
+  EXPECT_EQ(save.compression, static_cast<int>(usual_save.compression));
+  EXPECT_EQ(save.level, usual_save.level);
+  EXPECT_EQ(save.sync != 0, usual_save.sync);
+  EXPECT_EQ(save.note != nullptr, !usual_save.note.empty());
+  EXPECT_EQ(save.progress != nullptr, static_cast<bool>(usual_save.progress));
+  EXPECT_TRUE(save.context == nullptr && save.report == nullptr && save.reserved == 0);
+  cow_load_options load;
+  cow_load_options_init(&load);
+  const LoadOptions usual_load;
+  EXPECT_EQ(load.size, sizeof load);
+  EXPECT_EQ(load.layers != nullptr, !usual_load.layers.empty());
+  EXPECT_EQ(load.layer_count, usual_load.layers.size());
+  EXPECT_EQ(load.at_saved_address != 0, usual_load.at_saved_address);
+  EXPECT_EQ(load.address, usual_load.address);
+  EXPECT_EQ(load.capacity, usual_load.capacity);
+  EXPECT_EQ(load.lazy != 0, usual_load.lazy);
+  EXPECT_EQ(load.barrier, static_cast<int>(usual_load.barrier));
+  EXPECT_EQ(load.name != nullptr, !usual_load.name.empty());
+  EXPECT_EQ(load.quiet_cuts != 0, usual_load.quiet_cuts);
+  EXPECT_EQ(load.gate != nullptr, usual_load.gate != nullptr);
+  EXPECT_TRUE(load.reserved == 0 && load.reserved_too == 0);
+}
+
 }  // namespace
 }  // namespace cow::test
