@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
 #include "kernel/fences.hpp"
@@ -178,6 +179,14 @@ bool is_written_in_its_frame(const ArenaBooks& books, Page p, Claim claim) noexc
   return !books.barrier->collects || (claim != Claim::none && has_no_front(books, p));
 }
 
+/// Of a page that was prepared a device may have a front that nobody has written.
+os::Result<bool> goes_to_its_frame(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
+  if (!is_written_in_its_frame(books, p, claim)) return {false, {}};
+  if (!books.barrier->collects || !books.fronts.counted_on.contains(p)) return {true, {}};
+  const os::Result<bool> front = fronts::has_front(books, p);
+  return {!front.value, front.error};
+}
+
 os::Error keep_what_is_there(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
   const bool private_already = claim == Claim::none || books.birth_of(run.first) == books.epoch;
   if (private_already && run.count == 1) return {};
@@ -199,14 +208,17 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
   for (std::size_t i = 0; i < batch.size();) {
     const Page p = batch[i].page;
     const Claim claim = claim_of(books, p);
-    if (!is_written_in_its_frame(books, p, claim)) {
+    const os::Result<bool> in_frame = goes_to_its_frame(books, p, claim);
+    if (!in_frame) return in_frame.error;
+    if (!in_frame.value) {
       const Write write{books.address_of(p), batch[i++].from, books.bytes(1)};
       if (const os::Error error = pages.others.push_back(write)) return error;
       continue;
     }
     Pages part{p, 0};
     const auto joins = [&](const PageWrite& next) COW_FAULT_LOCKED {
-      return part.count == 0 || (part.count < longest_part && next.page == part.end() &&
+      const bool asked = books.barrier->collects && books.fronts.counted_on.contains(next.page);
+      return part.count == 0 || (part.count < longest_part && next.page == part.end() && !asked &&
                                  claim_of(books, next.page) == claim && is_written_in_its_frame(books, next.page, claim));
     };
     for (; i < batch.size() && joins(batch[i]); ++i, ++part.count) pages.in_frames.append(batch[i]);
