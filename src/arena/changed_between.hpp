@@ -24,9 +24,9 @@ struct AskedNow {
   }
 };
 
-/// The same between a version and what an arena holds now, which nobody writes meanwhile. Of a version of its own, or of
-/// a clone of it, the logs tell without a cut; under the kernel barrier the kernel does too. `asked.by_cut`: by a cut all
-/// the same.
+/// The same between a version and what an arena holds now, which nobody writes meanwhile. Of a version of its own, or
+/// of a clone of it, the logs tell without a cut; under the kernel barrier the kernel does too. `asked.by_cut`: by a cut
+/// all the same.
 os::Error list_changed_until_now(ArenaBooks& books, Version& version, BookVector<Pages>& changed,
                                  AskedNow& asked) noexcept;
 

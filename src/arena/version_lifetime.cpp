@@ -26,7 +26,7 @@ struct Lent {
 
 }  // namespace
 
-/// While all of it is on loan no page of it is written in place; while clones have it, those may be that they have left.
+/// While all of it is on loan no page is written in place; while clones have it, those may be that they have left.
 bool runs_are_right(const Version& version) noexcept {
   const ArenaBooks& books = version.books;
   if (Lending::lent_as_a_whole(books.lender, version.epoch)) return true;

@@ -54,8 +54,8 @@ const char* why_not_heap(const MergePlan& plan, bool blocks_there) noexcept {
            "cannot be put together; let one side allocate, or cover them by a region";
   }
   if (!plan.takes_heap_books() || blocks_there) return nullptr;
-  return "theirs has freed, or never had, the block in which the arena excludes pages, and its heap would give them out; "
-         "make the clone once they are excluded";
+  return "theirs has freed, or never had, the block in which the arena excludes pages, and its heap would give them "
+         "out; make the clone once they are excluded";
 }
 
 /// Not where another thread took a snapshot meanwhile.

@@ -219,7 +219,8 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
     const auto joins = [&](const PageWrite& next) COW_FAULT_LOCKED {
       const bool asked = books.barrier->collects && books.fronts.counted_on.contains(next.page);
       return part.count == 0 || (part.count < longest_part && next.page == part.end() && !asked &&
-                                 claim_of(books, next.page) == claim && is_written_in_its_frame(books, next.page, claim));
+                                 claim_of(books, next.page) == claim &&
+                                 is_written_in_its_frame(books, next.page, claim));
     };
     for (; i < batch.size() && joins(batch[i]); ++i, ++part.count) pages.in_frames.append(batch[i]);
     if (const os::Error error = keep_what_is_there(books, part, claim)) return error;
@@ -265,8 +266,8 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
     }
     const bool known = books.stored_to.contains(run.first);
     const auto goes_on = [&](const PageWrite& next) COW_FAULT_LOCKED {
-      return next.page == run.end() && books.stored_to.contains(next.page) == known && source_of(next, near) == from + books.bytes(run.count) &&
-             reached_by_alias(books, next.page);
+      return next.page == run.end() && books.stored_to.contains(next.page) == known &&
+             source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page);
     };
     for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
     store_in_frames(books, run, from);

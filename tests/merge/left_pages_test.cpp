@@ -1,5 +1,5 @@
-// Promise: a page that every clone has left is written where it is, its content kept in history; whoever still shows the
-// frame, a clone, a snapshot of one, a view or a clone of a clone, keeps what he sees, and so does who comes later.
+// Promise: a page that every clone has left is written where it is, its content kept in history; whoever still shows
+// the frame, a clone, a snapshot of one, a view or a clone of a clone, keeps what he sees, and so does who comes later.
 #include <optional>
 #include <utility>
 

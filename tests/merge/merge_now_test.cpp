@@ -1,5 +1,5 @@
-// Promise: merge() knows what its arena holds at that moment, and what the base had there, also of pages that no version
-// has yet, and whoever takes versions of it meanwhile.
+// Promise: merge() knows what its arena holds at that moment, and what the base had there, also of pages that no
+// version has yet, and whoever takes versions of it meanwhile.
 #include <atomic>
 #include <cstdint>
 #include <cstring>
