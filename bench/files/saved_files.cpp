@@ -1,5 +1,5 @@
 // Saved files beside what one would do by hand: medians of interleaved runs, as ratios. Arguments: MiB of the arena
-// (1024), repetitions (5), "cpu" to compare processor time. Files go to /dev/shm.
+// (1024), repetitions (5), "cpu" to compare processor time or "clock", a folder for the files (/dev/shm).
 #include <cow/cow.hpp>
 
 #include <fcntl.h>
@@ -190,7 +190,7 @@ void save_until(std::atomic<bool>& stop, const cow::Snapshot& snapshot, const st
 }
 
 void writer_beside_save(const Setting& setting, cow::Barrier barrier, const char* name) {
-  cow::Arena arena({.capacity = setting.bytes, .barrier = barrier});
+  cow::Arena arena({.capacity = setting.bytes, .barrier = barrier, .quiet_cuts = barrier == cow::Barrier::kernel});
   fill(arena);
   std::vector<double> alone, beside_nothing, beside;
   std::uint64_t seed = 0;
@@ -238,9 +238,9 @@ void compressed(const Setting& setting) {
   row("save with zstd, level 1 : zstd -1 on the same bytes", median(ours), median(program), 1.2);
 }
 
-bool has_userfaultfd() {
+bool can_be_had(cow::Barrier barrier) {
   try {
-    const cow::Arena probe({.capacity = 4096, .barrier = cow::Barrier::userfaultfd});
+    const cow::Arena probe({.capacity = 4096, .barrier = barrier});
     return true;
   } catch (const std::system_error&) {
     return false;
@@ -272,11 +272,11 @@ double most_kept(const Setting& setting, bool lets_go) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string name = "/dev/shm/cow-bench-XXXXXX";
+  std::string name = std::string(argc > 4 ? argv[4] : "/dev/shm") + "/cow-bench-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) return 1;
   const Setting setting{name, (argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1024) << 20,
                         argc > 2 ? std::atoi(argv[2]) : 5};
-  by_the_clock = argc <= 3;
+  by_the_clock = argc <= 3 || std::strcmp(argv[3], "cpu") != 0;
   std::printf("%zu MiB, medians of %d, %s\n", setting.bytes >> 20, setting.repetitions,
               by_the_clock ? "by the clock" : "time on a processor");
   save_whole_and_layer(setting);
@@ -285,7 +285,8 @@ int main(int argc, char** argv) {
   row("the same at eight times the size : at one", load_of_eight, load, 1.5);
   load_and_touch(setting);
   writer_beside_save(setting, cow::Barrier::mprotect, "mprotect");
-  if (has_userfaultfd()) writer_beside_save(setting, cow::Barrier::userfaultfd, "userfaultfd");
+  if (can_be_had(cow::Barrier::userfaultfd)) writer_beside_save(setting, cow::Barrier::userfaultfd, "userfaultfd");
+  if (can_be_had(cow::Barrier::kernel)) writer_beside_save(setting, cow::Barrier::kernel, "kernel");
   compressed(setting);
   std::printf("%-66s %9.3f  (at most 0.1)\n", "save(Snapshot&&) beside a writer: memory kept, of the arena",
               most_kept(setting, true));

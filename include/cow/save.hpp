@@ -94,7 +94,8 @@ struct LoadOptions {
 
 /// An arena with the saved content: a full one, with snapshots, clones, rollback, a heap, any barrier. Lazily it costs
 /// a fraction of a millisecond at any size, and some microseconds for each scattered page of a layer; memory is used
-/// for what is touched.
+/// for what is touched, and at once for runs of fewer than 16 pages of a layer where there are many (also in each
+/// clone): private memory of the process, which account_memory() does not tell.
 ///
 /// Errors: std::runtime_error for a file that is no saved file, is damaged or cut short, of a newer format, or the
 /// wrong one of several, and for a folder, a pipe, a device or a socket, telling what and where. Lazily, the index is

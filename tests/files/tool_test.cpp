@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdio>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "files/saved.hpp"
@@ -104,6 +105,32 @@ TEST_F(Tool, squashes_and_extracts) {
   EXPECT_EQ(run("extract -o @part " + part + "@a").code, 0);
   EXPECT_EQ(std::filesystem::file_size(folder / "part"), 10U);
   EXPECT_EQ(run("extract -o @raw @b").code, 1);
+}
+
+TEST_F(Tool, takes_offsets_as_diff_prints_them) {
+  const std::string expected(reinterpret_cast<const char*>(arena.arena().data()), arena.arena().capacity());
+  const std::string told = run("diff @a @a,@b").text;
+  const std::size_t offset = std::stoull(told, nullptr, 16);
+  EXPECT_EQ(offset, 4 * page_size()) << told;
+  const Said said = run("extract -o - --offset " + told.substr(0, told.find(' ')) + " --bytes 0x2001 @a @b");
+  EXPECT_TRUE(said.text == expected.substr(offset, 0x2001)) << said.text.substr(0, 200);
+  EXPECT_EQ(run("extract -o - --offset 0x @a").code, 2);
+}
+
+TEST_F(Tool, takes_a_name_with_a_comma_where_there_is_such_a_file) {
+  std::filesystem::copy_file(folder / "a", folder / "a,of monday");
+  const Said said = run("info '@a,of monday'");
+  EXPECT_EQ(said.code, 0) << said.text;
+  EXPECT_EQ(run("diff @a '@a,of monday'").code, 0);
+  EXPECT_EQ(run("diff @a '@a,of tuesday'").code, 3);
+}
+
+TEST_F(Tool, extracts_holes_where_the_content_is_zero) {
+  EXPECT_EQ(run("extract -o @raw @a @b").code, 0);
+  struct stat raw {};
+  ASSERT_EQ(::stat((folder / "raw").c_str(), &raw), 0);
+  EXPECT_EQ(static_cast<std::size_t>(raw.st_size), pages * page_size());
+  EXPECT_LE(static_cast<std::size_t>(raw.st_blocks) * 512, 22 * page_size());  // 20, and the last
 }
 
 TEST_F(Tool, refuses_what_makes_no_sense) {

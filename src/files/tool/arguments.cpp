@@ -5,6 +5,7 @@
 #include <charconv>
 #include <set>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace cow::tool {
@@ -35,10 +36,14 @@ Exit codes: 0 all well; 1 a file is damaged, no saved file, or does not fit, or 
 
 namespace {
 
+/// Decimal, or hexadecimal as diff prints it.
 std::uint64_t number(std::string_view text, const std::string& option) {
+  std::string_view digits = text;
+  const bool in_hex = digits.substr(0, 2) == "0x";
+  if (in_hex) digits.remove_prefix(2);
   std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, in_hex ? 16 : 10);
+  if (error != std::errc() || end != digits.data() + digits.size()) {
     throw WrongUse(option + " wants a number, not \"" + std::string(text) + "\"");
   }
   return value;
@@ -49,7 +54,10 @@ int level(std::string_view text, const std::string& option) {
   return static_cast<int>(std::min(number(text, option), beyond_all));
 }
 
+/// A name with a comma in it is one, if there is such a file.
 Chain chain_of(std::string_view text) {
+  std::error_code ignored;
+  if (std::filesystem::exists(text, ignored)) return {text};
   Chain chain;
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t comma = std::min(text.find(',', at), text.size());

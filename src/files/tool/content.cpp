@@ -105,8 +105,12 @@ class RawOutput {
   void write(std::uint64_t at, std::span<const std::byte> bytes) {
     if (output_ == nullptr)
       return files::fail_if(os::write_on(1, bytes.data(), bytes.size()), "writing to standard output");
-    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; }))
-      output_->write(at, bytes);
+    for (std::size_t begin = 0; begin < bytes.size();) {
+      const std::size_t end = same_kind(bytes, begin);
+      const auto blocks = bytes.subspan(begin, end - begin);
+      if (!is_zero(blocks)) output_->write(at + begin, blocks);
+      begin = end;
+    }
   }
   /// `last`: the last byte, if there is one, which makes the file as long as it should be.
   void finish(std::uint64_t bytes, std::span<const std::byte> last) {
@@ -115,6 +119,19 @@ class RawOutput {
   bool skips_zeros() const noexcept { return output_ != nullptr; }
 
  private:
+  static bool is_zero(std::span<const std::byte> bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+  }
+  /// Where the blocks end that are zero, or not, as the one at `begin` is.
+  static std::size_t same_kind(std::span<const std::byte> bytes, std::size_t begin) {
+    constexpr std::size_t block = 4096;
+    const auto zero_at = [&](std::size_t at) { return is_zero(bytes.subspan(at, std::min(block, bytes.size() - at))); };
+    const bool kind = zero_at(begin);
+    std::size_t end = begin;
+    while (end < bytes.size() && zero_at(end) == kind) end = std::min(end + block, bytes.size());
+    return end;
+  }
+
   std::unique_ptr<files::PathOutput> output_;
 };
 
