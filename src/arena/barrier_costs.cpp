@@ -69,8 +69,7 @@ bool first_guess_was_wrong(const BarrierChoice& choice) noexcept {
 /// the other that no estimate is off by that, and where nothing ever spoke for staying.
 std::uint64_t sixteenths_of_a_change(const BarrierChoice& choice) noexcept {
   if (choice.spent_ns >= 3 * choice.elsewhere_ns) return first_guess_was_wrong(choice) ? 1 : 8;
-  if (2 * choice.spent_ns >= 3 * choice.elsewhere_ns) return first_guess_was_wrong(choice) ? 4 : 16;
-  return 32;
+  return 2 * choice.spent_ns >= 3 * choice.elsewhere_ns ? 16 : 32;
 }
 
 /// Adds what was spent and what would have been, and says whether the sum speaks for a change.
