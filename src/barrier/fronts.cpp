@@ -244,8 +244,8 @@ os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcep
 
 namespace {
 
-/// Where home is full from its beginning up to some page, and the file empty from there on, that page: so many pages have
-/// memory, and none of them lies further behind. Looking for holes would take 65 ns a page. Else page 0.
+/// Where home is full from its beginning up to some page, and the file empty from there on, that page: so many pages
+/// have memory, and none of them lies further behind. Looking for holes would take 65 ns a page. Else page 0.
 Page end_of_filled(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   const FrameFile& file = books.family.file;
   const Frame home = books.home->frame_of({0});
