@@ -57,7 +57,7 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, Bl
     refusal = why_not(books, run);
     if (refusal == nullptr) {
       const Operation operation(books);
-      if (blocks_there != nullptr) books.blocks_there.store(blocks_there, std::memory_order_release);
+      books.blocks_there.store(blocks_there, std::memory_order_release);
       error = exclude_parts(books, run);
     }
   }
