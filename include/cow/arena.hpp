@@ -242,7 +242,7 @@ class COW_API Arena {
   /// one large block in use may be excluded, allocated with a page's alignment, and none while a transaction is open;
   /// else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as is that of no block,
   /// and it does not shrink or move. rollback() and adopt() refuse, by std::logic_error, a version from before it was
-  /// allocated, whose heap would put other things there.
+  /// allocated, whose heap would put other things there, and merge() to take such a heap's books.
   /// Where it throws, nothing has changed; where parts in the middle were excluded before, each part between is a step
   /// of its own. Other threads may read and store to the pages meanwhile; a system call that is writing there meanwhile
   /// may be lost. Takes memory beside the arena's file, as much as is in use there. Cost: some 20 microseconds, and a

@@ -71,8 +71,9 @@ struct MergeReport {
 ///
 /// Heaps: what one side allocated comes along with its books. Two sides that both changed one heap's books, as each
 /// allocation and each free does, cannot be merged: std::logic_error, unless regions cover what differs. So let the
-/// sides work on blocks that were there before, or only one of them allocate. Raw pointers into the clone lead there
-/// still; cow::offset_ptr and offsets hold.
+/// sides work on blocks that were there before, or only one of them allocate. The books of a side that has freed a
+/// block, or never had it, in which `into` excludes pages are not taken: std::logic_error too. Raw pointers into the
+/// clone lead there still; cow::offset_ptr and offsets hold.
 ///
 /// Throws std::invalid_argument, with nothing changed, for a base that is no common ancestor, for a granule or a region
 /// that cannot be, for an unknown rule. Cost: changed_between() of both sides, a snapshot of `into`; a copy for a page

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "arena/changed_between.hpp"
-#include "arena/current_version.hpp"
 #include "arena/operation.hpp"
 #include "arena/version_content.hpp"
+#include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
 #include "kernel/fork_gate.hpp"
 #include "kernel/memory_sanitizer.hpp"
@@ -23,50 +23,81 @@ bool same(const void* a, const void* b, std::size_t bytes) noexcept {
   return std::memcmp(a, b, bytes) == 0;
 }
 
-os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<Write>& writes) noexcept {
-  if (const os::Error error = content.add(run)) return error;
-  if (const os::Error error = touch_what_may_vanish(books, run, os::Access::read)) return error;
-  for (Page p = run.first; p < run.end(); ++p) {
-    if (books.is_excluded(p) || content.is_excluded(p)) continue;
-    const std::byte* const from = content.at(p);
-    if (same(books.address_of(p), from, books.bytes(1))) continue;
-    if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
-    if (const os::Error error = writes.push_back({books.address_of(p), from, books.bytes(1)})) return error;
+os::Error prepare_to_compare(ArenaBooks& books, VersionContent& content, const BookVector<Pages>& changed) noexcept {
+  for (const Pages& run : changed) {
+    if (const os::Error error = content.add(run)) return error;
+    if (const os::Error error = touch_what_may_vanish(books, run, os::Access::read)) return error;
   }
   return {};
 }
 
-/// Allocates nothing but by the books: the heap in the arena may be what serves operator new, and is locked meanwhile.
-os::Error take_over(ArenaBooks& books, Version& version, std::uint64_t& pages) noexcept {
-  VersionContent content(version);
+os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<PageWrite>& writes) noexcept {
+  for (Page p = run.first; p < run.end(); ++p) {
+    if (books.is_excluded(p) || content.is_excluded(p)) continue;
+    const std::byte* const from = content.at(p);
+    if (same(content_known_to_books(books, p), from, books.bytes(1))) continue;
+    if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
+    if (const os::Error error = writes.push_back({p, content.lasting(p), from})) return error;
+  }
+  return {};
+}
+
+/// Once where the version's arena shows its pages; where some have moved meanwhile, once more.
+os::Error list_all_writes(ArenaBooks& books, VersionContent& content, const BookVector<Pages>& changed,
+                          BookVector<PageWrite>& writes) noexcept {
+  for (;;) {
+    writes.shrink_to(0);
+    const VersionContent::Nearby nearby(content);
+    for (const Pages& run : changed) {
+      if (const os::Error error = list_writes(books, content, run, writes)) return error;
+    }
+    if (nearby.held()) return {};
+  }
+}
+
+/// What has to be written for the arena to hold what the version does.
+struct Adoption {
+  explicit Adoption(Version& of) noexcept : version(of), content(of) {}
+
+  os::Error work_out(ArenaBooks& books) noexcept {
+    writes.shrink_to(0);
+    if (const os::Error error = list_changed_until_now(books, version, changed, asked)) return error;
+    if (changed.empty()) return {};
+    if (const os::Error error = content.open(books)) return error;
+    if (const os::Error error = prepare_to_compare(books, content, changed)) return error;
+    return list_all_writes(books, content, changed, writes);
+  }
+
+  Version& version;
+  VersionContent content;
+  AskedNow asked;
   BookVector<Pages> changed;
-  BookVector<Write> writes;
-  {
-    const CurrentVersion now(books);
-    if (now.error()) return now.error();
-    if (const os::Error error = list_changed_between(now.version(), version, changed)) return error;
+  BookVector<PageWrite> writes;
+};
+
+/// Allocates nothing but by the books: the heap in the arena may be what serves operator new, and is locked meanwhile.
+os::Error take_over(ArenaBooks& books, Adoption& adoption) noexcept {
+  for (;;) {
+    if (const os::Error error = adoption.work_out(books)) return error;
+    if (adoption.writes.empty()) return {};
+    const WriterLockGuard guard(*books.fault_lock);
+    if (adoption.asked.still(books)) return write_known_pages(books, adoption.writes.span(), adoption.content.near());
+    adoption.asked.by_cut = true;  // another thread took a snapshot meanwhile
   }
-  if (changed.empty()) return {};
-  if (const os::Error error = content.open(books)) return error;
-  for (const Pages& run : changed) {
-    pages += run.count;
-    if (const os::Error error = list_writes(books, content, run, writes)) return error;
-  }
-  if (writes.empty()) return {};
-  const WriterLockGuard guard(*books.fault_lock);
-  return write_known(books, writes.span(), nullptr);
 }
 
 }  // namespace
 
 void adopt_version(ArenaBooks& books, Version& version) {
-  std::uint64_t pages = 0;
+  Adoption adoption(version);
   os::Error error;
   {
     const Cut cut(books, "adopt");
-    error = take_over(books, version, pages);
+    error = take_over(books, adoption);
   }
   throw_if(error, [&] {
+    std::uint64_t pages = 0;
+    for (const Pages& run : adoption.changed) pages += run.count;
     return "adopting " + counted(pages, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
   });
 }

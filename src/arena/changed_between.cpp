@@ -4,9 +4,13 @@
 
 #include <algorithm>
 
+#include "arena/current_version.hpp"
 #include "arena/operation.hpp"
 #include "arena/version_reader.hpp"
+#include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
 #include "books/versions.hpp"
+#include "rule/copy_on_write.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -162,7 +166,59 @@ os::Result<bool> list_written(Version& a, Version& b, BookVector<Page>& pages) n
   return {true, list_changed_since_start(b, pages)};
 }
 
+os::Error add_pages(Pages run, BookVector<Page>& pages) noexcept {
+  os::Error error;
+  for (Page p = run.first; p < run.end() && !error; ++p) error = pages.push_back(p);
+  return error;
+}
+
+/// What no log tells yet, since no write was caught. The pages are known to be written from here on.
+os::Error list_uncollected(ArenaBooks& books, BookVector<Page>& pages, std::uint64_t& collections) noexcept {
+  const Operation operation(books);
+  FaultLockHeld held(*books.fault_lock);
+  if (const os::Error error = books.barrier->check(books)) return error;
+  collections = books.fronts.collections;
+  if (!books.barrier->collects) return {};
+  if (const os::Error error = open_all_half_protected(books)) return error;
+  if (const os::Error error = fronts::find_written(books)) return error;
+  if (const os::Error error = fronts::watch_all(books)) return error;
+  BookVector<Pages> fresh;
+  os::Error error = fronts::list_fresh_with_memory(books, fresh);
+  for (const Pages& run : fresh) error = error ? error : add_pages(run, pages);
+  for (const Pages run : books.fronts.uncollected.runs()) error = error ? error : add_pages(run, pages);
+  return error;
+}
+
+constexpr Epoch now_or_later{~std::uint64_t{0}};
+
+/// False: the logs do not tell.
+os::Result<bool> list_without_a_cut(ArenaBooks& now, Version& version, BookVector<Pages>& changed,
+                                    std::uint64_t& collections) noexcept {
+  const bool of_itself = &version.books == &now, of_a_clone = version.books.line.parent.arena == now.line.arena;
+  if (!of_itself && !of_a_clone) return {false, {}};
+  const Epoch common = of_itself ? version.epoch : version.books.line.parent.epoch;
+  BookVector<Page> pages;
+  os::Error error = list_uncollected(now, pages, collections);
+  if (error) return {false, error};
+  const os::Result<bool> logged = list_logged(now, common, now_or_later, pages);
+  if (!logged || !logged.value) return logged;
+  if (!error && of_a_clone) error = list_changed_since_start(version, pages);
+  return {true, error ? error : as_runs(pages, changed)};
+}
+
 }  // namespace
+
+os::Error list_changed_until_now(ArenaBooks& books, Version& version, BookVector<Pages>& changed,
+                                 AskedNow& asked) noexcept {
+  changed.shrink_to(0);
+  if (!asked.by_cut) {
+    const os::Result<bool> listed = list_without_a_cut(books, version, changed, asked.collections);
+    if (!listed || listed.value) return listed.error;
+  }
+  asked.by_cut = true;
+  const CurrentVersion now(books);
+  return now.error() ? now.error() : list_changed_between(now.version(), version, changed);
+}
 
 os::Error list_changed_between(Version& a, Version& b, BookVector<Pages>& changed) noexcept {
   if (&a == &b) return {};

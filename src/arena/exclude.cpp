@@ -36,9 +36,13 @@ os::Error exclude_parts(ArenaBooks& books, Pages run) noexcept COW_IN_OPERATION 
 
 }  // namespace
 
-void require_excluded_blocks(const ArenaBooks& books, const Snapshot& version, const char* operation) {
+bool has_excluded_blocks(const ArenaBooks& books, const Snapshot& version) {
   const BlocksThere blocks_there = books.blocks_there.load(std::memory_order_acquire);
-  if (blocks_there == nullptr || blocks_there(books, version)) return;
+  return blocks_there == nullptr || blocks_there(books, version);
+}
+
+void require_excluded_blocks(const ArenaBooks& books, const Snapshot& version, const char* operation) {
+  if (has_excluded_blocks(books, version)) return;
   throw std::logic_error(std::string("cow: ") + operation + " in arena \"" + books.name +
                          "\" of a version whose heap has no block round some pages that are excluded, and would give "
                          "them out again; take a version from after that block was allocated");

@@ -15,6 +15,8 @@ using WhyNot = const char* (*)(const ArenaBooks& books, Pages run) noexcept;
 /// Whether the heap of a version has blocks in use round all pages that the arena excludes and the version does not.
 using BlocksThere = bool (*)(const ArenaBooks& books, const Snapshot& version);
 
+/// Whether the heap of a version, if the arena has one, has what it excludes in blocks in use.
+bool has_excluded_blocks(const ArenaBooks& books, const Snapshot& version);
 /// Before an arena takes over a version's content: throws std::logic_error where a heap in that would give pages out
 /// that the arena excludes.
 void require_excluded_blocks(const ArenaBooks& books, const Snapshot& version, const char* operation);

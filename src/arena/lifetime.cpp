@@ -145,8 +145,9 @@ void close_arena(ArenaBooks& books) noexcept COW_HELD_UNCHECKED {
 /// What the versions still show stays; lists of runs that no loan has kept right are forgotten.
 void leave_to_versions(ArenaBooks& books) noexcept COW_IN_OPERATION {
   for (Version& version : books.versions) {
+    FaultLockHeld fault_held(*books.fault_lock);
     FaultLockHeld held(books.family.file.lock());
-    if (!Lending::lent(books.lender, version.epoch)) version.runs = RunList{};
+    if (!runs_are_right(version)) version.runs = RunList{};
   }
   FaultLockHeld held(books.family.file.lock());
   Lending::stop_lending(books.lender);
@@ -293,7 +294,7 @@ ArenaBooks* create_clone(Version& version) {
     FaultLockHeld held(family.file.lock());
     clone->loan = loan.value;
     if (!error) error = family.lineage.descend(clone->line, of.line, version.epoch);
-    if (!clone->borrower.base.empty()) family.lending.add(clone->borrower);
+    if (!clone->borrower.base.empty()) family.lending.add(clone->borrower, *loan.value);
   }
   os::Result<AddressRange> range;
   if (!error) range = reserve_range(of.pages, nullptr), error = range.error;

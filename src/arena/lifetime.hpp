@@ -44,6 +44,8 @@ void release_version(Version* version) noexcept;
 /// The operation mutex is held. The holder needs version.runs.mappings() mappings, which is at most `most` where
 /// copying the scattered pages once for all holders can achieve that.
 os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION;
+/// Whether a version's list of runs, made for a loan, still tells where its content is.
+bool runs_are_right(const Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED COW_FILE_LOCKED;
 /// Mappings that one clone or view may take of those that the process has left.
 std::uint64_t fair_share_of_mappings() noexcept;
 void give_back_loan(Family& family, Loan* loan) noexcept COW_SIGNALS_BLOCKED;

@@ -9,19 +9,6 @@
 
 namespace cow {
 
-/// Sanitizers would take a read beside a writer, or of what was never initialized, for an error.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-inline constexpr bool pages_are_read_in_place = false;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-inline constexpr bool pages_are_read_in_place = false;
-#else
-inline constexpr bool pages_are_read_in_place = true;
-#endif
-#else
-inline constexpr bool pages_are_read_in_place = true;
-#endif
-
 /// While it lives the mapping stays, and whoever destroys the arena waits, with its operation's lock: nobody may call
 /// an operation of the arena meanwhile, nor wait for another thread.
 class PagesInPlace {

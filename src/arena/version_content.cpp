@@ -3,6 +3,7 @@
 
 #include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
+#include "barrier/home_alias.hpp"
 #include "books/versions.hpp"
 
 namespace cow {
@@ -10,17 +11,21 @@ namespace cow {
 os::Error VersionContent::open(const ArenaBooks& into) noexcept {
   ArenaBooks& books = version_.books;
   own_ = &books == &into;
-  os::Result<BookBuffer> zeros = BookBuffer::reserve(books.bytes(1));
-  if (!zeros) return zeros.error;
-  zeros_ = std::move(zeros.value);
+  if (zeros_.data() == nullptr) {
+    os::Result<BookBuffer> zeros = BookBuffer::reserve(books.bytes(1));
+    if (!zeros) return zeros.error;
+    zeros_ = std::move(zeros.value);
+  }
   const Operation operation(books);
   if (own_) {
     const LogEnd end = log_end_now(books);
     return sweep_logs(version_, end);
   }
+  if (loan_ != nullptr) return {};
   const os::Result<Loan*> loan = lend_version(version_, 2 * books.pages);
   if (!loan) return loan.error;
   loan_ = loan.value;
+  near_ = NearPages(books);
   return runs_.copy(version_.runs);
 }
 
@@ -29,9 +34,14 @@ VersionContent::~VersionContent() {
   if (loan_ != nullptr) give_back_loan(version_.books.family, loan_);
 }
 
-/// None: the arena that is written shows it itself.
-std::optional<Frame> VersionContent::frame_of(Page p) const noexcept {
-  return own_ ? version_.kept.find(p) : runs_.find(p);
+/// None: the arena that is written shows it itself. Under the kernel barrier that may be a front, of which no log tells
+/// yet: the frame has what was there before, or the page reads as zero.
+std::optional<Frame> VersionContent::frame_of(Page p) const noexcept COW_HELD_UNCHECKED {
+  if (!own_) return runs_.find(p);
+  const ArenaBooks& books = version_.books;
+  const std::optional<Frame> kept = version_.kept.find(p);
+  if (kept || !books.fronts.in_use.load(std::memory_order_acquire) || books.is_excluded(p)) return kept;
+  return books.birth_of(p) == never_written || books.blank.contains(p) ? zero_frame : books.frame_of(p);
 }
 
 os::Error VersionContent::add(Pages run) noexcept {
@@ -43,7 +53,30 @@ os::Error VersionContent::add(Pages run) noexcept {
   return {};
 }
 
+/// Its frame is the version's for as long as the loan is out, whatever the page's entry says of births.
+const std::byte* VersionContent::shown_by_its_arena(Page p) const noexcept {
+  const ArenaBooks& books = version_.books;
+  const PageTable::Entry entry = books.table.get(p);
+  const Frame frame = runs_.find(p);
+  if (entry.birth == never_written || Frame{entry.plane * books.pages + p.value} != frame) return nullptr;
+  if (books.is_excluded(p)) return nullptr;
+  if (!books.fronts.in_use.load(std::memory_order_acquire)) return books.address_of(p);
+  return reached_by_alias(books, p) ? alias_of(books, p) : nullptr;
+}
+
 const std::byte* VersionContent::at(Page p) const noexcept {
+  const std::byte* const near = nearby_ ? shown_by_its_arena(p) : nullptr;
+  return near != nullptr ? near : lasting(p);
+}
+
+os::Result<const std::byte*> VersionContent::read(Page p, std::byte* page) const noexcept {
+  const std::optional<Frame> frame = frame_of(p);
+  if (!frame || *frame == zero_frame || History::owns(*frame)) return {lasting(p), {}};
+  const FrameFile& file = version_.books.family.file;
+  return {page, os::read_at(file.fd(*frame), page, file.page_bytes(), file.offset(*frame))};
+}
+
+const std::byte* VersionContent::lasting(Page p) const noexcept {
   const std::optional<Frame> frame = frame_of(p);
   if (!frame) return version_.books.address_of(p);
   return *frame == zero_frame ? zeros_.data() : frames_.address(*frame);

@@ -6,6 +6,7 @@
 
 #include "arena/mapped_frames.hpp"
 #include "books/arena_books.hpp"
+#include "books/near_pages.hpp"
 #include "books/run_list.hpp"
 #include "kernel/book_memory.hpp"
 #include "kernel/os.hpp"
@@ -22,23 +23,50 @@ class VersionContent {
   VersionContent(const VersionContent&) = delete;
   VersionContent& operator=(const VersionContent&) = delete;
 
-  /// `into`: the arena that is going to be written. No lock is held.
+  /// `into`: the arena that is going to be written. No lock is held. Once more: as the logs are by now.
   os::Error open(const ArenaBooks& into) noexcept;
   /// Before at() is asked for these pages.
   os::Error add(Pages run) noexcept;
+  /// Good for as long as this lives; while somebody is Nearby(), for as long as near() says so.
   const std::byte* at(Page p) const noexcept;
+  const std::byte* lasting(Page p) const noexcept;
+  /// Without add(): read by the file into `page`, if it has to be.
+  os::Result<const std::byte*> read(Page p, std::byte* page) const noexcept;
+  const NearPages& near() const noexcept { return near_; }
+
+  /// While it lives, at() may lead to where the version's arena itself shows a page, which costs no fault; afterwards
+  /// near() tells whether it still was that page. Nobody waits for a lock meanwhile.
+  class Nearby {
+   public:
+    explicit Nearby(VersionContent& content) noexcept : content_(content), reading_(content.near_) {
+      content_.nearby_ = static_cast<bool>(reading_);
+    }
+    ~Nearby() { content_.nearby_ = false; }
+    Nearby(const Nearby&) = delete;
+    Nearby& operator=(const Nearby&) = delete;
+
+    /// Whether all that at() has led to until now is the version's.
+    bool held() const noexcept { return !reading_ || content_.near_.still(); }
+
+   private:
+    VersionContent& content_;
+    const NearPages::Reading reading_;
+  };
   /// Whether the version has nothing there, since its arena keeps such pages to itself.
   bool is_excluded(Page p) const noexcept { return version_.books.is_excluded_at(p, version_.epoch); }
   bool is_zero(Page p) const noexcept { return frame_of(p) == zero_frame; }
 
  private:
   std::optional<Frame> frame_of(Page p) const noexcept;
+  const std::byte* shown_by_its_arena(Page p) const noexcept;
 
   Version& version_;
   bool own_ = false;
   Loan* loan_ = nullptr;
   RunList runs_;
   MappedFrames frames_;
+  NearPages near_;
+  bool nearby_ = false;
   BookBuffer zeros_;
 };
 

@@ -9,6 +9,7 @@
 #include "books/versions.hpp"
 #include "faults/registry.hpp"
 #include "rule/copy_ahead.hpp"
+#include "words/mutants.hpp"
 
 namespace cow {
 
@@ -23,6 +24,18 @@ struct Lent {
   bool listed_now = false;  // else others have the version on loan too, and its list of runs is theirs
 };
 
+}  // namespace
+
+/// While all of it is on loan no page is written in place; while clones have it, those may be that they have left.
+bool runs_are_right(const Version& version) noexcept {
+  const ArenaBooks& books = version.books;
+  if (Lending::lent_as_a_whole(books.lender, version.epoch)) return true;
+  if (!Lending::lent(books.lender, version.epoch)) return false;
+  return version.listed_at == books.lent_pages_kept || mutant(Mutant::old_list_of_runs_is_lent);
+}
+
+namespace {
+
 /// The fault lock is held. The frames stay from here on: writers of lent pages move.
 os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   ArenaBooks& books = version.books;
@@ -32,7 +45,7 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
   os::Error error;
   {
     FaultLockHeld held(family.file.lock());
-    lent.listed_now = version.runs.empty() || (living && !Lending::lent(books.lender, version.epoch));
+    lent.listed_now = version.runs.empty() || (living && !runs_are_right(version));
     error = family.lending.make_room_for_loan();
     if (!error) lent.loan = family.lending.lend(living ? &books.lender : nullptr, version.epoch, books.loan);
   }
@@ -40,6 +53,7 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
     version.runs = RunList{};
     error = sweep_logs(version, log_end(books));
     if (!error) error = list_runs(version, version.runs);
+    version.listed_at = books.lent_pages_kept & ~std::uint64_t{0} >> 1;  // it never gets there
   }
   if (error && lent.listed_now) version.runs = RunList{};
   if (error && lent.loan != nullptr) give_back_loan(family, lent.loan);

@@ -20,4 +20,13 @@ inline std::byte* alias_of(const ArenaBooks& books, Page p) noexcept {
   return books.home_alias.load(std::memory_order_acquire) + books.bytes(p.value);
 }
 
+/// Where to read what an arena holds, once it was asked what has been written and nobody writes it: what is collected a
+/// frame holds as well as the front, and the alias has reached that. Excluded pages are where they are. No lock: a cut
+/// meanwhile changes nothing of what is in either.
+inline const std::byte* content_known_to_books(const ArenaBooks& books, Page p) noexcept COW_HELD_UNCHECKED {
+  const bool by_alias = books.fronts.in_use.load(std::memory_order_relaxed) && !books.is_excluded(p) &&
+                        !books.fronts.uncollected.contains(p);
+  return by_alias && reached_by_alias(books, p) ? alias_of(books, p) : books.address_of(p);
+}
+
 }  // namespace cow

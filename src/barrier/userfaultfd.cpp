@@ -33,26 +33,41 @@ bool may_have_unwatched(const ArenaBooks& books) {
   return !books.family.file.saved().empty() || books.any_excluded.load(std::memory_order_relaxed);
 }
 
-/// The first page at or behind `from` and before `end` that is never watched; else `end`.
-Page next_never_watched(const ArenaBooks& books, Page from, Page end) {
+/// The first page at or behind `from` and before `end` that is never watched; else `end`. Cost: of the runs between.
+/// Called with the fault lock, or before anybody else has the books.
+Page next_never_watched(const ArenaBooks& books, Page from, Page end) COW_HELD_UNCHECKED {
   if (books.any_excluded.load(std::memory_order_relaxed)) end = std::min(end, books.excluded.next(from));
   if (books.family.file.saved().empty()) return end;
   const RunList& base = books.borrower.base;
   for (const Run* run = base.from(from); run != base.end() && run->first < end; ++run) {
     if (!SavedFiles::owns(run->frame)) continue;
-    for (Page p = std::max(run->first, from); p < std::min(run->end(), end); ++p) {
-      if (books.table.get(p).birth == never_written) return p;
-    }
+    const Page limit = std::min(run->end(), end);
+    const Page p = books.own.next_absent(std::max(run->first, from), limit);
+    if (p < limit) return p;
   }
   return end;
 }
 
-/// The first page at or behind `from` and before `end` that is watched; else `end`.
-Page next_watched(const ArenaBooks& books, Page from, Page end) {
-  while (from < end && is_never_watched(books, from)) {
-    from = books.is_excluded(from) ? books.excluded.next_absent(from, end) : from + 1;
+/// Behind the pages from `from` on that show a saved file, one behind the other; `from` where it shows none.
+Page end_of_saved(const ArenaBooks& books, Page from, Page end) COW_HELD_UNCHECKED {
+  if (books.family.file.saved().empty()) return from;
+  const RunList& base = books.borrower.base;
+  end = std::min(end, books.own.next(from));
+  for (const Run* run = base.from(from); run != base.end() && run->first <= from && from < end; ++run) {
+    if (!SavedFiles::owns(run->frame)) break;
+    from = std::min(run->end(), end);
   }
   return from;
+}
+
+/// The first page at or behind `from` and before `end` that is watched; else `end`. Cost and lock as above.
+Page next_watched(const ArenaBooks& books, Page from, Page end) {
+  while (from < end) {
+    const Page next = books.is_excluded(from) ? books.excluded.next_absent(from, end) : end_of_saved(books, from, end);
+    if (next == from) return from;
+    from = next;
+  }
+  return end;
 }
 
 Pages extent_of(const ArenaBooks& books, Page p) {

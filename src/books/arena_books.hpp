@@ -88,9 +88,12 @@ class Version : public ListHook {
   // Of the logs from this version on, as far as swept; its frames stay for it. Changed in operations, read by anyone.
   KeptPages kept;
   COW_BY_OPERATION Swept swept;
-  COW_BY_OPERATION bool log_is_partial = false;  // it was let go of bit by bit, while it was saved
 
-  COW_BY_OPERATION RunList runs;          // the whole content; right for as long as loans of this epoch are out
+  // The whole content. Right for as long as loans of this epoch are out, and while no page that was lent is written in
+  // place: see runs_are_right().
+  COW_BY_OPERATION RunList runs;
+  COW_BY_OPERATION std::uint64_t log_is_partial : 1 = 0;  // it was let go of bit by bit, while it was saved
+  COW_BY_OPERATION std::uint64_t listed_at : 63 = 0;  // how many such pages there had been: ArenaBooks::lent_pages_kept
   COW_BY_OPERATION RunList flattened;     // frames of its own, for pages that were too scattered to map
 };
 
@@ -238,6 +241,7 @@ class ArenaBooks {
   // Pages in writable mappings, where that is another thing than pages that can be written.
   COW_BY_FAULT_LOCK PageSet opened;
   COW_BY_FAULT_LOCK OpenedGaps gaps;
+  COW_BY_FAULT_LOCK PageSet stored_to;  // pages written past their protection before: the home alias is worth its fault
   COW_BY_FAULT_LOCK PageSet writable;  // pages that can be written now; each has the current epoch for its birth
   // Of those, the ones that somebody counts on: they stay so until the next snapshot.
   COW_BY_FAULT_LOCK PageSet prepared;
@@ -266,6 +270,8 @@ class ArenaBooks {
   COW_BY_FAULT_LOCK FaultCounters faults, made_writable;
   COW_BY_FAULT_LOCK std::uint64_t made_before_cut = 0;  // pages made writable up to the last cut
   COW_BY_FAULT_LOCK std::uint64_t faults_already_done = 0;
+  // Pages of versions on loan that were written in place, their content being kept in history.
+  COW_BY_FAULT_LOCK std::uint64_t lent_pages_kept = 0;
   COW_BY_FAULT_LOCK std::uint64_t copied_along = 0;  // pages that faults copied beside the one that was written
   COW_BY_FAULT_LOCK DurationHistogram handler_time;
 

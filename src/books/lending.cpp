@@ -8,8 +8,24 @@
 namespace cow {
 namespace {
 
-void refresh_lent_epoch(Lender& lender) noexcept COW_FILE_LOCKED {
-  lender.lent_epoch.store(lender.loans.empty() ? 0 : lender.loans.rbegin()->epoch.value, std::memory_order_relaxed);
+using Loans = boost::intrusive::multiset<Loan>;
+
+std::uint64_t newest_of(const Loans& loans) noexcept { return loans.empty() ? 0 : loans.rbegin()->epoch.value; }
+
+void refresh_epochs(Lender& lender) noexcept COW_FILE_LOCKED {
+  const std::uint64_t whole = newest_of(lender.loans);
+  lender.whole_epoch.store(whole, std::memory_order_relaxed);
+  lender.lent_epoch.store(std::max(whole, newest_of(lender.to_borrowers)), std::memory_order_relaxed);
+}
+
+Loans& list_of(Lender& lender, const Loan& loan) noexcept COW_FILE_LOCKED {
+  return loan.told_by_borrowers ? lender.to_borrowers : lender.loans;
+}
+
+bool any_of_epoch(const Loans& loans, Epoch epoch) noexcept COW_FILE_LOCKED {
+  Loan wanted;
+  wanted.epoch = epoch;
+  return loans.find(wanted) != loans.end();
 }
 
 /// The nearest loan upwards whose lender still lives: those between protect nothing, and chains of clones stay short.
@@ -29,22 +45,23 @@ Loan* Lending::lend(Lender* lender, Epoch epoch, Loan* own) noexcept {
   if (loan->parent != nullptr) ++loan->parent->holders;
   if (lender != nullptr) {
     lender->loans.insert(*loan);
-    refresh_lent_epoch(*lender);
+    refresh_epochs(*lender);
   }
   return loan;
 }
 
 bool Lending::lent(const Lender& lender, Epoch epoch) noexcept {
-  Loan wanted;
-  wanted.epoch = epoch;
-  return lender.loans.find(wanted) != lender.loans.end();
+  return any_of_epoch(lender.loans, epoch) || any_of_epoch(lender.to_borrowers, epoch);
 }
+
+bool Lending::lent_as_a_whole(const Lender& lender, Epoch epoch) noexcept { return any_of_epoch(lender.loans, epoch); }
 
 void Lending::give_back(Loan* loan) noexcept {
   while (loan != nullptr && --loan->holders == 0) {
     if (loan->lender != nullptr) {
-      loan->lender->loans.erase(loan->lender->loans.iterator_to(*loan));
-      refresh_lent_epoch(*loan->lender);
+      Loans& loans = list_of(*loan->lender, *loan);
+      loans.erase(loans.iterator_to(*loan));
+      refresh_epochs(*loan->lender);
     }
     Loan* const parent = loan->parent;
     loan_memory_.give_back(loan);
@@ -53,13 +70,21 @@ void Lending::give_back(Loan* loan) noexcept {
 }
 
 void Lending::stop_lending(Lender& lender) noexcept {
-  lender.loans.clear_and_dispose([](Loan* loan) COW_FILE_LOCKED { loan->lender = nullptr; });
-  refresh_lent_epoch(lender);
+  const auto forget = [](Loan* loan) COW_FILE_LOCKED { loan->lender = nullptr; };
+  lender.loans.clear_and_dispose(forget);
+  lender.to_borrowers.clear_and_dispose(forget);
+  refresh_epochs(lender);
 }
 
-void Lending::add(Borrower& borrower) noexcept {
+void Lending::add(Borrower& borrower, Loan& loan) noexcept {
   borrowers_.push_back(borrower);
   borrower.listed = true;
+  if (loan.lender != nullptr) {
+    loan.lender->loans.erase(loan.lender->loans.iterator_to(loan));
+    loan.lender->to_borrowers.insert(loan);
+    loan.told_by_borrowers = true;
+    refresh_epochs(*loan.lender);
+  }
   for (const Run& run : borrower.base) {
     if (!any_loose(run)) continue;
     for (std::uint64_t i = 0; i < run.count; ++i) {
@@ -73,6 +98,12 @@ std::uint32_t Lending::borrowers_of(Page p, Frame frame) const noexcept {
   std::uint32_t count = 0;
   for (const Borrower& borrower : borrowers_) count += borrower.shows(p, frame) ? 1 : 0;
   return count;
+}
+
+bool Lending::anyone_shows(Page p, Frame frame) const noexcept {
+  return std::any_of(borrowers_.begin(), borrowers_.end(), [&](const Borrower& borrower) COW_HELD_UNCHECKED {
+    return borrower.shows(p, frame);
+  });
 }
 
 void Lending::release(const Run& run, FrameRelease& freed) noexcept {

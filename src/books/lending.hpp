@@ -34,19 +34,23 @@ struct Borrower : ListHook {
 struct Lender;
 
 /// Pages of one arena up to one epoch may be shown by others: by a view, or by a clone and all that descends from it.
+/// Of a clone's loan the borrowers tell page by page who shows what; of others nobody does: all of it may be shown.
 struct Loan : SetHook {
   COW_BY_FILE_LOCK Lender* lender = nullptr;  // null when that arena is gone: nobody writes its pages any more
   Epoch epoch;
   Loan* parent = nullptr;    // the loan that the lender itself lives on
   COW_BY_FILE_LOCK std::uint64_t holders = 0;
+  COW_BY_FILE_LOCK bool told_by_borrowers = false;
 
   friend bool operator<(const Loan& a, const Loan& b) noexcept { return a.epoch < b.epoch; }
 };
 
 /// An arena as one that lends.
 struct Lender {
-  COW_BY_FILE_LOCK boost::intrusive::multiset<Loan> loans;
-  std::atomic<std::uint64_t> lent_epoch{0};  // the newest epoch on loan; raised under the arena's fault lock too
+  COW_BY_FILE_LOCK boost::intrusive::multiset<Loan> loans;       // of all pages, for all that is known
+  COW_BY_FILE_LOCK boost::intrusive::multiset<Loan> to_borrowers;
+  // The newest epoch on loan, and the newest of the former loans. Raised under the arena's fault lock too.
+  std::atomic<std::uint64_t> lent_epoch{0}, whole_epoch{0};
 };
 
 class Lending {
@@ -59,12 +63,15 @@ class Lending {
   /// After make_room_for_loan(). `lender` is null where that arena is gone; `own` is what it lives on itself, or null.
   Loan* lend(Lender* lender, Epoch epoch, Loan* own) noexcept COW_FILE_LOCKED;
   static bool lent(const Lender& lender, Epoch epoch) noexcept COW_FILE_LOCKED;
+  /// Whether an epoch is on a loan of all pages: then no page of it is written in place.
+  static bool lent_as_a_whole(const Lender& lender, Epoch epoch) noexcept COW_FILE_LOCKED;
   void give_back(Loan* loan) noexcept COW_FILE_LOCKED;
   /// The lender's arena is gone.
   static void stop_lending(Lender& lender) noexcept COW_FILE_LOCKED;
 
-  /// Its base is complete, and each frame in it is kept by someone else until now.
-  void add(Borrower& borrower) noexcept COW_FILE_LOCKED;
+  /// Its base is complete, and each frame in it is kept by someone else until now. What it shows by its loan it tells
+  /// from here on.
+  void add(Borrower& borrower, Loan& loan) noexcept COW_FILE_LOCKED;
   /// After end_borrowing() of all its pages.
   void remove(Borrower& borrower) noexcept COW_FILE_LOCKED {
     borrowers_.erase(borrowers_.iterator_to(borrower));
@@ -73,6 +80,7 @@ class Lending {
   bool anyone_borrows() const noexcept COW_FILE_LOCKED { return !borrowers_.empty(); }
   /// How many clones show this frame as page p.
   std::uint32_t borrowers_of(Page p, Frame frame) const noexcept COW_FILE_LOCKED;
+  bool anyone_shows(Page p, Frame frame) const noexcept COW_FILE_LOCKED;
 
   // -- Frames, without the lock: they take it. Run in the signal handler, with asynchronous signals blocked. ----
 

@@ -7,6 +7,19 @@
 
 namespace cow {
 
+/// Sanitizers would take a read beside a writer, or of what was never initialized, for an error.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr bool pages_are_read_in_place = false;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+inline constexpr bool pages_are_read_in_place = false;
+#else
+inline constexpr bool pages_are_read_in_place = true;
+#endif
+#else
+inline constexpr bool pages_are_read_in_place = true;
+#endif
+
 /// How many threads are reading the mapping, and whether it still takes readers.
 class LiveReaders {
  public:

@@ -60,7 +60,9 @@ std::filesystem::path path_of(const char* path, const char* what_is_wrong = "the
 std::vector<std::filesystem::path> paths_of(const char* const* paths, std::size_t count) {
   require(paths != nullptr || count == 0, "the list of paths is NULL");
   std::vector<std::filesystem::path> result;
-  for (const char* path : std::span(paths, count)) result.push_back(path_of(path, "a path in the list is NULL or empty"));
+  for (const char* path : std::span(paths, count)) {
+    result.push_back(path_of(path, "a path in the list is NULL or empty"));
+  }
   return result;
 }
 

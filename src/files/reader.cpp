@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1} << 18;
 constexpr const char* not_regular =
-    "it is a pipe, a device or a socket, which can be read only once; save it to a file, or load it by its open descriptor";
+    "it is a pipe, a device or a socket, which can be read only once; save it to a file, or load it by its open "
+    "descriptor";
 
 std::string quoted(const std::string& name) { return "\"" + name + "\""; }
 

@@ -6,7 +6,8 @@
 #include <string>
 
 #include "arena/changed_between.hpp"
-#include "arena/current_version.hpp"
+#include "arena/exclude.hpp"
+#include "arena/lifetime.hpp"
 #include "arena/operation.hpp"
 #include "arena/version_content.hpp"
 #include "barrier/barrier.hpp"
@@ -45,30 +46,43 @@ void check_ancestry(const ArenaBooks& into, const Version& base, const Version& 
                               (family ? "take the one that the clone was made of" : "they are of different families"));
 }
 
-os::Error list_sides(ArenaBooks& into, Version& base, Version& theirs, SidesChanged& changed) noexcept {
-  {
-    const CurrentVersion now(into);
-    if (now.error()) return now.error();
-    if (const os::Error error = list_changed_between(base, now.version(), changed.ours)) return error;
+/// Why the heap that would come of it could not be used, or null. `blocks_there`: theirs has what the arena excludes in
+/// blocks in use.
+const char* why_not_heap(const MergePlan& plan, bool blocks_there) noexcept {
+  if (plan.heaps_collide()) {
+    return "both sides have changed the books of the heap in it, by allocating or freeing, and two versions of those "
+           "cannot be put together; let one side allocate, or cover them by a region";
   }
-  return list_changed_between(base, theirs, changed.theirs);
+  if (!plan.takes_heap_books() || blocks_there) return nullptr;
+  return "theirs has freed, or never had, the block in which the arena excludes pages, and its heap would give them "
+         "out; make the clone once they are excluded";
 }
 
-os::Error write_plan(ArenaBooks& into, const MergePlan& plan) noexcept {
-  if (plan.refused() || plan.heaps_collide() || plan.writes().empty()) return {};
+/// Not where another thread took a snapshot meanwhile.
+os::Error write_plan(ArenaBooks& into, const MergePlan& plan, const AskedNow& asked, bool blocks_there,
+                     bool& written) noexcept {
   const WriterLockGuard guard(*into.fault_lock);
-  return write_known(into, plan.writes(), nullptr);
+  written = asked.still(into);
+  if (!written || plan.refused() || why_not_heap(plan, blocks_there) != nullptr || plan.writes().empty()) return {};
+  return write_known_pages(into, plan.writes(), plan.near());
 }
 
 /// All that is done with the arena's hook held: allocates by the books only.
 os::Error plan_and_write(ArenaBooks& into, VersionContent& base_content, VersionContent& theirs_content,
-                         SidesChanged& changed, MergePlan& plan, Version& base, Version& theirs) {
+                         SidesChanged& changed, MergePlan& plan, Version& base, Version& theirs,
+                         bool blocks_there) {
   const Cut cut(into, "merge");
-  os::Error error = list_sides(into, base, theirs, changed);
-  if (!error) error = base_content.open(into);
-  if (!error) error = theirs_content.open(into);
-  if (!error) error = plan.work_out(changed);
-  return error ? error : write_plan(into, plan);
+  AskedNow asked;
+  for (bool written = false;; asked.by_cut = true) {
+    changed.theirs.shrink_to(0);
+    os::Error error = list_changed_until_now(into, base, changed.ours, asked);
+    if (!error) error = list_changed_between(base, theirs, changed.theirs);
+    if (!error) error = base_content.open(into);
+    if (!error) error = theirs_content.open(into);
+    if (!error) error = plan.work_out(changed);
+    if (!error) error = write_plan(into, plan, asked, blocks_there, written);
+    if (error || written) return error;
+  }
 }
 
 MergeReport report_of(const MergePlan& plan) {
@@ -90,22 +104,21 @@ MergeReport merge(Arena& into, const Snapshot& base, const Snapshot& theirs, con
   throw_if(check_barrier(books), "merge");
   check_options(options);
   check_ancestry(books, base_version, their_version);
+  const bool blocks_there = has_excluded_blocks(books, theirs);
   const Regions regions(options.regions, into.capacity());
 
   VersionContent base_content(base_version), theirs_content(their_version);
   SidesChanged changed;
   MergePlan plan(books, base_content, theirs_content, options, regions);
   const os::Error error =
-      plan_and_write(books, base_content, theirs_content, changed, plan, base_version, their_version);
+      plan_and_write(books, base_content, theirs_content, changed, plan, base_version, their_version,
+                     blocks_there);
   throw_if(error, [&] {
     return "merge of " + counted(changed.theirs.size(), "run") + " of pages into an arena of " +
            in_bytes(into.capacity());
   });
-  if (plan.heaps_collide()) {
-    throw std::logic_error(std::string("cow: merge into arena \"") + books.name +
-                           "\": both sides have changed the books of the heap in it, by allocating or freeing, and "
-                           "two versions of those cannot be put together; let one side allocate, or cover them by a "
-                           "region");
+  if (const char* const why = why_not_heap(plan, blocks_there)) {
+    throw std::logic_error(std::string("cow: merge into arena \"") + books.name + "\": " + why);
   }
   return report_of(plan);
 }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "merge/compare.hpp"
@@ -66,15 +67,16 @@ bool MergePlan::needs_memory(const Candidate& page) const noexcept {
 
 os::Error MergePlan::add_sources(const Candidate& page) noexcept {
   const Pages one{page.page, 1};
-  os::Error error = touch_what_may_vanish(books_, one, os::Access::read);
-  if (!error) error = theirs_.add(one);
-  return error || !page.by_us || !page.by_them ? error : base_.add(one);
+  const os::Error error = touch_what_may_vanish(books_, one, os::Access::read);
+  return error ? error : theirs_.add(one);
 }
 
-Sides MergePlan::sides_of(const Candidate& page) const noexcept {
-  const std::byte* const ours = books_.address_of(page.page);
+os::Result<Sides> MergePlan::sides_of(const Candidate& page) noexcept {
+  const std::byte* const ours = content_known_to_books(books_, page.page);
   const std::byte* const theirs = theirs_.at(page.page);
-  return {ours, !page.by_us ? ours : page.by_them ? base_.at(page.page) : theirs, theirs, books_.bytes(1)};
+  os::Result<const std::byte*> base{page.by_us ? theirs : ours, {}};
+  if (page.by_us && page.by_them) base = base_.read(page.page, scratch_.data() + books_.bytes(2));
+  return {{ours, base.value, theirs, books_.bytes(1)}, base.error};
 }
 
 os::Error MergePlan::work_out(const SidesChanged& changed) noexcept {
@@ -88,25 +90,42 @@ os::Error MergePlan::work_out(const SidesChanged& changed) noexcept {
     pages += needs_memory(page) ? 1 : 0;
     return add_sources(page);
   });
-  if (!error && pages != 0) {
+  if (!error) error = take_memory(pages);
+  if (error) return error;
+  for (;;) {
+    begin_again();
+    const VersionContent::Nearby nearby(theirs_);
+    error = for_each_changed(changed, [&](Page p, bool by_us, bool by_them) {
+      const Candidate page{p, by_us, by_them};
+      return wants(page) ? merge_page(page) : os::Error{};
+    });
+    if (error || nearby.held()) return error;  // else some of their pages have moved meanwhile
+  }
+}
+
+os::Error MergePlan::take_memory(std::uint64_t pages) noexcept {
+  if (pages != 0) {
     os::Result<BookBuffer> memory = BookBuffer::reserve(books_.bytes(pages));
-    error = memory.error;
+    if (!memory) return memory.error;
     memory_ = std::move(memory.value);
   }
-  if (!error) {
-    os::Result<BookBuffer> scratch = BookBuffer::reserve(books_.bytes(2));
-    error = scratch.error;
-    scratch_ = std::move(scratch.value);
-  }
-  if (error) return error;
-  return for_each_changed(changed, [&](Page p, bool by_us, bool by_them) {
-    const Candidate page{p, by_us, by_them};
-    return wants(page) ? merge_page(page) : os::Error{};
-  });
+  os::Result<BookBuffer> scratch = BookBuffer::reserve(books_.bytes(3));
+  scratch_ = std::move(scratch.value);
+  return scratch.error;
+}
+
+void MergePlan::begin_again() noexcept {
+  writes_.shrink_to(0);
+  conflicts_.shrink_to(0);
+  used_ = 0;
+  our_books_ = their_books_ = takes_heap_books_ = false;
+  pages_taken = pages_merged = bytes_changed = 0;
 }
 
 os::Error MergePlan::merge_page(const Candidate& page) noexcept {
-  const Sides sides = sides_of(page);
+  const os::Result<Sides> found = sides_of(page);
+  if (!found) return found.error;
+  const Sides& sides = found.value;
   const std::size_t offset = books_.bytes(page.page.value);
   if (offset < heap_books_) look_at_heap_books(page, sides);
   const bool regions = !regions_.in(offset, offset + sides.bytes).empty();
@@ -116,7 +135,7 @@ os::Error MergePlan::merge_page(const Candidate& page) noexcept {
   if (!whole) return put_together(page, sides);
   ++pages_taken;
   bytes_changed += count_different(sides.ours, sides.theirs, sides.bytes);
-  return write(page, sides.theirs);
+  return write(page, theirs_.lasting(page.page), sides.theirs);
 }
 
 /// The regions' bytes show as unchanged on either side: no granule is taken for their sake, nor conflicts.
@@ -149,7 +168,7 @@ os::Error MergePlan::put_together(const Candidate& page, const Sides& sides) noe
   pages_taken += both ? 0 : 1;
   bytes_changed += different;
   used_ += sides.bytes;
-  return write(page, out);
+  return write(page, out, out);
 }
 
 os::Error MergePlan::list_conflicts(const Sides& sides, std::size_t offset) noexcept {
@@ -172,8 +191,9 @@ void MergePlan::look_at_heap_books(const Candidate& page, const Sides& sides) no
   their_books_ = their_books_ || has_of_its_own(plain.theirs, plain.base, plain.ours, bytes);
 }
 
-os::Error MergePlan::write(const Candidate& page, const std::byte* from) noexcept {
-  return writes_.push_back({books_.address_of(page.page), from, books_.bytes(1)});
+os::Error MergePlan::write(const Candidate& page, const std::byte* from, const std::byte* nearer) noexcept {
+  takes_heap_books_ = takes_heap_books_ || books_.bytes(page.page.value) < heap_books_;
+  return writes_.push_back({page.page, from, nearer});
 }
 
 }  // namespace cow

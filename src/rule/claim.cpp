@@ -5,6 +5,22 @@
 
 namespace cow {
 
+namespace {
+
+/// By somebody who tells nobody which pages he shows. Whoever does that keeps the version, so that the frame is needed.
+bool may_be_viewed(const ArenaBooks& books, Epoch birth, bool needed) noexcept {
+  return needed && birth.value <= books.lender.whole_epoch.load(std::memory_order_relaxed);
+}
+
+/// Clones show a frame until each of them has left it, and all that came of them.
+bool is_shown_by_clones(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  FaultLockHeld held(books.family.file.lock());
+  return books.family.lending.anyone_shows(p, books.frame_of(p)) &&
+         !mutant(Mutant::page_shown_by_clones_stays_home);
+}
+
+}  // namespace
+
 Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   if (books.is_excluded(p)) return Claim::excluded;
   if (books.writable.contains(p)) return Claim::none;
@@ -14,11 +30,9 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   if (birth == borrowed_birth) return mutant(Mutant::borrowed_page_counts_as_sole) ? Claim::sole_owner : Claim::move;
   const bool lent =
       birth.value <= books.lender.lent_epoch.load(std::memory_order_relaxed) && !mutant(Mutant::lent_page_stays_home);
-  if (birth <= books.newest_epoch()) return lent ? Claim::move : Claim::history;
-  if (!lent) return Claim::sole_owner;
-  // No version needs the frame, but clones that started from one may: unless each of them has left it.
-  FaultLockHeld held(books.family.file.lock());
-  return books.family.lending.borrowers_of(p, books.frame_of(p)) == 0 ? Claim::sole_owner : Claim::move;
+  const bool needed = birth <= books.newest_epoch();
+  if (lent && (may_be_viewed(books, birth, needed) || is_shown_by_clones(books, p))) return Claim::move;
+  return needed ? Claim::history : Claim::sole_owner;
 }
 
 void count(FaultCounters& counters, Claim claim, std::uint64_t pages) noexcept {

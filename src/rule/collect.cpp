@@ -73,9 +73,10 @@ os::Error move_behind_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LO
   return {};
 }
 
-/// Pages without a front were not written, whatever the kernel counted.
-os::Error move_what_has_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  BookVector<Pages> with_fronts;
+/// Pages without a front were not written, whatever the kernel counted. `with_fronts`: memory for their list, kept from
+/// one run to the next.
+os::Error move_what_has_fronts(ArenaBooks& books, Pages run, BookVector<Pages>& with_fronts) noexcept COW_FAULT_LOCKED {
+  with_fronts.shrink_to(0);
   if (const os::Error error = fronts::list_fronts(books, run, with_fronts)) return error;
   for (const Pages& part : with_fronts) {
     if (const os::Error error = move_behind_fronts(books, part)) return error;
@@ -110,11 +111,12 @@ Part next_part(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 
 os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   Page last_end{0};
+  BookVector<Pages> with_fronts;
   for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
        run = books.fronts.uncollected.next_run({0})) {
     const Part part = next_part(books, run);
     books.written = true;  // also where it fails half-way
-    const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages)
+    const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages, with_fronts)
                                                       : collect_in_place(books, part.pages, part.claim);
     if (error) return error;
     if (part.pages.first != last_end) ++books.fronts.runs_collected;
@@ -237,6 +239,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error collect_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  ++books.fronts.collections;
   map_home_alias(books);
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;

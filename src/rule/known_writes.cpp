@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "barrier/barrier.hpp"
+#include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
 #include "kernel/fences.hpp"
@@ -73,6 +74,7 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
     COW_FAULT_LOCKED {
   std::byte* const page = books.address_of(p);
   const bool past_the_mapping = !books.barrier->collects && !books.is_excluded(p) && reached_by_alias(books, p);
+  if (past_the_mapping && !books.stored_to.contains(p)) books.stored_to.insert({p, 1});
   std::memcpy((past_the_mapping ? alias_of(books, p) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
 }
@@ -128,9 +130,10 @@ os::Error make_batch_ready(ArenaBooks& books, std::span<const Write> batch) noex
 
 }  // namespace
 
-os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
-  if (const os::Error error = make_batch_ready(books, batch)) return error;
-  // All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
+namespace {
+
+/// All are ready still: where making one so meant to consolidate a window, all pages of that are writable now.
+void store_batch(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept COW_FAULT_LOCKED {
   if (!books.barrier->collects) books.written = true;
   fence(std::memory_order_release);  // who sees the content sees the entries
   for (const Write& write : batch) {
@@ -144,6 +147,148 @@ os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std
     };
     (void)for_each_part(books, at, store_part);
   }
+}
+
+}  // namespace
+
+os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept {
+  if (const os::Error error = make_batch_ready(books, batch)) return error;
+  store_batch(books, batch, staged);
+  return {};
+}
+
+namespace {
+
+constexpr std::uint64_t longest_part = 64;
+
+/// Whether the arena's mapping shows the frame itself, under the kernel barrier: a front would hide what is put there.
+bool has_no_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  const Fronts& fronts = books.fronts;
+  if (!fronts.taken.contains(p)) return false;
+  for (const PageSet* set :
+       {&fronts.present, &fronts.uncollected, &fronts.hidden, &fronts.beneath, &fronts.unwatched}) {
+    if (set->contains(p)) return false;
+  }
+  return true;
+}
+
+/// Whether all that the page needs is that its old content is kept: then the new one goes to the frame.
+bool is_written_in_its_frame(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
+  const bool stays = claim == Claim::history || claim == Claim::sole_owner || claim == Claim::none;
+  if (!stays || books.hollow.contains(p) || may_vanish(books, p) || !reached_by_alias(books, p)) return false;
+  return !books.barrier->collects || (claim != Claim::none && has_no_front(books, p));
+}
+
+/// Of a page that was prepared a device may have a front that nobody has written.
+os::Result<bool> goes_to_its_frame(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
+  if (!is_written_in_its_frame(books, p, claim)) return {false, {}};
+  if (!books.barrier->collects || !books.fronts.counted_on.contains(p)) return {true, {}};
+  const os::Result<bool> front = fronts::has_front(books, p);
+  return {!front.value, front.error};
+}
+
+os::Error keep_what_is_there(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
+  const bool private_already = claim == Claim::none || books.birth_of(run.first) == books.epoch;
+  if (private_already && run.count == 1) return {};
+  if (claim == Claim::none) return {};
+  const os::Error error = make_private_in_place(books, run, claim);
+  if (!error) count(books.made_writable, claim, run.count);
+  return error;
+}
+
+/// Of a batch of pages, those that are written in their frames, and the others.
+struct SortedPages {
+  BookVector<PageWrite> in_frames;
+  BookVector<Write> others;
+};
+
+os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, SortedPages& pages) noexcept
+    COW_FAULT_LOCKED {
+  if (const os::Error error = pages.in_frames.make_room(batch.size())) return error;
+  for (std::size_t i = 0; i < batch.size();) {
+    const Page p = batch[i].page;
+    const Claim claim = claim_of(books, p);
+    const os::Result<bool> in_frame = goes_to_its_frame(books, p, claim);
+    if (!in_frame) return in_frame.error;
+    if (!in_frame.value) {
+      const Write write{books.address_of(p), batch[i++].from, books.bytes(1)};
+      if (const os::Error error = pages.others.push_back(write)) return error;
+      continue;
+    }
+    Pages part{p, 0};
+    const auto joins = [&](const PageWrite& next) COW_FAULT_LOCKED {
+      const bool asked = books.barrier->collects && books.fronts.counted_on.contains(next.page);
+      return part.count == 0 || (part.count < longest_part && next.page == part.end() && !asked &&
+                                 claim_of(books, next.page) == claim &&
+                                 is_written_in_its_frame(books, next.page, claim));
+    };
+    for (; i < batch.size() && joins(batch[i]); ++i, ++part.count) pages.in_frames.append(batch[i]);
+    if (const os::Error error = keep_what_is_there(books, part, claim)) return error;
+  }
+  return {};
+}
+
+/// As keep_ready() does for the others.
+os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_frames) noexcept COW_FAULT_LOCKED {
+  if (!books.half_protected || books.barrier->collects) return {};
+  for (const PageWrite& write : in_frames) {
+    const os::Error error = make_private_or_writable(books, write.page, claim_of(books, write.page));
+    if (error) return error;
+  }
+  return {};
+}
+
+/// Where the alias has not been used for a page before it would take a fault, which costs more than going by the file.
+/// Under the kernel barrier it has reached all.
+void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
+  const FrameFile& file = books.family.file;
+  const Frame frame = books.frame_of(run.first);
+  bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
+  books.stored_to.insert(run);  // the next time it is worth the fault
+  if (!by_alias) {
+    const std::size_t bytes = books.bytes(run.count);
+    by_alias = static_cast<bool>(os::write_at(file.fd(frame), from, bytes, file.offset(frame)));
+  }
+  if (by_alias) std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
+  memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
+}
+
+const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
+
+void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool near) noexcept COW_FAULT_LOCKED {
+  for (const PageWrite* write = pages.begin(); write != pages.end();) {
+    const std::byte* const from = source_of(*write, near);
+    Pages run{write->page, 1};
+    if (!reached_by_alias(books, run.first)) {  // a window was consolidated, all pages of which are writable
+      store(books, run.first, 0, from, books.bytes(1));
+      ++write;
+      continue;
+    }
+    const bool known = books.stored_to.contains(run.first);
+    const auto goes_on = [&](const PageWrite& next) COW_FAULT_LOCKED {
+      return next.page == run.end() && books.stored_to.contains(next.page) == known &&
+             source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page);
+    };
+    for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
+    store_in_frames(books, run, from);
+  }
+}
+
+}  // namespace
+
+os::Error write_known_pages(ArenaBooks& books, std::span<const PageWrite> batch, const NearPages& near) noexcept {
+  if (!is_plain(books)) map_home_alias(books);
+  SortedPages pages;
+  if (const os::Error error = sort_and_keep(books, batch, pages)) return error;
+  if (const os::Error error = make_batch_ready(books, pages.others.span())) return error;
+  if (const os::Error error = keep_pages_ready(books, pages.in_frames)) return error;
+  store_batch(books, pages.others.span(), nullptr);
+  if (pages.in_frames.empty()) return {};
+  books.written = true;
+  fence(std::memory_order_release);  // who sees the content sees the entries
+  const NearPages::Reading reading(near);
+  store_pages(books, pages.in_frames, static_cast<bool>(reading));
+  if (reading && !near.still()) store_pages(books, pages.in_frames, false);
   return {};
 }
 

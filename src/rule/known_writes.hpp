@@ -6,6 +6,7 @@
 #include <span>
 
 #include "books/arena_books.hpp"
+#include "books/near_pages.hpp"
 #include "cow/arena.hpp"
 #include "kernel/os.hpp"
 
@@ -14,6 +15,18 @@ namespace cow {
 /// All of the batch or, with an error, nothing. The ranges lie in the arena. The fault lock is held. `staged`: the
 /// content of all parts, one behind the other, if it is not to be read where it is.
 os::Error write_known(ArenaBooks& books, std::span<const Write> batch, const std::byte* staged) noexcept
+    COW_FAULT_LOCKED;
+
+/// A whole page's new content, and where else that is, for as long as NearPages::still() holds.
+struct PageWrite {
+  Page page;
+  const std::byte* from;
+  const std::byte* nearer;
+};
+
+/// The same for whole pages, ascending, once the arena was asked what has been written; nobody writes it meanwhile. What
+/// nobody shows but the arena is written in its frame: nothing is opened, moved or, under the kernel barrier, hidden by a front.
+os::Error write_known_pages(ArenaBooks& books, std::span<const PageWrite> batch, const NearPages& near) noexcept
     COW_FAULT_LOCKED;
 
 /// Whether its source lies in the arena itself: nobody can take that away, and it has what the writes before it stored.

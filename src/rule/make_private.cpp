@@ -96,6 +96,7 @@ os::Error keep_in_history(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKE
       return error;
     }
     const Epoch birth = books.table.get(p).birth;
+    if (birth.value <= books.lender.lent_epoch.load(std::memory_order_relaxed)) ++books.lent_pages_kept;
     books.newest->log.append(books.log_memory, {p, frames[i], birth, true});
     note_recurrence(books, p, birth);
     set_birth(books, {p, 1});

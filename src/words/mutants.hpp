@@ -34,6 +34,8 @@ enum class Mutant {
   difference_forgets_ours,         // between two clones only what one of them wrote is named
   excluded_frames_keep_content,    // the frames of pages that were excluded go on holding what they held
   excluded_pages_roll_back,        // a rollback takes pages that were excluded back too
+  page_shown_by_clones_stays_home, // a page that clones show is written in place like one that they have left
+  old_list_of_runs_is_lent,        // a version is lent as it was listed, though pages of it were written in place since
   count_
 };
 
@@ -52,7 +54,8 @@ inline const char* mutant_name(std::size_t i) noexcept {
       "failed_move_keeps_frames", "failed_discard_keeps_content", "unwatched_page_is_protected",
       "merge_equal_changes_conflict", "merge_prefers_theirs", "merge_sum_forgets_base", "merge_first_region_wins",
       "merge_takes_pages_of_both", "merge_writes_what_it_can", "adopt_skips_zero_pages",
-      "difference_forgets_ours", "excluded_frames_keep_content", "excluded_pages_roll_back"};
+      "difference_forgets_ours", "excluded_frames_keep_content", "excluded_pages_roll_back",
+      "page_shown_by_clones_stays_home", "old_list_of_runs_is_lent"};
   static_assert(sizeof names / sizeof names[0] == mutant_count);
   return names[i];
 }

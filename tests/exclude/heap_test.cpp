@@ -83,6 +83,40 @@ TEST_P(ExcludedInHeap, let_versions_with_their_block_be_gone_back_to) {
   expect_kept(block);
 }
 
+TEST_P(ExcludedInHeap, keep_their_block_from_being_freed_by_a_merge) {
+  std::byte* const block = allocate();
+  void* const small = heap.allocate(100);
+  const Snapshot base = arena.snapshot();
+  Arena frees = base.clone(), writes = base.clone(), allocates = base.clone();
+  arena.exclude(block + 2 * page_size(), 4 * page_size());
+  std::fill_n(block, block_pages * page_size(), std::byte{7});
+  Heap(frees).deallocate(frees.at(arena, block));
+  const Picture before_merge(1, mark_of(block));
+  const auto refused = throws_exactly<std::logic_error>([&] { (void)merge(arena, base, frees.snapshot()); });
+  EXPECT_TRUE(refused);
+  EXPECT_NE(std::string(refused.message()).find("excludes pages"), std::string::npos) << refused.message();
+  EXPECT_EQ(mark_of(block), before_merge[0]) << "nothing has changed";
+  *static_cast<std::byte*>(writes.at(arena, small)) = std::byte{5};
+  EXPECT_EQ(merge(arena, base, writes.snapshot()).bytes_changed, 1U) << "its books are as they were";
+  (void)Heap(allocates).allocate(4 * page_size());
+  EXPECT_GT(merge(arena, base, allocates.snapshot()).pages_taken, 0U) << "it has the block";
+  expect_kept(block);
+}
+
+TEST_P(ExcludedInHeap, keep_a_heap_without_their_block_from_being_merged) {
+  const std::byte* const block = allocate_and_exclude();
+  Arena clone = before.clone();
+  (void)Heap(clone).allocate(3 * page_size());
+  const Snapshot theirs = clone.snapshot();
+  MergeOptions options;
+  options.regions = {{0, 64 * page_size(), MergeRule::take_theirs}};  // all of the books
+  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)merge(arena, before, theirs, options); }));
+  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)merge(arena, before, theirs); }));
+  Arena idle = before.clone();
+  (void)merge(arena, before, idle.snapshot());
+  expect_kept(block);
+}
+
 TEST_P(ExcludedInHeap, are_inherited_by_clones_with_all_that) {
   const std::byte* const block = allocate_and_exclude();
   Arena clone = arena.clone();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -115,6 +116,63 @@ TEST_P(Adopt, goes_on_while_the_clone_is_written) {
   clone.paint_run(0, 32, 4);
   EXPECT_TRUE(shows(original.arena(), then));
   EXPECT_TRUE(shows(kept, then));
+}
+
+TEST_P(Adopt, takes_what_the_version_shows_while_another_thread_writes_the_clone) {
+  constexpr std::size_t pages = 64;
+  Painted original(make_arena(pages));
+  original.paint_run(0, pages, 1);
+  for (std::uint64_t round = 2; round < 60; ++round) {
+    Arena clone = original.arena().clone();
+    fill_run(clone, 0, pages, round);
+    const Snapshot theirs = clone.snapshot();
+    std::thread writer([&] {
+      for (std::size_t page = pages; page-- != 0;) fill(clone, page, 1'000 + round);
+    });
+    original.arena().adopt(theirs);
+    writer.join();
+    ASSERT_TRUE(shows(original.arena(), Picture(pages, round))) << round;
+    ASSERT_TRUE(shows(theirs, Picture(pages, round))) << round;
+  }
+}
+
+TEST_P(Adopt, sees_what_was_written_since_the_last_snapshot_of_its_own) {
+  Painted painted(make_arena(32));
+  painted.paint_run(0, 20, 1);
+  const Snapshot before = painted.arena().snapshot();
+  const Picture then = painted.picture();
+  painted.paint_run(10, 15, 2);  // some of them for the first time
+  painted.arena().discard(page_at(painted.arena(), 5), page_size());
+  painted.arena().adopt(before);
+  EXPECT_TRUE(shows(painted.arena(), then));
+  painted.set_picture(then);
+  const Snapshot after = painted.arena().snapshot();
+  painted.paint(3, 7);
+  EXPECT_TRUE(shows(before, then));
+  EXPECT_TRUE(shows(after, then));
+}
+
+TEST_P(Adopt, of_the_same_pages_again_and_again_keeps_every_version) {
+  Painted original(make_arena(32));
+  original.paint_run(0, 32, 1);
+  std::vector<Snapshot> versions;
+  std::vector<Picture> pictures;
+  for (std::uint64_t round = 2; round < 12; ++round) {
+    versions.push_back(original.arena().snapshot());
+    pictures.push_back(original.picture());
+    Painted clone(versions.back().clone(), original.picture());
+    clone.paint_run(round % 5, 9, round);
+    clone.paint(20 + round % 3, round);
+    original.arena().adopt(clone.arena().snapshot());
+    original.set_picture(clone.picture());
+    original.paint(30, round);
+    ASSERT_TRUE(original.is_right()) << round;
+    for (std::size_t i = 0; i < versions.size(); ++i) ASSERT_TRUE(shows(versions[i], pictures[i])) << round << ' ' << i;
+  }
+  for (std::size_t i = versions.size(); i-- != 0;) {
+    original.arena().rollback(versions[i]);
+    ASSERT_TRUE(shows(original.arena(), pictures[i])) << i;
+  }
 }
 
 TEST_P(Adopt, brings_heaps_along) {
