@@ -88,7 +88,8 @@ class UnitsOf {
 
   /// Whether units lie inside one large block in use, the same that the arena has there now.
   bool has_same_block(const UnitsNow& now, std::size_t first, std::size_t end) {
-    const std::size_t begin = begin_of_block(geometry_, first, [this](std::size_t i) -> const Unit& { return unit(i); });
+    const auto units = [this](std::size_t index) -> const Unit& { return unit(index); };
+    const std::size_t begin = begin_of_block(geometry_, first, units);
     const Unit& head = unit(begin);
     return is_block_up_to(head, begin, end) && is_block_up_to(now(begin), begin, end) &&
            head.serial == now(begin).serial;

@@ -13,6 +13,7 @@
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
 #include "rule/make_private.hpp"
+#include "rule/take_in.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -170,55 +171,6 @@ os::Error enter_all_fresh(ArenaBooks& books, BookVector<Pages>& runs) noexcept C
   return {};
 }
 
-/// Once there are versions, or a base, what is prepared is private at once, so that a device never has a frame's memory.
-bool prepares_privately(const ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  return books.epoch != first_epoch || books.base_version != 0;
-}
-
-/// Calls f(part) for the parts of a run that are fresh, until one fails.
-template <class F>
-os::Error for_each_fresh(const ArenaBooks& books, Pages run, F&& f) noexcept COW_FAULT_LOCKED {
-  const PageSet& taken = books.fronts.taken;
-  for (Page p = run.first;;) {
-    const Page end = std::min({taken.next(p), books.excluded.next(p), run.end()});
-    if (p < end) {
-      if (const os::Error error = f(Pages{p, end - p})) return error;
-    }
-    if (end == run.end()) return {};
-    p = taken.contains(end) ? taken.next_absent(end, run.end()) : books.excluded.next_absent(end, run.end());
-    if (p == run.end()) return {};
-  }
-}
-
-/// Beside writers: what they have stored is in frames of pages that no book names. It counts as written since the last
-/// cut, as does all that is not known to be untouched.
-os::Error take_in_beside_writers(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  Pages taken{run.first, 0};
-  const os::Error error = fronts::take_in(books, run, &taken);
-  if (taken.count == 0) return error;
-  books.written = true;  // the frames do not tell what the last cut found
-  books.fronts.uncollected.insert(taken);
-  for (Page p = taken.first; p < taken.end() && !error;) {
-    const os::Result<Pages> next = fronts::next_with_memory(books, {p, taken.end() - p});
-    if (!next) return next.error;
-    books.fronts.uncollected.erase({p, next.value.first - p});
-    p = next.value.end();
-  }
-  return error;
-}
-
-/// What was prepared before there was a version, whatever it holds: a device may be given it from now on.
-os::Error take_in_prepared(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
-  if (prepares_privately(books)) return {};
-  for (const Pages run : books.fronts.counted_on.runs()) {
-    const os::Error error = for_each_fresh(books, run, [&](Pages part) COW_FAULT_LOCKED {
-      return fronts::take_in(books, part);
-    });
-    if (error) return error;
-  }
-  return {};
-}
-
 /// And their extents are watched.
 os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
@@ -309,12 +261,7 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 
 os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   if (is_plain(books)) return enter_ahead(books, run, false);
-  if (prepares_privately(books)) {
-    const os::Error error = for_each_fresh(books, run, [&](Pages part) COW_FAULT_LOCKED {
-      return take_in_beside_writers(books, part);
-    });
-    if (error) return error;
-  }
+  if (const os::Error error = take_in_ahead(books, run)) return error;
   books.prepared.insert(run);
   books.fronts.counted_on.insert(run);
   for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);

@@ -1,10 +1,12 @@
 // Promise of the kernel barrier: what a device writes into a buffer that was prepared, and registered after the first
 // snapshot, is in the arena, in the next snapshot, and gone after a rollback, wherever the buffer lies.
-#include <cstring>
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include <unistd.h>
 

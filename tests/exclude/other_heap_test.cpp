@@ -1,5 +1,5 @@
-// Promise: content from elsewhere whose heap has other things than the arena where pages are excluded is refused: a heap
-// from a time when the arena had none, a clone's, another block in the same place.
+// Promise: content from elsewhere is refused whose heap has other things than the arena where pages are excluded: a heap
+// where the arena has none, another block in the same place.
 #include <algorithm>
 #include <filesystem>
 #include <stdexcept>
