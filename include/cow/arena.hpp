@@ -246,8 +246,8 @@ class COW_API Arena {
   /// else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as is that of no block,
   /// and it does not shrink or move. rollback(), adopt() and merge() refuse, by std::logic_error, content whose heap
   /// does not have this very block, and would put other things there: from before it was allocated, or where it was
-  /// freed, also where another block lies in its place. Where the arena held no heap when they were excluded, all content
-  /// with a heap is refused. The remedy: exclude early, or make a clone of such a version.
+  /// freed, also where another block lies in its place. Where the arena held no heap when they were excluded, all that
+  /// has a heap is refused. The remedy: exclude early, or make a clone of such a version.
   /// Where it throws, nothing has changed; where parts in the middle were excluded before, each part between is a step
   /// of its own. Other threads may read and store to the pages meanwhile; a system call that is writing there meanwhile
   /// may be lost. Takes memory beside the arena's file, as much as is in use there. Cost: some 20 microseconds, and a
