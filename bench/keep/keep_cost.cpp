@@ -23,6 +23,7 @@ constexpr std::size_t written = 1'000, shared = 100;  // pages that each side wr
 const std::size_t page = cow::page_size();
 
 volatile int comparison;  // what is compared is not left out
+volatile std::uint64_t counted;
 
 /// Medians by row, in the order in which rows were first measured.
 class Rows {
@@ -159,6 +160,11 @@ void pages_alone(Rows& rows) {
   each("a page: merged of three sides by granules of 8", [&](std::size_t at) {
     comparison = cow::merge_granules({&sides[0][at], &sides[1][at], &sides[2][at], page}, 8, false, &sides[3][at]);
   });
+  each("a page: taken whole, changed by one side", [&](std::size_t at) {
+    comparison = std::memcmp(&sides[2][at], &sides[1][at], page);
+    counted = cow::count_different(&sides[1][at], &sides[2][at], page);
+    std::memcpy(&sides[3][at], &sides[2][at], page);
+  });
   each("a page: restored for the next round", [&](std::size_t at) { std::memcpy(&sides[3][at], &sides[1][at], page); });
 }
 
@@ -189,6 +195,8 @@ void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
   rows.print();
   std::printf("%-64s %12.3f us\n", "adopt, a page, over memcpy of it",
               (rows.of("adopt, 1,000 pages") - rows.of("memcpy of 1,000 scattered pages")) / 1e3 / written);
+  std::printf("%-64s %12.2f\n", "a page taken whole, times memcpy",
+              rows.of("a page: taken whole, changed by one side") / rows.of("a page: memcpy"));
   std::printf("%-64s %12.2f\n\n", "a page merged of three sides, times memcmp of two",
               rows.of("a page: merged of three sides by granules of 8") / rows.of("a page: memcmp of two"));
 }

@@ -60,11 +60,16 @@ std::uint64_t scattering_cost(const ArenaBooks& books, const Written& written) n
   return written.moved == 0 ? 0 : books.away.count() * away_ns;
 }
 
-/// How many halves of a change's cost must have been lost by staying. Fewer where one kind costs so much more than the
-/// other that no estimate is off by that.
-std::uint64_t halves_of_a_change(const BarrierChoice& choice) noexcept {
-  if (choice.spent_ns >= 3 * choice.elsewhere_ns) return 1;
-  return 2 * choice.spent_ns >= 3 * choice.elsewhere_ns ? 2 : 4;
+/// The barrier that an arena begins with is a guess, made before anything was written: it has been wrong at every cut.
+bool first_guess_was_wrong(const BarrierChoice& choice) noexcept {
+  return choice.changes == 0 && choice.cuts_regretted == choice.cuts_since_change;
+}
+
+/// How many sixteenths of a change's cost must have been lost by staying. Fewer where one kind costs so much more than
+/// the other that no estimate is off by that, and where nothing ever spoke for staying.
+std::uint64_t sixteenths_of_a_change(const BarrierChoice& choice) noexcept {
+  if (choice.spent_ns >= 3 * choice.elsewhere_ns) return first_guess_was_wrong(choice) ? 1 : 8;
+  return 2 * choice.spent_ns >= 3 * choice.elsewhere_ns ? 16 : 32;
 }
 
 /// Adds what was spent and what would have been, and says whether the sum speaks for a change.
@@ -77,9 +82,9 @@ bool regretted(ArenaBooks& books, std::uint64_t here, std::uint64_t there) noexc
   choice.regret_ns -= std::min(choice.regret_ns, there);
   choice.cuts_regretted = choice.regret_ns == 0 ? 0 : choice.cuts_regretted + 1;
   if (choice.regret_ns == 0) choice.forget_costs();
-  const std::uint64_t half_a_change = change_ns_per_page * populated_pages(books) / 2;
+  const std::uint64_t change = change_ns_per_page * populated_pages(books);
   return choice.cuts_regretted >= fewest_cuts &&
-         choice.regret_ns > choice.patience * halves_of_a_change(choice) * half_a_change;
+         choice.regret_ns > choice.patience * sixteenths_of_a_change(choice) * change / 16;
 }
 
 bool kernel_regretted(ArenaBooks& books, std::uint64_t here, const Written& there) noexcept COW_FAULT_LOCKED {

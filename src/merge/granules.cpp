@@ -138,8 +138,12 @@ std::size_t next_conflict(const Sides& sides, std::size_t granule, std::size_t f
   return sides.bytes;
 }
 
-std::uint64_t count_different(const std::byte* a, const std::byte* b, std::size_t bytes) noexcept {
-  using V = Vector<std::uint8_t, 16>::type;
+namespace {
+
+template <std::size_t Bytes>
+[[gnu::always_inline]] inline std::uint64_t count_lanes(const std::byte* a, const std::byte* b,
+                                                        std::size_t bytes) noexcept {
+  using V = typename Vector<std::uint8_t, Bytes>::type;
   constexpr std::size_t at_once = 255 * sizeof(V);  // a lane counts to 255
   std::uint64_t count = 0;
   for (std::size_t begin = 0; begin < bytes; begin += at_once) {
@@ -155,6 +159,22 @@ std::uint64_t count_different(const std::byte* a, const std::byte* b, std::size_
     for (const std::uint8_t lane : counts) count += lane;
   }
   return count;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) std::uint64_t count_by_32(const std::byte* a, const std::byte* b,
+                                                          std::size_t bytes) noexcept {
+  return count_lanes<32>(a, b, bytes);
+}
+#endif
+
+}  // namespace
+
+std::uint64_t count_different(const std::byte* a, const std::byte* b, std::size_t bytes) noexcept {
+#if defined(__x86_64__)
+  if (bytes % 32 == 0 && __builtin_cpu_supports("avx2")) return count_by_32(a, b, bytes);
+#endif
+  return count_lanes<16>(a, b, bytes);
 }
 
 }  // namespace cow

@@ -136,6 +136,39 @@ TEST_P(GoingHome, brings_no_more_home_at_once_than_was_written) {
   EXPECT_LT(arena.stats().mappings, away / 16);
 }
 
+TEST_P(GoingHome, brings_home_in_one_cut_twice_what_was_written) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
+  constexpr std::size_t many = 4096;
+  Arena arena = make_arena(many);
+  fill_run(arena, 0, many, 1);
+  {
+    const Arena clone = arena.clone();
+    for (std::size_t page = 0; page < many; page += 2) put_mark(arena, page, 2);
+    (void)arena.snapshot();
+  }
+  const std::uint64_t away = arena.stats().mappings;
+  for (std::size_t page = 1; page < many / 2; page += 2) put_mark(arena, page, 3);
+  (void)arena.snapshot();
+  EXPECT_LT(arena.stats().mappings, away / 4);
+}
+
+TEST_P(GoingHome, gives_no_memory_to_pages_that_were_discarded) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
+  Arena arena = filled_arena();
+  {
+    const Arena clone = arena.clone();
+    write_scattered(arena, 2);
+  }
+  for (std::size_t page = 3; page < pages; page += 8) arena.discard(page_at(arena, page), page_size());
+  fill(arena, 0, 3);
+  const std::uint64_t before = arena.stats().file_bytes;
+  (void)arena.snapshot();
+  fill(arena, 0, 4);
+  (void)arena.snapshot();
+  EXPECT_LE(arena.stats().file_bytes, before + 2 * page_size());
+  EXPECT_EQ(mark_of(arena, 3), 0U);
+}
+
 TEST_P(GoingHome, changes_no_content_whichever_kernel_call_fails) {
   for (std::int64_t nth = 1; nth < 300; ++nth) {
     Arena arena = filled_arena();

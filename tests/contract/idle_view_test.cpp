@@ -2,10 +2,13 @@
 // their mapping ready, and reading them takes no faults; each shows its version and nothing else all the same, and
 // nothing of that outlives the arena.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +18,7 @@
 #include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/environment.hpp"
+#include "support/mapping_budget.hpp"
 #include "support/pages.hpp"
 #include "support/process.hpp"
 
@@ -113,6 +117,73 @@ TEST_P(IdleViews, go_with_their_arena) {
     EXPECT_EQ(mark_of(*last, 3), 1U);
   }
   EXPECT_LE(mapping_count(), before + 2);
+}
+
+/// Views of one version, one after the other: whether the last one that was closed has left its mapping.
+bool views_leave_a_mapping(const Snapshot& version) {
+  const std::uint64_t before = MappingBudget::used.load();
+  for (int i = 0; i < 3; ++i) (void)version.view();
+  return MappingBudget::used.load() > before;
+}
+
+TEST_P(IdleViews, keep_their_mapping_only_where_that_is_few_runs) {
+  Arena arena = make_arena(pages);
+  fill_run(arena, 0, pages, 1);
+  const Snapshot whole = arena.snapshot();
+  EXPECT_TRUE(views_leave_a_mapping(whole));
+  for (std::size_t page = 0; page < pages; page += 4) put_mark(arena, page, 2);  // whose old content is in history now
+  const Snapshot last = arena.snapshot();
+  for (int i = 0; i < 2; ++i) (void)last.view();  // what was idle goes
+  EXPECT_FALSE(views_leave_a_mapping(whole));
+  EXPECT_EQ(mark_of(whole, 4), 1U);
+}
+
+TEST_P(IdleViews, leave_nothing_where_mappings_are_short) {
+  Arena arena = make_arena(pages);
+  fill_run(arena, 0, pages, 1);
+  const Snapshot version = arena.snapshot();
+  {
+    const BudgetLeft left(4000);
+    EXPECT_FALSE(views_leave_a_mapping(version));
+  }
+  EXPECT_TRUE(views_leave_a_mapping(version));
+}
+
+TEST_P(IdleViews, of_which_several_were_open_leave_one_and_give_back_the_rest) {
+  if (under_sanitizer) GTEST_SKIP() << "the run-times of sanitizers map memory as they go";
+  const std::uint64_t budget = MappingBudget::used.load();
+  const std::size_t before = mapping_count();
+  {
+    Arena arena = make_arena(pages);
+    fill_run(arena, 0, pages, 1);
+    const Snapshot version = arena.snapshot();
+    (void)version.view();
+    (void)version.view();
+    std::vector<View> open;
+    for (int i = 0; i < 4; ++i) open.push_back(version.view());
+    const std::size_t all = mapping_count();
+    open.clear();
+    EXPECT_LT(mapping_count(), all - 3);
+  }
+  EXPECT_LE(mapping_count(), before + 2);
+  EXPECT_EQ(MappingBudget::used.load(), budget);
+}
+
+// What a file is cut short of is gone from the mapping too: nobody may find it ready.
+TEST_P(IdleViews, of_what_was_loaded_keep_no_mapping) {
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("cow_idle_view_" + std::to_string(::getpid()));
+  {
+    Arena arena = make_arena(pages);
+    fill_run(arena, 0, pages, 1);
+    save(arena.snapshot(), file);
+  }
+  LoadOptions options;
+  options.barrier = GetParam();
+  Arena loaded = load(file, options);
+  std::filesystem::remove(file);
+  const Snapshot version = loaded.snapshot();
+  EXPECT_FALSE(views_leave_a_mapping(version));
 }
 
 TEST_P(IdleViews, are_no_harm_where_the_kernel_refuses_anything) {

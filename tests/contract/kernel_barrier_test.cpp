@@ -194,7 +194,7 @@ TEST_F(KernelBarrier, finds_a_broken_promise_in_builds_with_assertions) {
     for (std::size_t page = 0; page < 4096; ++page) store_word(page_at(arena, page), 2);
   });
   bool found = false;
-  for (const Until time(std::chrono::seconds(20)); time && !found;) {
+  for (const Until time(std::chrono::seconds(60)); time && !found;) {
     try {
       (void)arena.snapshot();
     } catch (const std::logic_error&) {

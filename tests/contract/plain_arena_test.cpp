@@ -86,6 +86,30 @@ TEST_P(PlainArena, counts_what_has_memory_as_its_own) {
   EXPECT_EQ(arena.stats().file_bytes, 21 * page_size());
 }
 
+// Full from the beginning up to some page is the common case, and found out in another way than others.
+TEST_P(PlainArena, counts_just_that_wherever_it_lies) {
+  constexpr std::size_t count = 64;
+  for (std::uint64_t shape : {~std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{1}, (std::uint64_t{1} << 40) - 1,
+                              (std::uint64_t{1} << 40) - 1 - (1 << 7), ~std::uint64_t{1}, std::uint64_t{1} << 63,
+                              (std::uint64_t{1} << 63) + 1, (std::uint64_t{1} << 32) + (1 << 16) - 2,
+                              0x00F0'FF0F'0000'FFFFU}) {
+    const Arena before = make_arena(count);
+    Arena arena = make_arena(count);
+    Picture picture(count, 0);
+    for (std::size_t page = 0; page < count; ++page) {
+      if ((shape >> page & 1) != 0) fill(arena, page, picture[page] = page + 1);
+    }
+    const Snapshot cut = arena.snapshot();
+    EXPECT_EQ(arena.stats().pages_private, static_cast<std::uint64_t>(std::popcount(shape))) << std::hex << shape;
+    EXPECT_EQ(arena.stats().file_frames_used, arena.stats().pages_private) << std::hex << shape;
+    EXPECT_TRUE(shows(cut, picture)) << std::hex << shape;
+    for (std::size_t page = 0; page < count; page += 3) put_mark(arena, page, 99);
+    EXPECT_TRUE(shows(cut, picture)) << std::hex << shape;
+    const Snapshot second = arena.snapshot();
+    EXPECT_EQ(mark_of(second, 63), 99U);
+  }
+}
+
 TEST_P(PlainArena, that_is_vast_costs_what_was_written) {
   Arena arena = make_arena(std::size_t{1} << 28);  // a TiB of pages of 4 KiB
   for (std::size_t page = 0; page < page_count(arena); page += page_count(arena) / 8) put_mark(arena, page + 7, page + 1);

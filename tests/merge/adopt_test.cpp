@@ -1,5 +1,6 @@
 // Promise: adopt() makes an arena's content that of any version of its family, at its own addresses, copying only pages
 // that differ; snapshots stay valid, and an adoption that throws has changed nothing.
+#include <atomic>
 #include <cstdint>
 #include <stdexcept>
 #include <system_error>
@@ -119,16 +120,18 @@ TEST_P(Adopt, goes_on_while_the_clone_is_written) {
 }
 
 TEST_P(Adopt, takes_what_the_version_shows_while_another_thread_writes_the_clone) {
-  constexpr std::size_t pages = 64;
+  constexpr std::size_t pages = 400;
   Painted original(make_arena(pages));
   original.paint_run(0, pages, 1);
-  for (std::uint64_t round = 2; round < 60; ++round) {
+  for (std::uint64_t round = 2; round < 40; ++round) {
     Arena clone = original.arena().clone();
     fill_run(clone, 0, pages, round);
     const Snapshot theirs = clone.snapshot();
+    std::atomic<bool> begun{false};
     std::thread writer([&] {
-      for (std::size_t page = pages; page-- != 0;) fill(clone, page, 1'000 + round);
+      for (std::size_t page = pages; page-- != 0; begun = true) fill(clone, page, 1'000 + round);
     });
+    while (!begun) std::this_thread::yield();
     original.arena().adopt(theirs);
     writer.join();
     ASSERT_TRUE(shows(original.arena(), Picture(pages, round))) << round;
