@@ -221,7 +221,9 @@ class COW_API Arena {
 
   /// Makes [p, p+n) writable now, as writing to each page would, but without faults: for bulk writes, and for
   /// buffers handed to system calls, which fail with EFAULT on a protected page. A later snapshot undoes it. With
-  /// n == 0, where p may be nullptr too, nothing is done.
+  /// n == 0, where p may be nullptr too, nothing is done. Under Barrier::kernel nothing is protected: there it is for
+  /// devices alone, whose buffers it gives memory of their own once there was a snapshot; each page so prepared is
+  /// copied by the next snapshot.
   void prepare_write(void* p, std::size_t n);
 
   /// Whole pages inside [p, p+n) read as zero again; their memory returns when no snapshot needs it. With n == 0,
@@ -239,10 +241,13 @@ class COW_API Arena {
   ///
   /// [p, p + n) must be whole pages, which throws std::invalid_argument otherwise; with n == 0, where p may be nullptr
   /// too, nothing is done, and so where all of it is excluded already. In an arena that holds a heap only pages inside
-  /// one large block in use may be excluded, allocated with a page's alignment, and none while a transaction is open;
+  /// one large block in use may be excluded, allocated with a page's alignment, and none while a transaction is open,
+  /// also where a rollback has taken the heap away;
   /// else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as is that of no block,
-  /// and it does not shrink or move. rollback() and adopt() refuse, by std::logic_error, a version from before it was
-  /// allocated, whose heap would put other things there, and merge() to take such a heap's books.
+  /// and it does not shrink or move. rollback(), adopt() and merge() refuse, by std::logic_error, content whose heap
+  /// does not have this very block, and would put other things there: from before it was allocated, or where it was
+  /// freed, also where another block lies in its place. Where the arena held no heap when they were excluded, all that
+  /// has a heap is refused. The remedy: exclude early, or make a clone of such a version.
   /// Where it throws, nothing has changed; where parts in the middle were excluded before, each part between is a step
   /// of its own. Other threads may read and store to the pages meanwhile; a system call that is writing there meanwhile
   /// may be lost. Takes memory beside the arena's file, as much as is in use there. Cost: some 20 microseconds, and a

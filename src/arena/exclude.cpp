@@ -45,8 +45,9 @@ bool has_excluded_blocks(const ArenaBooks& books, const Snapshot& version) {
 void require_excluded_blocks(const ArenaBooks& books, const Snapshot& version, const char* operation) {
   if (has_excluded_blocks(books, version)) return;
   throw std::logic_error(std::string("cow: ") + operation + " in arena \"" + books.name +
-                         "\" of a version whose heap has no block round some pages that are excluded, and would give "
-                         "them out again; take a version from after that block was allocated");
+                         "\" of a version whose heap has not the arena's own block round some pages that are "
+                         "excluded, and would give them out again; take a version from after that block was allocated, "
+                         "and exclude pages of a heap only while the arena holds it");
 }
 
 void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, BlocksThere blocks_there) {
@@ -63,7 +64,7 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, Bl
     refusal = why_not(books, run);
     if (refusal == nullptr) {
       const Operation operation(books);
-      if (blocks_there != nullptr) books.blocks_there.store(blocks_there, std::memory_order_release);
+      books.blocks_there.store(blocks_there, std::memory_order_release);
       error = exclude_parts(books, run);
     }
   }

@@ -137,12 +137,13 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
   return {};
 }
 
-os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+os::Error take_in(ArenaBooks& books, Pages run, Pages* taken) noexcept COW_FAULT_LOCKED {
   Pages fresh = fresh_extents_around(books, run);
   if (MappingBudget::is_short()) fresh = joined_to_what_is_before(books, fresh);
   const std::int64_t added = mappings_added(books, fresh);
   const Frame home = books.home->frame_of(fresh.first);
   if (const os::Error error = map_private(books, {fresh.first, fresh.count, home})) return error;
+  if (taken != nullptr) *taken = fresh;
   books.count_mappings(static_cast<std::uint64_t>(added));  // modulo 2^64
   return watch(books, fresh);
 }
@@ -240,6 +241,22 @@ os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcep
     p = taken.contains(p) ? taken.next_absent(p) : books.excluded.next_absent(p);
   }
   return {Page{books.pages}, {}};
+}
+
+os::Result<Pages> next_with_memory(const ArenaBooks& books, Pages run) noexcept {
+  const FrameFile& file = books.family.file;
+  const Frame home = books.home->frame_of(run.first);
+  const auto page_at = [&](std::uint64_t offset) {
+    return std::min(run.first + (offset - file.offset(home)) / file.page_bytes(), run.end());
+  };
+  const os::Result<std::uint64_t> begin = os::next_allocated(file.fd(home), file.offset(home));
+  if (begin.error.code == ENXIO) return {{run.end(), 0}, {}};
+  if (!begin) return {{}, begin.error};
+  const Page first = page_at(begin.value);
+  if (first == run.end()) return {{first, 0}, {}};
+  const os::Result<std::uint64_t> end = os::next_hole(file.fd(home), begin.value);
+  if (!end) return {{}, end.error};
+  return {{first, page_at(end.value) - first}, {}};
 }
 
 namespace {

@@ -12,8 +12,9 @@ namespace cow::fronts {
 os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCKED;
 
 /// Fresh pages get private mappings of their home, whole extents round the run, and are watched; their content stays.
-/// A failure leaves the pages as they are, or as unwatched ones.
-os::Error take_in(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
+/// A failure leaves the pages as they are, or as unwatched ones. `taken`: where not null, the pages that are private
+/// then, also after a failure; left as it is where there are none.
+os::Error take_in(ArenaBooks& books, Pages run, Pages* taken = nullptr) noexcept COW_FAULT_LOCKED;
 
 /// Watches what is not yet; what was written there before counts as written since the last cut.
 os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
@@ -29,6 +30,10 @@ void make_disjoint(BookVector<Pages>& runs) noexcept;
 bool memory_is_told(const ArenaBooks& books) noexcept;
 /// From page p on, the first fresh page that has memory in the file; else the arena's end.
 os::Result<Page> next_fresh_with_memory(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
+
+/// In a run of pages whose frames are at home, the first run of those that have memory in the file; else none, at the
+/// run's end.
+os::Result<Pages> next_with_memory(const ArenaBooks& books, Pages run) noexcept;
 
 /// The runs of fresh pages that have memory in the file: they were stored to, or only read.
 os::Error list_fresh_with_memory(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;

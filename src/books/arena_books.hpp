@@ -280,6 +280,7 @@ class ArenaBooks {
 
   LiveReaders live_readers;             // closed when the arena goes
   std::atomic<bool> any_excluded{false};
+  std::atomic<std::uint64_t> last_exclusion{0};  // its epoch
   // What asks whether a version's heap has blocks round what is excluded; null where nothing is. See arena/exclude.hpp.
   std::atomic<bool (*)(const ArenaBooks&, const Snapshot&)> blocks_there{nullptr};
   // All of home once more, writable; null until somebody wants it. Made under the fault lock, gone with the arena.

@@ -64,6 +64,7 @@ struct alignas(64) Unit {
   ListHook link;  // slab with free blocks: a list of its class; free_dirty: the runs by age
   union {
     std::uint64_t free_bits[4];  // slab
+    std::uint64_t serial;        // large: no other block of the arena's family has it
     TreeHook by_size;            // free
   };
 
@@ -128,7 +129,9 @@ struct Header {
   std::uint64_t root_type;  // 0: unknown
   RunState runs;
   std::uint64_t most_kept;  // bytes of free memory, and one; 0: the default
+  std::uint64_t last_serial;  // of large blocks
 };
+static_assert(sizeof(Header) <= 192, "what lies behind it has its place in saved files");
 
 inline constexpr unsigned max_shards = 16;
 inline constexpr std::size_t units_per_shard = 1024;  // small arenas get few shards: each keeps pages of its own open

@@ -21,6 +21,17 @@ struct LengthAtLeast {
 
 }  // namespace
 
+/// Above all that this process has given out, to clones too, and above all in the file that an arena was loaded from.
+std::uint64_t Runs::next_serial() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  std::uint64_t& in_arena = context_.books.header->last_serial;
+  std::uint64_t before = last.load(std::memory_order_relaxed), serial;
+  do {
+    serial = std::max(before, in_arena) + 1;
+  } while (!last.compare_exchange_weak(before, serial, std::memory_order_relaxed));
+  return in_arena = serial;
+}
+
 void Runs::format() {
   RunState& runs = *::new (&state()) RunState;
   runs.frontier = context_.books.geometry.first_unit;
@@ -51,6 +62,7 @@ Runs::Large Runs::take_large(std::size_t units, std::size_t alignment) {
   if (taken.first == 0) taken = take_anywhere(units, alignment);
   if (taken.first == 0) return {};
   unit(taken.first).length = units;
+  unit(taken.first).serial = next_serial();
   unit(taken.first).set_tag(UnitTag(UnitKind::large));
   state().large_units += units;
   ++state().large_blocks;

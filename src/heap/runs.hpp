@@ -52,6 +52,7 @@ class Runs {
  private:
   RunState& state() const noexcept { return context_.books.header->runs; }
   Unit& unit(std::size_t index) const noexcept { return context_.books.units[index]; }
+  std::uint64_t next_serial() noexcept;
   bool is_free(std::size_t from, std::size_t to) const noexcept;
   std::size_t units_begun() const noexcept;
   std::size_t units_used() const noexcept;

@@ -98,7 +98,10 @@ bool Slabs::open_fresh(unsigned shard, unsigned size_class, ClassState& state) {
     span = runs_.take_span(cls.span_units);
   }
   if (span.first == 0) return false;
-  if (span.prepare != 0 && !context_.make_writable(context_.books.address_of(span.first), span.prepare * unit_bytes)) {
+  std::byte* const ahead = context_.books.address_of(span.first);
+  const bool prepared = span.prepare == 0 || (context_.is_writable(ahead) &&
+                                              context_.is_writable(ahead + (span.prepare - 1) * unit_bytes));
+  if (!prepared && !context_.make_writable(ahead, span.prepare * unit_bytes)) {
     const PageGuard guard(context_.page_lock);
     runs_.give_back(span.first, cls.span_units);
     return false;

@@ -15,36 +15,62 @@ namespace {
 using detail::Unit;
 using detail::UnitKind;
 
-/// Whether units of a heap lie inside one large block in use. What is inside a block has no tag.
-bool inside_a_block(const std::byte* arena_begin, std::size_t capacity, std::size_t first, std::size_t end) noexcept {
-  const detail::Geometry geometry = detail::Geometry::of(capacity);
-  const Unit* const units = reinterpret_cast<const Unit*>(arena_begin + geometry.units_offset);
-  std::size_t begin = first;
-  while (begin > geometry.first_unit && units[begin].tag().kind() == UnitKind::none) --begin;
-  return units[begin].tag().kind() == UnitKind::large && end <= begin + units[begin].length;
+/// Where a block begins that has a unit, if it is a large one in use. What is inside a block has no tag.
+template <class Units>
+std::size_t begin_of_block(const detail::Geometry& geometry, std::size_t inside, Units&& units) {
+  std::size_t begin = inside;
+  while (begin > geometry.first_unit && units(begin).tag().kind() == UnitKind::none) --begin;
+  return begin;
 }
 
-const char* why_not(const ArenaBooks& books, Pages run) noexcept {
-  const std::size_t capacity = books.bytes(books.pages), held = heap_books_bytes(books.base, capacity);
-  if (held == 0) return nullptr;
-  if (books.innermost.load(std::memory_order_relaxed) != nullptr) {
+bool is_block_up_to(const Unit& head, std::size_t begin, std::size_t end) noexcept {
+  return head.tag().kind() == UnitKind::large && end <= begin + head.length;
+}
+
+/// The books of the heap that the arena holds now.
+class UnitsNow {
+ public:
+  explicit UnitsNow(const ArenaBooks& books) noexcept
+      : geometry(detail::Geometry::of(books.bytes(books.pages))),
+        units_(reinterpret_cast<const Unit*>(books.base + geometry.units_offset)) {}
+
+  const Unit& operator()(std::size_t index) const noexcept { return units_[index]; }
+
+  /// Whether units lie inside one large block in use.
+  bool one_block_has(std::size_t first, std::size_t end) const noexcept {
+    const std::size_t begin = begin_of_block(geometry, first, *this);
+    return is_block_up_to(units_[begin], begin, end);
+  }
+
+  const detail::Geometry geometry;
+
+ private:
+  const Unit* const units_;
+};
+
+/// The hook is what the cut holds, and never changes from then on.
+const char* why_not(const ArenaBooks& books, Pages run) noexcept COW_HELD_UNCHECKED {
+  const std::size_t held = heap_books_bytes(books.base, books.bytes(books.pages));
+  const bool may_come_back = held != 0 || books.hook != nullptr;
+  if (may_come_back && books.innermost.load(std::memory_order_relaxed) != nullptr) {
     return "a transaction is open, which could not be rolled back to before the block was allocated; exclude pages "
            "of a heap before it begins";
   }
+  if (held == 0) return nullptr;
   const std::size_t begin = books.bytes(run.first.value), end = books.bytes(run.end().value);
   if (begin < held) {
     return "the books of a heap lie there, which must be as old as its blocks; exclude pages inside a large block "
            "that it has given out";
   }
-  if (inside_a_block(books.base, capacity, begin / detail::unit_bytes, end / detail::unit_bytes)) return nullptr;
+  if (UnitsNow(books).one_block_has(begin / detail::unit_bytes, end / detail::unit_bytes)) return nullptr;
   return "a heap holds those pages, and may put other things there; allocate a block of whole pages, with a page's "
          "alignment, and exclude pages inside it";
 }
 
-/// What is going to be read of the heap's books, where it may lie in a saved file.
-os::Error touch_heap_books(const ArenaBooks& books) noexcept {
+/// What is going to be read of the heap's books, where it may lie in a saved file. `held`: how many bytes they are.
+os::Error touch_heap_books(const ArenaBooks& books, std::size_t& held) noexcept {
   if (const os::Error error = touch_what_may_vanish(books, {{0}, 1}, os::Access::read)) return error;
-  const std::size_t held = heap_books_bytes(books.base, books.bytes(books.pages));
+  held = heap_books_bytes(books.base, books.bytes(books.pages));
   return touch_what_may_vanish(books, {{0}, held >> books.page_shift}, os::Access::read);
 }
 
@@ -60,10 +86,13 @@ class UnitsOf {
     return heap_books_bytes(header, version_.capacity()) != 0;
   }
 
-  bool one_block_has(std::size_t first, std::size_t end) {
-    std::size_t begin = first;
-    while (begin > geometry_.first_unit && unit(begin).tag().kind() == UnitKind::none) --begin;
-    return unit(begin).tag().kind() == UnitKind::large && end <= begin + unit(begin).length;
+  /// Whether units lie inside one large block in use, the same that the arena has there now.
+  bool has_same_block(const UnitsNow& now, std::size_t first, std::size_t end) {
+    const auto units = [this](std::size_t index) -> const Unit& { return unit(index); };
+    const std::size_t begin = begin_of_block(geometry_, first, units);
+    const Unit& head = unit(begin);
+    return is_block_up_to(head, begin, end) && is_block_up_to(now(begin), begin, end) &&
+           head.serial == now(begin).serial;
   }
 
  private:
@@ -86,13 +115,18 @@ class UnitsOf {
   alignas(Unit) std::byte units_[at_once * sizeof(Unit)];
 };
 
-/// A version that excludes pages itself had their block when it was taken.
-bool blocks_there(const ArenaBooks& books, const Snapshot& snapshot) {
-  const Version& version = *Access::version(snapshot);
+/// Whether a version has all pages that the arena excludes: those had their blocks when it was taken.
+bool excludes_all(const ArenaBooks& books, const Version& version) noexcept {
+  return &version.books == &books && version.epoch.value >= books.last_exclusion.load(std::memory_order_acquire);
+}
+
+/// Calls f(first, end) for the units of each run of pages that the arena excludes and the version does not, until one
+/// says no.
+template <class F>
+bool for_all_excluded_since(const ArenaBooks& books, const Version& version, F&& f) {
   const auto wanted = [&](Page p) {
     return p.value < books.pages && books.is_excluded(p) && !version.books.is_excluded_at(p, version.epoch);
   };
-  std::optional<UnitsOf> units;
   for (Page p = books.excluded.next({0}); p != books.excluded.end(); p = books.excluded.next(p)) {
     const Page first = p;
     while (wanted(p)) ++p;
@@ -100,24 +134,33 @@ bool blocks_there(const ArenaBooks& books, const Snapshot& snapshot) {
       ++p;
       continue;
     }
-    if (!units) {
-      units.emplace(snapshot);
-      if (!units->there()) return false;
-    }
     const std::size_t begin = books.bytes(first.value) / detail::unit_bytes;
-    const std::size_t end = (books.bytes(p.value) - 1) / detail::unit_bytes + 1;
-    if (!units->one_block_has(begin, end)) return false;
+    if (!f(begin, (books.bytes(p.value) - 1) / detail::unit_bytes + 1)) return false;
   }
   return true;
+}
+
+/// Where neither has a heap nobody would give the pages out.
+bool blocks_there(const ArenaBooks& books, const Snapshot& snapshot) {
+  const Version& version = *Access::version(snapshot);
+  if (excludes_all(books, version)) return true;
+  std::size_t held = 0;
+  throw_if(touch_heap_books(books, held), "looking for a heap in an arena that was loaded");
+  UnitsOf units(snapshot);
+  const bool there = units.there();
+  const UnitsNow now(books);
+  return for_all_excluded_since(books, version, [&](std::size_t first, std::size_t end) {
+    return there && held != 0 ? units.has_same_block(now, first, end) : !there && held == 0;
+  });
 }
 
 }  // namespace
 
 void Arena::exclude(void* p, std::size_t n) {
   ArenaBooks& books = usable(books_, "exclude");
-  throw_if(touch_heap_books(books), [&] { return "exclude of " + in_bytes(n) + " of an arena that was loaded"; });
-  const bool heap = heap_books_bytes(books.base, books.bytes(books.pages)) != 0;
-  exclude_range(books, p, n, &why_not, heap ? &blocks_there : nullptr);
+  std::size_t held = 0;
+  throw_if(touch_heap_books(books, held), [&] { return "exclude of " + in_bytes(n) + " of an arena that was loaded"; });
+  exclude_range(books, p, n, &why_not, &blocks_there);
 }
 
 }  // namespace cow

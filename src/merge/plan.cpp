@@ -192,7 +192,8 @@ void MergePlan::look_at_heap_books(const Candidate& page, const Sides& sides) no
 }
 
 os::Error MergePlan::write(const Candidate& page, const std::byte* from, const std::byte* nearer) noexcept {
-  takes_heap_books_ = takes_heap_books_ || books_.bytes(page.page.value) < heap_books_;
+  const auto place = detail::Geometry::of(books_.bytes(books_.pages)).first_unit * detail::unit_bytes;
+  takes_heap_books_ = takes_heap_books_ || books_.bytes(page.page.value) < place;
   return writes_.push_back({page.page, from, nearer});
 }
 

@@ -30,7 +30,7 @@ class MergePlan {
   os::Error work_out(const SidesChanged& changed) noexcept;
 
   bool heaps_collide() const noexcept { return our_books_ && their_books_; }
-  /// Whether books of a heap are written: what theirs freed is free then.
+  /// Whether it writes where books of a heap lie, or would: what theirs freed is free then.
   bool takes_heap_books() const noexcept { return takes_heap_books_; }
   bool refused() const noexcept;
   std::span<const PageWrite> writes() const noexcept { return writes_.span(); }

@@ -13,6 +13,7 @@
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
 #include "rule/make_private.hpp"
+#include "rule/take_in.hpp"
 #include "words/mutants.hpp"
 
 namespace cow {
@@ -187,7 +188,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
       (void)os::touch(alias_of(books, run.first), books.bytes(run.count), os::Access::read);
     }
   }
-  return {};
+  return take_in_prepared(books);
 }
 
 os::Error collect_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
@@ -260,8 +261,9 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  if (const os::Error error = is_plain(books) ? enter_ahead(books, run, false) : take_in_ahead(books, run)) return error;
   books.prepared.insert(run);
-  if (is_plain(books)) return enter_ahead(books, run, false);
+  if (is_plain(books)) return {};
   books.fronts.counted_on.insert(run);
   for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);
   return {};

@@ -33,7 +33,8 @@ bool written_during_the_cut(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 /// Fronts that were not written for some cuts go, and their memory comes back.
 void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
-/// The pages of a run count as written at the next cut, whether or not a store is seen there.
+/// The pages of a run count as written at the next cut, whether or not a store is seen there. Once the arena has had a
+/// cut, or is a clone, they are in private mappings then: what a device pins goes on being the arena's memory.
 os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
 /// Keeps what versions need of a run that is about to be discarded; its content stays.

@@ -152,6 +152,7 @@ void enter_excluded(ArenaBooks& books, Plane& plane, Pages run) noexcept COW_FAU
   forget(books, run);
   books.blank.insert(run);
   books.excluded.insert(run);  // after their births: see ArenaBooks::is_excluded_at()
+  books.last_exclusion.store(books.epoch.value, std::memory_order_release);
   books.any_excluded.store(true, std::memory_order_release);
   books.written = true;
 }
@@ -194,6 +195,7 @@ void exclude_as_in(const Version& version, ArenaBooks& clone) noexcept COW_HELD_
     if (!of.is_excluded_at(p, version.epoch)) continue;
     clone.table.set(p, {first_epoch, clone.home->index});
     for (PageSet* set : {&clone.own, &clone.blank, &clone.excluded}) set->insert({p, 1});
+    clone.last_exclusion.store(first_epoch.value, std::memory_order_release);
   }
   clone.blocks_there.store(of.blocks_there.load(std::memory_order_acquire), std::memory_order_release);
   clone.any_excluded.store(!clone.excluded.empty(), std::memory_order_release);
