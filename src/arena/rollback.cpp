@@ -170,14 +170,10 @@ class Undoing {
   }
 
   std::uint64_t undo() noexcept COW_FAULT_LOCKED {
-    for (const Pages& run : fresh_) {  // never in any version
+    for (const Pages& run : fresh_) {  // never in any version, nor prepared: see rule/take_in.hpp
       pages_ += run.count;
-      for (Page p = run.first; p < run.end();) {
-        const Page kept = std::min(books_.fronts.counted_on.next(p), run.end());
-        const Page end = kept > p ? kept : books_.fronts.counted_on.next_absent(p, run.end());
-        empty(Pages{p, end - p}, kept > p);
-        p = end;
-      }
+      if (!books_.family.file.punch(books_.home->frame_of(run.first), run.count)) continue;
+      std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
     }
     const PageSet& written = books_.fronts.uncollected;
     for (const Pages run : written.runs()) {
@@ -188,12 +184,6 @@ class Undoing {
   }
 
  private:
-  /// `may_go`: nothing but the arena has their memory.
-  void empty(Pages run, bool may_go) noexcept COW_FAULT_LOCKED {
-    if (may_go && !books_.family.file.punch(books_.home->frame_of(run.first), run.count)) return;
-    std::memset(books_.address_of(run.first), 0, books_.bytes(run.count));
-  }
-
   os::Error prepare_to_copy(Pages run) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end(); ++p) {
       if (!reached_by_alias(books_, p)) {

@@ -1,7 +1,6 @@
 // Promise: content from elsewhere is refused whose heap has other things than the arena where pages are excluded: a heap
 // where the arena has none, another block in the same place.
 #include <algorithm>
-#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -117,6 +116,19 @@ TEST_P(ExcludedFromOtherHeaps, keep_what_a_clone_put_in_their_blocks_place_from_
   exclude_inside(arena, block);
   ASSERT_EQ(replace(in_clone, at(clone, offset_in(arena, block)), 8), at(clone, offset_in(arena, block)));
   EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)merge(arena, base, clone.snapshot()); }));
+  EXPECT_TRUE(is_whole(block, 7));
+}
+
+TEST_P(ExcludedFromOtherHeaps, are_not_made_in_a_transaction_that_brings_a_heap_back) {
+  Arena arena = make_arena(2048);
+  const Snapshot none = arena.snapshot();
+  Heap heap(arena);
+  std::byte* const block = allocate(heap, 7);
+  {
+    const Transaction transaction(arena);
+    arena.adopt(none);
+    EXPECT_TRUE(throws_exactly<std::logic_error>([&] { exclude_inside(arena, block); }));
+  }
   EXPECT_TRUE(is_whole(block, 7));
 }
 
