@@ -285,8 +285,8 @@ void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT
 }
 
 void keep_handlers_for(const ArenaBooks& books) {
-  const bool may_change = books.asked != Barrier::mprotect && best_with_signals().needs_sigbus;
-  keep_handler_in_place(books.barrier->needs_sigbus || may_change);
+  const auto may_change = [&] { return books.asked != Barrier::mprotect && best_with_signals().needs_sigbus; };
+  keep_handler_in_place(books.barrier->needs_sigbus || may_change());
 }
 
 void want_signals() noexcept {
