@@ -142,9 +142,9 @@ os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_FAU
 
 namespace {
 
-/// Where no cut is made: what was prepared is in the kernel's hands until the next one. It stays open, as far as there is
-/// memory for that.
-os::Error change_between_cuts(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOCKED {
+/// Where no cut is made: what was prepared is in the kernel's hands until the next one. It stays open, as far as there
+/// is memory for that.
+os::Error change_between_cuts(ArenaBooks& books, const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   if (!books.barrier->collects) return {};
   const os::Error error = change_to_signals(books, why);
   if (!error) {

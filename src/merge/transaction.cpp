@@ -1,5 +1,5 @@
-// cow::Transaction: a snapshot, and the rollback to it. The arena knows the innermost one that is open, and each the one
-// round it.
+// cow::Transaction: a snapshot, and the rollback to it. The arena knows the innermost one that is open, and each knows
+// the one round it.
 #include "cow/transaction.hpp"
 
 #include <exception>

@@ -261,9 +261,10 @@ void drop_cold_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 }
 
 os::Error count_as_written(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
-  if (const os::Error error = is_plain(books) ? enter_ahead(books, run, false) : take_in_ahead(books, run)) return error;
+  const bool plain = is_plain(books);
+  if (const os::Error error = plain ? enter_ahead(books, run, false) : take_in_ahead(books, run)) return error;
   books.prepared.insert(run);
-  if (is_plain(books)) return {};
+  if (plain) return {};
   books.fronts.counted_on.insert(run);
   for (const Pages part : books.fronts.taken.runs(run)) books.fronts.uncollected.insert(part);
   return {};
