@@ -77,7 +77,7 @@ void Lending::stop_lending(Lender& lender) noexcept {
 }
 
 void Lending::add(Borrower& borrower, Loan& loan) noexcept {
-  borrowers_.push_back(borrower);
+  borrowers_.push_front(borrower);  // the newest show most of what is asked for
   borrower.listed = true;
   if (loan.lender != nullptr) {
     loan.lender->loans.erase(loan.lender->loans.iterator_to(loan));
