@@ -76,6 +76,10 @@ build_tests() {
     mkdir -p "$build"
     printf 'set(CMAKE_SYSTEM_NAME Linux)\nset(CMAKE_SYSTEM_PROCESSOR %s)\n' "${gnu%%-*}" > "$build/toolchain.cmake"
     printf 'set(CMAKE_%s_COMPILER %s)\n' C "$gnu-gcc" CXX "$gnu-g++" >> "$build/toolchain.cmake"
+    # Of this machine's own packages only headers do: libraries are of the other architecture, or there are none.
+    printf 'set(CMAKE_FIND_ROOT_PATH "%s" "/usr/%s")\n' "$build/prefix" "$gnu" >> "$build/toolchain.cmake"
+    printf 'set(CMAKE_FIND_ROOT_PATH_MODE_%s)\n' "LIBRARY ONLY" "INCLUDE BOTH" >> "$build/toolchain.cmake"
+    export PKG_CONFIG_LIBDIR=/usr/$gnu/lib/pkgconfig
     cross=(-DCMAKE_TOOLCHAIN_FILE="$build/toolchain.cmake")
     cmake -S /usr/src/googletest -B "$build/gtest" -G Ninja "${cross[@]}" -DCMAKE_BUILD_TYPE=Release \
       -DBUILD_GMOCK=OFF -DCMAKE_INSTALL_PREFIX="$build/prefix" > /dev/null
