@@ -29,7 +29,7 @@ struct SaveProgress {
 
 struct SaveOptions {
   /// Write only what differs from this; it must have been saved, to `base`. Or it is what an arena showed that was
-  /// loaded lazily from `base`, before anything was written to it.
+  /// loaded from `base`, before anything was written to it.
   Snapshot since = {};
   std::filesystem::path base = {};  ///< that saved file: the new one is a layer on it
   /// zstd where the library was built with it; else std::invalid_argument.

@@ -184,7 +184,8 @@ os::Error take_over_files(Family& family, SavedContent& content) noexcept {
     file.fd = {};
   }
   family.loaded_from.content = content.id;
-  return content.whole ? family.loaded_from.runs.copy(content.runs) : os::Error{};
+  family.loaded_from.any = true;
+  return family.loaded_from.runs.copy(content.runs);
 }
 
 const char* why_at_first(Barrier asked, const WriteBarrier& chosen) noexcept {
@@ -197,6 +198,10 @@ const char* why_at_first(Barrier asked, const WriteBarrier& chosen) noexcept {
 void note_first_barrier(ArenaBooks& books, Barrier asked, const WriteBarrier& chosen) noexcept COW_HELD_UNCHECKED {
   books.asked = asked;
   books.choice.why = why_at_first(asked, chosen);
+}
+
+bool promises_quiet_cuts(const ArenaOptions& options) noexcept {
+  return options.quiet_cuts || options.single_writer || options.gate != nullptr;
 }
 
 /// An arena of a new family in an address range, which it takes over once that succeeds.
@@ -218,7 +223,7 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   const bool may_be_plain = !signals_wanted.load(std::memory_order_relaxed);
   books.value->use_barrier(barrier, barrier.splits_mappings);
   books.value->barrier_fd = barrier_fd;
-  books.value->quiet_cuts = options.quiet_cuts || options.single_writer || options.gate != nullptr;
+  books.value->quiet_cuts = promises_quiet_cuts(options);
   books.value->gate = options.gate;
   note_first_barrier(*books.value, options.barrier, barrier);
   books.value->in_core_dumps = options.in_core_dumps;
@@ -236,16 +241,22 @@ os::Result<ArenaBooks*> create_in_range(const AddressRange& range, std::uint64_t
   return {nullptr, error};
 }
 
+const WriteBarrier& first_barrier(const ArenaOptions& options) {
+  const bool quiet = promises_quiet_cuts(options) || process_has_one_thread();
+  const WriteBarrier& chosen = choose_barrier(options.barrier, quiet);
+  const bool unwelcome = chosen.collects && signals_wanted.load(std::memory_order_relaxed);
+  return unwelcome ? best_with_signals() : chosen;
+}
+
 }  // namespace
+
+bool begins_with_fronts(const ArenaOptions& options) { return first_barrier(options).collects; }
 
 ArenaBooks* create_arena(const ArenaOptions& options, SavedContent* content) {
   const std::uint64_t pages = pages_for(options.capacity);
   check_address(options.address);
   check_reserve(options.reserve_history_bytes);
-  const bool quiet = options.quiet_cuts || options.single_writer || options.gate != nullptr;
-  const WriteBarrier& chosen = choose_barrier(options.barrier, quiet || process_has_one_thread());
-  const bool unwelcome = chosen.collects && signals_wanted.load(std::memory_order_relaxed);
-  const WriteBarrier& barrier = unwelcome ? best_with_signals() : chosen;
+  const WriteBarrier& barrier = first_barrier(options);
   const std::string name = options.name.substr(0, longest_name);
   const std::string what = "creating an arena of " + in_bytes(pages * os::page_size()) +
                            (options.address == nullptr ? "" : " at the fixed address " + in_hex(options.address));

@@ -19,8 +19,10 @@ struct SavedContent {
   std::span<File> files;  // by the number that SavedFiles::frame_of() has for each
   RunList runs;
   std::array<std::byte, 16> id{};
-  bool whole = false;     // the runs are all there is
 };
+
+/// Whether an arena with such options begins under a barrier that puts fronts before frames.
+bool begins_with_fronts(const ArenaOptions& options);
 
 /// A new arena of a family of its own.
 ArenaBooks* create_arena(const ArenaOptions& options, SavedContent* content = nullptr);

@@ -9,6 +9,7 @@
 #include "arena/mapped_view.hpp"
 #include "arena/operation.hpp"
 #include "barrier/barrier.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "books/versions.hpp"
 #include "faults/registry.hpp"
 
@@ -88,9 +89,11 @@ os::Result<std::uint64_t> map_content(MappedView& view, Version& version) noexce
       if (const os::Error zero = os::map_zero(view.base, view.bytes)) return {0, zero};
     }
   }
-  if (const os::Error error = flatten(version, fair_share_of_mappings())) return {0, error};
+  const std::uint64_t with_copies = mappings_with_copies(version.runs), most = fair_share_of_mappings();
+  const bool by_copies = scattered_in_saved_files(file, version.runs) && with_copies <= most;
+  if (const os::Error error = by_copies ? os::Error{} : flatten(version, most)) return {0, error};
   note_shown(view, version);
-  return {version.runs.mappings(books.pages), map_runs(file, view.base, version.runs)};
+  return {by_copies ? with_copies : version.runs.mappings(books.pages), map_runs(file, view.base, version.runs)};
 }
 
 os::Error map_anew(MappedView& view, Version& version) noexcept COW_IN_OPERATION {

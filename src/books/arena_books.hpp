@@ -41,8 +41,11 @@ struct FaultSlot;
 
 /// The saved content that a family began with, and where each of its pages is; nothing for most.
 struct LoadedFrom {
+  bool any = false;
   std::array<std::byte, 16> content{};  // which content it is, across processes
-  RunList runs;                         // empty where not all of it is read from the files
+  RunList runs;                         // what is read from the files
+  BookVector<Pages> copied;             // what was read when it was loaded, over that; ascending, apart
+  BookVector<std::uint64_t> sums;       // of each of those pages
 };
 
 /// What an arena shares with its clones, their clones and the snapshots of all of them.

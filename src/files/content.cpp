@@ -46,41 +46,80 @@ std::uint64_t mappings_of(const std::vector<LoadPlan::Mapped>& mapped, std::uint
   return mappings;
 }
 
+/// Has runs read that were going to be mapped, ascending.
+class PieceReader {
+ public:
+  PieceReader(const Content& content, std::uint64_t page_bytes, LoadPlan& plan)
+      : pieces_(content.pieces()), content_(content), page_bytes_(page_bytes), plan_(plan), piece_(pieces_.begin()) {}
+
+  void copy(const LoadPlan::Mapped& run) {
+    const std::uint64_t begin = run.first_page * page_bytes_, end = begin + run.pages * page_bytes_;
+    while (piece_->end <= begin) ++piece_;
+    for (auto at = piece_; at != pieces_.end() && at->begin < end; ++at) {
+      if (content_.is_zeros(*at)) continue;
+      plan_.copied.push_back({std::max(at->begin, begin), std::min(at->end, end), at->file, at->entry});
+    }
+  }
+
+ private:
+  const std::vector<Piece>& pieces_;
+  const Content& content_;
+  const std::uint64_t page_bytes_;
+  LoadPlan& plan_;
+  std::vector<Piece>::const_iterator piece_;
+};
+
 /// Pages that are too scattered to be mapped are read instead, in long runs or short ones.
 void copy_short_runs(const Content& content, std::uint64_t page_bytes, std::uint64_t shortest, LoadPlan& plan) {
   std::vector<LoadPlan::Mapped> kept;
-  auto piece = content.pieces().begin();
+  PieceReader reader(content, page_bytes, plan);
   for (const LoadPlan::Mapped& run : plan.mapped) {
-    if (run.pages >= shortest) {
+    if (run.pages < shortest) {
+      reader.copy(run);
+    } else {
       kept.push_back(run);
-      continue;
-    }
-    const std::uint64_t begin = run.first_page * page_bytes, end = begin + run.pages * page_bytes;
-    while (piece->end <= begin) ++piece;
-    for (auto at = piece; at != content.pieces().end() && at->begin < end; ++at) {
-      if (content.is_zeros(*at)) continue;
-      plan.copied.push_back({std::max(at->begin, begin), std::min(at->end, end), at->file, at->entry});
     }
   }
   plan.mapped = std::move(kept);
 }
 
-/// Whether most of the mapped runs are a layer's, scattered over long ones below: those become one mapping.
-bool lies_on_long_runs(const std::vector<LoadPlan::Mapped>& mapped, std::uint64_t most_mappings) {
-  std::uint64_t lines = 1;
+/// The mapped runs as long ones, and short ones that lie on those, as a layer's scattered pages do. Calls
+/// line(first) for a run that begins a long one, goes_on(run) where it goes on, and island(run) for the others.
+template <class Line, class GoesOn, class Island>
+void for_each_line(const std::vector<LoadPlan::Mapped>& mapped, Line&& line, GoesOn&& goes_on, Island&& island) {
   const LoadPlan::Mapped* open = nullptr;
   std::uint64_t covered = 0;
   for (const LoadPlan::Mapped& run : mapped) {
     const bool gap = run.first_page != covered;
     covered = run.first_page + run.pages;
-    const bool in_line = open != nullptr && !gap && run.file == open->file &&
-                         run.file_page - open->file_page == run.first_page - open->first_page;
-    const bool lies_on = open != nullptr && !gap && run.pages < length_worth_mapping;
-    if (in_line || lies_on) continue;
-    open = &run;
-    lines += 2;
+    if (open != nullptr && !gap && run.file == open->file &&
+        run.file_page - open->file_page == run.first_page - open->first_page) {
+      goes_on(run);
+    } else if (open != nullptr && !gap && run.pages < length_worth_mapping) {
+      island(run);
+    } else {
+      open = &run;
+      line(run);
+    }
   }
-  return lines <= most_mappings;
+}
+
+std::uint64_t mappings_by_lines(const std::vector<LoadPlan::Mapped>& mapped) {
+  std::uint64_t mappings = 1;
+  const auto nothing = [](const LoadPlan::Mapped&) {};
+  for_each_line(mapped, [&](const LoadPlan::Mapped&) { mappings += 2; }, nothing, nothing);
+  return mappings;
+}
+
+/// What lies on long runs is read instead, over what they have there.
+void copy_islands(const Content& content, std::uint64_t page_bytes, LoadPlan& plan) {
+  std::vector<LoadPlan::Mapped> lines;
+  PieceReader reader(content, page_bytes, plan);
+  for_each_line(
+      plan.mapped, [&](const LoadPlan::Mapped& run) { lines.push_back(run); },
+      [&](const LoadPlan::Mapped& run) { lines.back().pages = run.first_page + run.pages - lines.back().first_page; },
+      [&](const LoadPlan::Mapped& run) { reader.copy(run); });
+  plan.mapped = std::move(lines);
 }
 
 }  // namespace
@@ -171,14 +210,18 @@ std::uint64_t Content::end() const noexcept {
   return 0;
 }
 
-LoadPlan plan_load(const Content& content, std::uint64_t page_bytes, bool lazy, std::uint64_t most_mappings) {
+LoadPlan plan_load(const Content& content, std::uint64_t page_bytes, const LoadLimits& limits) {
   LoadPlan plan;
   for (const Piece& piece : content.pieces()) {
-    if (!content.is_zeros(piece)) plan_piece(content, piece, page_bytes, lazy, plan);
+    if (!content.is_zeros(piece)) plan_piece(content, piece, page_bytes, limits.lazy, plan);
   }
-  if (mappings_of(plan.mapped, 1) <= most_mappings || lies_on_long_runs(plan.mapped, most_mappings)) return plan;
+  if (mappings_of(plan.mapped, 1) <= limits.mappings) return plan;
+  if (mappings_by_lines(plan.mapped) <= limits.mappings) {
+    if (limits.islands_split) copy_islands(content, page_bytes, plan);
+    return plan;
+  }
   std::uint64_t shortest = 2;
-  while (mappings_of(plan.mapped, shortest) > most_mappings) shortest *= 2;
+  while (mappings_of(plan.mapped, shortest) > limits.mappings) shortest *= 2;
   copy_short_runs(content, page_bytes, shortest, plan);
   return plan;
 }

@@ -65,7 +65,14 @@ struct LoadPlan {
   std::vector<Piece> copied;   // the rest, read when the arena is made
 };
 
-/// Maps what lies in the files by whole pages of this machine, where `lazy`; at most about so many mappings.
-LoadPlan plan_load(const Content& content, std::uint64_t page_bytes, bool lazy, std::uint64_t most_mappings);
+/// How much may be mapped.
+struct LoadLimits {
+  bool lazy = true;  // else nothing
+  std::uint64_t mappings = 0;
+  bool islands_split = false;  // short runs in the middle of a long one are mappings of their own, and make it two
+};
+
+/// Maps what lies in the files by whole pages of this machine; in about so many mappings.
+LoadPlan plan_load(const Content& content, std::uint64_t page_bytes, const LoadLimits& limits);
 
 }  // namespace cow::files

@@ -32,11 +32,26 @@ void check_kind(const os::FileKind& old, const std::string& doing) {
       "cow: " + doing + ", which is a pipe, a device or a socket; open it, and save to its descriptor");
 }
 
+/// What a link in /proc leads to, as a descriptor's number does, whatever its text says; else nothing.
+std::optional<os::FileKind> behind_link_of_proc(const Destination& to, const std::string& doing) {
+  if (!os::is_of_proc(to.directory.get())) return {};
+  const os::FileKind behind = value_or_fail(os::kind_behind(to.directory.get(), to.name.c_str()), doing);
+  check_kind(behind, doing);
+  return behind;
+}
+
+void check_that_it_leads_to(const os::FileKind& wanted, const Destination& to, const std::string& doing) {
+  if (to.old && to.old->device == wanted.device && to.old->file == wanted.file) return;
+  throw std::system_error(std::make_error_code(std::errc::not_supported),
+                          "cow: " + doing + ", which leads to an open file without a name; save to its descriptor");
+}
+
 }  // namespace
 
 Destination Destination::of(const std::filesystem::path& path, const std::string& doing) {
   Destination to;
   std::filesystem::path rest = path;
+  std::optional<os::FileKind> wanted;
   for (int links = 0;; ++links) {
     if (links > most_links) fail({ELOOP}, doing);
     if (!rest.has_filename()) fail({rest.empty() ? ENOENT : EISDIR}, doing);
@@ -46,13 +61,15 @@ Destination Destination::of(const std::filesystem::path& path, const std::string
         doing));
     to.name = rest.filename().string();
     const auto there = os::kind_of(to.directory.get(), to.name.c_str());
-    if (there.error.code == ENOENT) return to;
+    if (there.error.code == ENOENT) break;
     to.old = value_or_fail(there, doing);
     if (to.old->what != os::FileKind::What::link) break;
+    if (!wanted) wanted = behind_link_of_proc(to, doing);
     rest = link_at(to, doing);
     to.old.reset();
   }
-  check_kind(*to.old, doing);
+  if (wanted) check_that_it_leads_to(*wanted, to, doing);
+  if (to.old) check_kind(*to.old, doing);
   return to;
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr char head_magic[8] = {'\x89', 'c', 'o', 'w', '\r', '\n', '\x1a', '\n'};
 constexpr char trailer_magic[8] = {'c', 'o', 'w', '-', 'e', 'n', 'd', '\n'};
 constexpr std::size_t text_at = 120;
-constexpr std::uint64_t most_pages = std::uint64_t{1} << 52;
+constexpr std::uint64_t most_capacity = std::uint64_t{1} << 62;
 
 /// Little-endian numbers at offsets, whatever the machine has.
 class Fields {
@@ -195,10 +195,10 @@ Head decode_head(std::span<const std::byte, head_bytes> bytes) {
   head.heap_root = fields.number(96);
   head.heap_root_type = fields.number(104);
   check_that(
-      std::has_single_bit(head.page_bytes) && head.page_bytes >= 512 && head.page_bytes <= std::uint64_t{1} << 22,
+      std::has_single_bit(head.page_bytes) && head.page_bytes >= 512 && head.page_bytes <= block_bytes,
       "it has pages of " + counted(head.page_bytes, "byte") + at_byte(16));
   check_that(
-      head.capacity != 0 && head.capacity % head.page_bytes == 0 && head.capacity / head.page_bytes <= most_pages,
+      head.capacity != 0 && head.capacity % head.page_bytes == 0 && head.capacity <= most_capacity,
       "it has an impossible capacity" + at_byte(24));
   check_that(head.is_layer() == (head.base_id != Id{}), "it is half a layer" + at_byte(56));
   const std::size_t name = fields.word(112), note = fields.word(116);

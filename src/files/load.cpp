@@ -81,7 +81,6 @@ class MappedContent {
     }
     saved_.files = files_;
     saved_.id = content.top().content;
-    saved_.whole = plan.copied.empty();
   }
   ~MappedContent() {
     for (const SavedContent::File& file : files_) os::close_file(file.fd);
@@ -123,17 +122,48 @@ void copy_piece(Content& content, const Piece& piece, Arena& arena, std::vector<
   }
 }
 
+/// The pages that were read, in runs.
+std::vector<Pages> copied_pages(const LoadPlan& plan) {
+  std::vector<Piece> pieces = plan.copied;
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.begin < b.begin; });
+  const std::size_t page = os::page_size();
+  std::vector<Pages> runs;
+  for (const Piece& piece : pieces) {
+    const Page first{piece.begin / page}, end{(piece.end + page - 1) / page};
+    if (runs.empty() || runs.back().end() < first) {
+      runs.push_back({first, end - first});
+    } else if (runs.back().end() < end) {
+      runs.back().count = end - runs.back().first;
+    }
+  }
+  return runs;
+}
+
+/// So that who saves can tell whether they were written since.
+void note_copied(const LoadPlan& plan, const Arena& arena, const std::string& doing) {
+  const std::size_t page = os::page_size();
+  LoadedFrom& from = Access::books(arena)->family.loaded_from;
+  for (const Pages& run : copied_pages(plan)) {
+    files::fail_if(from.copied.push_back(run), doing);
+    for (Page p = run.first; p < run.end(); ++p) {
+      files::fail_if(from.sums.push_back(files::checksum({arena.data() + p.value * page, page})), doing);
+    }
+  }
+}
+
 Arena load_content(Content content, const LoadOptions& options) {
   if (content.bottom().is_layer()) {
     content.files().front().refuse("it is a layer; load the file that it lies on, and hand this one over as a layer");
   }
   check_heap(content);
   const ArenaOptions arena_options = options_for(content, options);
-  const LoadPlan plan = files::plan_load(content, os::page_size(), options.lazy, fair_share_of_mappings());
+  const files::LoadLimits limits{options.lazy, fair_share_of_mappings(), begins_with_fronts(arena_options)};
+  const LoadPlan plan = files::plan_load(content, os::page_size(), limits);
   MappedContent mapped(content, plan);
   Arena arena = Access::arena(create_arena(arena_options, &mapped.saved()));
   std::vector<std::byte> buffer;
   for (const Piece& piece : plan.copied) copy_piece(content, piece, arena, buffer);
+  note_copied(plan, arena, "loading " + content.files().back().name());
   if (!options.lazy) content.check_what_is_not_shown();
   return arena;
 }

@@ -194,7 +194,9 @@ files::Id checked_base(const SaveOptions& options, const Output& output) {
   Version& since = usable(Access::version(options.since), "save");
   const files::Reader base = files::Reader::open(options.base);
   if (base.head().content != files::content_of(since, doing)) {
-    throw std::invalid_argument("cow: " + doing + ": " + base.name() + " is not what SaveOptions::since was saved to");
+    throw std::invalid_argument("cow: " + doing + ": " + base.name() +
+                                " does not hold SaveOptions::since: that was neither saved to it, nor loaded from it and "
+                                "left as it was");
   }
   if (output.replaces(base.file())) {
     throw std::invalid_argument("cow: " + doing + ": a layer cannot take the place of " + base.name() +

@@ -14,12 +14,6 @@
 namespace cow::files {
 namespace {
 
-bool same_runs(const RunList& a, const RunList& b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Run& one, const Run& two) {
-    return one.first == two.first && one.count == two.count && one.frame == two.frame;
-  });
-}
-
 RunList listed(Version& version, const std::string& doing) {
   RunList runs;
   fail_if(list_content(version, runs), doing);
@@ -79,6 +73,36 @@ std::vector<Pages> pages_that_differ(const RunList& a, const RunList& b) {
   return runs;
 }
 
+bool lies_in_one_of(const BookVector<Pages>& runs, Pages run) noexcept {
+  const Pages* behind = std::upper_bound(runs.begin(), runs.end(), run.first,
+                                         [](Page page, const Pages& other) { return page < other.first; });
+  return behind != runs.begin() && run.end() <= behind[-1].end();
+}
+
+/// Whether the version shows what its family was loaded with: the files where those are mapped, and what was read with
+/// the same checksums.
+bool is_as_loaded(Version& version, const std::string& doing) {
+  const LoadedFrom& from = version.books.family.loaded_from;
+  if (!from.any) return false;
+  for (const Pages& run : pages_that_differ(listed(version, doing), from.runs)) {
+    if (!lies_in_one_of(from.copied, run)) return false;
+  }
+  const std::size_t page = version.books.bytes(1);
+  std::vector<std::byte> content(from.copied.empty() ? 0 : PageLook::pages_at_once() * page);
+  const std::uint64_t* sum = from.sums.begin();
+  for (const Pages& run : from.copied) {
+    for (Page p = run.first; p < run.end();) {
+      const Pages some{p, std::min(PageLook::pages_at_once(), run.end() - p)};
+      fail_if(read_pages(version, some, content.data()), doing);
+      for (std::uint64_t i = 0; i < some.count; ++i) {
+        if (checksum({content.data() + i * page, page}) != *sum++) return false;
+      }
+      p = some.end();
+    }
+  }
+  return true;
+}
+
 bool is_zero(std::span<const std::byte> page) noexcept {
   constexpr std::size_t step = 64;
   for (std::size_t i = 0; i < page.size(); i += step) {
@@ -94,9 +118,7 @@ bool is_zero(std::span<const std::byte> page) noexcept {
 
 Id content_of(Version& version, const std::string& doing) {
   const Family& family = version.books.family;
-  if (!family.loaded_from.runs.empty() && same_runs(listed(version, doing), family.loaded_from.runs)) {
-    return family.loaded_from.content;
-  }
+  if (is_as_loaded(version, doing)) return family.loaded_from.content;
   std::byte text[32];
   const Id process = process_id(doing);
   std::memcpy(text, process.data(), process.size());

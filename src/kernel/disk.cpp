@@ -189,6 +189,12 @@ Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept
   return kind_from(ask(SYS_newfstatat, directory.number, name, &status, AT_SYMLINK_NOFOLLOW), status);
 }
 
+Result<FileKind> kind_behind(const Descriptor& directory, const char* name) noexcept {
+  if (!still_ours(directory)) return {{}, {EBADF}};
+  struct stat status {};
+  return kind_from(ask(SYS_newfstatat, directory.number, name, &status, 0), status);
+}
+
 Result<FileKind> kind_of(const Descriptor& file) noexcept {
   if (!still_ours(file)) return {{}, {EBADF}};
   return kind_of(file.number);
@@ -199,10 +205,17 @@ Result<FileKind> kind_of(int number) noexcept {
   return kind_from(ask(SYS_fstat, number, &status), status);
 }
 
-bool is_in_memory(const Descriptor& file) noexcept {
+namespace {
+
+bool lies_on(const Descriptor& file, long file_system) noexcept {
   struct statfs of {};
-  return still_ours(file) && ask(SYS_fstatfs, file.number, &of) != -1 && of.f_type == TMPFS_MAGIC;
+  return still_ours(file) && ask(SYS_fstatfs, file.number, &of) != -1 && of.f_type == file_system;
 }
+
+}  // namespace
+
+bool is_in_memory(const Descriptor& file) noexcept { return lies_on(file, TMPFS_MAGIC); }
+bool is_of_proc(const Descriptor& directory) noexcept { return lies_on(directory, PROC_SUPER_MAGIC); }
 
 Error write_on(int number, const void* from, std::size_t bytes) noexcept {
   return write_all(from, bytes, [number](const void* at, std::size_t n) { return ask(SYS_write, number, at, n); });

@@ -46,6 +46,10 @@ Result<FileKind> kind_of(const Descriptor& file) noexcept;
 Result<FileKind> kind_of(int number) noexcept;
 /// Of a name in a directory; of a link itself.
 Result<FileKind> kind_of(const Descriptor& directory, const char* name) noexcept;
+/// Of what a name leads to, for links.
+Result<FileKind> kind_behind(const Descriptor& directory, const char* name) noexcept;
+/// Whether it is one of /proc's, where the text of a link is not always the way to what it leads to.
+bool is_of_proc(const Descriptor& directory) noexcept;
 /// Where anybody may add names, as in /tmp, a link is followed only if it is the process's own or the directory's
 /// owner's: whoever put it there would choose what is replaced. The kernel has the same rule (fs.protected_symlinks).
 bool link_can_be_trusted(const FileKind& link, const FileKind& directory) noexcept;

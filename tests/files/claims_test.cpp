@@ -158,11 +158,13 @@ TEST_F(Claims, a_capacity_beyond_the_address_space_is_refused_and_one_that_fits_
   forged.end.index_offset = files::head_bytes;
   forged.end.index_sum = forged.end.sums_sum = files::checksum({});
   forged.end.file_bytes = files::head_bytes + files::trailer_bytes;
-  for (const std::uint64_t capacity : {std::uint64_t{1} << 62, ~std::uint64_t{0} - 4095, std::uint64_t{1} << 63}) {
+  forged.put(path);
+  EXPECT_EQ(inspect(path).capacity, std::uint64_t{1} << 62);
+  EXPECT_THROW((void)load(path, {}), std::exception);
+  for (const std::uint64_t capacity : {~std::uint64_t{0} - 4095, (std::uint64_t{1} << 62) + 4096}) {
     forged.head.capacity = capacity;
     forged.put(path);
-    EXPECT_EQ(inspect(path).capacity, capacity);
-    EXPECT_THROW((void)load(path, {}), std::exception) << capacity;
+    expect_refused("impossible capacity");
   }
   forged.head.capacity = std::uint64_t{1} << 36;
   forged.put(path);
@@ -171,6 +173,15 @@ TEST_F(Claims, a_capacity_beyond_the_address_space_is_refused_and_one_that_fits_
   EXPECT_EQ(load(path, {}).capacity(), forged.head.capacity);
   ::getrusage(RUSAGE_SELF, &after);
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 20000) << "KiB";
+}
+
+TEST_F(Claims, pages_larger_than_those_of_any_kernel_are_refused) {
+  Forged forged;
+  forged.head.page_bytes = 2 * files::block_bytes;
+  forged.end.index_offset = files::head_bytes;
+  forged.end.file_bytes = files::head_bytes + files::trailer_bytes;
+  forged.put(path);
+  expect_refused("pages of 131072 bytes");
 }
 
 TEST(SavedFiles, are_no_more_than_frames_have_numbers_for) {

@@ -1,5 +1,7 @@
 // Promise: a save goes where its path led when it began, whatever the process does meanwhile; what it replaces keeps
 // its permissions, and links stay links.
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -253,6 +255,26 @@ class WithoutInput {
  private:
   int input_;
 };
+
+TEST_F(Destination, is_no_other_file_than_the_one_that_a_descriptors_link_leads_to) {
+  const auto link_of = [](int fd) { return std::filesystem::path("/proc/self/fd") / std::to_string(fd); };
+  const std::filesystem::path gone = folder / "gone";
+  const int memory = ::memfd_create("mine", MFD_CLOEXEC), deleted = ::open(gone.c_str(), O_RDWR | O_CREAT, 0600);
+  std::filesystem::remove(gone);
+  for (const int fd : {memory, deleted}) {
+    EXPECT_NE(why_not(link_of(fd)).find("save to its descriptor"), std::string::npos) << why_not(link_of(fd));
+  }
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  EXPECT_NE(why_not(link_of(pipe[1])).find("save to its descriptor"), std::string::npos) << why_not(link_of(pipe[1]));
+  EXPECT_EQ(folder.names(), std::vector<std::string>{});
+  EXPECT_FALSE(std::filesystem::exists("/memfd:mine (deleted)"));
+
+  const int named = ::open((folder / "a").c_str(), O_RDWR | O_CREAT, 0600);
+  EXPECT_EQ(why_not(link_of(named)), "");
+  EXPECT_TRUE(is_saved(folder / "a"));
+  for (const int fd : {memory, deleted, pipe[0], pipe[1], named}) ::close(fd);
+}
 
 TEST_F(Destination, has_nothing_left_in_it_where_the_new_file_gets_no_number_of_its_own) {
   const WithoutInput closed;

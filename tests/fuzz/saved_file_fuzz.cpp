@@ -111,7 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try_to([&] {
     cow::files::Content content = cow::files::Content::open(memory.path(), {});
     for (const std::uint64_t page : {4096U, 16384U, 65536U}) {
-      for (const bool lazy : {true, false}) (void)cow::files::plan_load(content, page, lazy, 100);
+      for (const bool lazy : {true, false}) (void)cow::files::plan_load(content, page, {lazy, 100, lazy});
     }
     if (content.top().capacity > std::uint64_t{1} << 24 || content.bottom().is_layer()) return;
     cow::LoadOptions options;
