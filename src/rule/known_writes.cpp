@@ -187,7 +187,8 @@ os::Result<bool> goes_to_its_frame(const ArenaBooks& books, Page p, Claim claim)
   return {!front.value, front.error};
 }
 
-/// Of a page that is written in its frame: whether it is the arena's own since the last cut. Nothing is to be kept then.
+/// Of a page that is written in its frame: whether it is the arena's own since the last cut. Nothing is to be kept
+/// then.
 bool is_private_already(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
   return claim == Claim::none || books.birth_of(p) == books.epoch;
 }
@@ -234,9 +235,9 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
   return {};
 }
 
-/// As keep_ready() does for the others: windows that were consolidated for their sake may have taken pages along. No page
-/// has to move any more by now, in this pass or in the one before, and what counts as writable is opened where it is, or
-/// with a window all of which is: neither closes what was opened before.
+/// As keep_ready() does for the others: windows that were consolidated for their sake may have taken pages along. No
+/// page has to move any more by now, in this pass or in the one before, and what counts as writable is opened where it
+/// is, or with a window all of which is: neither closes what was opened before.
 os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_frames) noexcept COW_FAULT_LOCKED {
   if (!books.half_protected || books.barrier->collects) return {};
   for (const PageWrite& write : in_frames) {

@@ -47,7 +47,9 @@ class History {
   std::uint64_t reserve() const noexcept { return reserve_; }
 
   /// More frames are kept with their memory than the next snapshots will want: some should be cooled.
-  bool overfull() const noexcept COW_FILE_LOCKED { return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_; }
+  bool overfull() const noexcept COW_FILE_LOCKED {
+    return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_;
+  }
   /// Takes up to `most` free frames out, to have their memory given back; then cooled() takes their numbers.
   std::size_t take_surplus(Frame* frames, std::size_t most) noexcept COW_FILE_LOCKED;
   void cooled(Frame frame) noexcept COW_FILE_LOCKED { (void)cold_.push_back(frame); }
