@@ -15,6 +15,7 @@
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "books/versions.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"
@@ -130,7 +131,9 @@ os::Error open_arena(ArenaBooks& books, const AddressRange& range) noexcept COW_
   if (const os::Error error = books.barrier->attach(books)) return error;
   if (const os::Error error = map_excluded(books)) return error;
   if (!books.in_core_dumps) os::hide_from_core_dumps(books.base, books.bytes(books.pages));
-  books.count_mappings(books.borrower.base.mappings(books.pages));
+  const RunList& base = books.borrower.base;
+  books.layers_copied = !books.barrier->collects && scattered_in_saved_files(books.family.file, base);
+  books.count_mappings(books.layers_copied ? mappings_with_copies(base) : base.mappings(books.pages));
   fault_registry::publish(*books.slot, books.base, books.bytes(books.pages), &books, nullptr);
   return {};
 }

@@ -60,7 +60,9 @@ Edges ArenaBooks::edges(Pages run) const noexcept {
     const Frame frame = frame_of(p);
     const bool open = in_writable.contains(p);
     const bool private_memory = is_excluded(p), both = private_memory && excluded_before;
-    const bool jumps = private_memory != excluded_before || (frame != before + 1 && !both), turns = open != open_before;
+    const bool copied = layers_copied && SavedFiles::owns(frame) && SavedFiles::owns(before);
+    const bool in_line = frame == before + 1 || both || copied;
+    const bool jumps = private_memory != excluded_before || !in_line, turns = open != open_before;
     count.all += jumps || turns ? 1 : 0;
     count.of_protection += turns && !jumps ? 1 : 0;
     before = frame;

@@ -215,6 +215,7 @@ class ArenaBooks {
   std::byte* base = nullptr;          // where the arena is, or was
   std::byte* reservation = nullptr;   // with a guard page on each side, where the address was ours to choose
   std::size_t reserved_bytes = 0;
+  bool layers_copied = false;         // scattered pages of saved files were copied over the mapping round them
   std::uint64_t generation = 0;       // the process that made it
   std::uint64_t base_version = 0;     // the version it was cloned from; 0: none
   Plane* home = nullptr;

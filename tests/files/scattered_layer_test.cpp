@@ -99,6 +99,7 @@ TEST_P(ScatteredLayer, takes_few_mappings_and_is_not_copied_for_clones) {
   const std::size_t mappings = mapping_count();
   Painted arena(load(folder / "many", options), saved.picture());
   EXPECT_LT(mapping_count(), mappings + 200);
+  EXPECT_LT(arena.arena().stats().mappings, 200U);
   const std::uint64_t before = account_memory(arena.arena()).kernel_bytes;
   const Snapshot as_loaded = arena.arena().snapshot();
   Painted clone(as_loaded.clone(), saved.picture());
