@@ -6,6 +6,7 @@
 #include "arena/operation.hpp"
 #include "arena/take_version.hpp"
 #include "barrier/barrier.hpp"
+#include "barrier/saved_mapping.hpp"
 #include "books/versions.hpp"
 #include "faults/registry.hpp"
 #include "rule/copy_ahead.hpp"
@@ -18,11 +19,21 @@ namespace {
 constexpr std::uint64_t fewest_runs = 16;      // however many clones and views there are
 /// One clone or view takes at most this part of the mappings that are left.
 constexpr std::uint64_t share_of_budget = 32;
+/// What lies in saved files takes no memory there, and would as a copy: a clone that shows it may take more.
+constexpr std::uint64_t times_for_saved = 4;
 
 struct Lent {
   Loan* loan = nullptr;
   bool listed_now = false;  // else others have the version on loan too, and its list of runs is theirs
 };
+
+/// Whether a clone can map the version as it is, in at most so many mappings.
+bool can_be_mapped(const Version& version, std::uint64_t most) noexcept COW_IN_OPERATION {
+  const ArenaBooks& books = version.books;
+  const std::uint64_t mappings = version.runs.mappings(books.pages);
+  if (!scattered_in_saved_files(books.family.file, version.runs)) return mappings <= most;
+  return books.barrier->collects ? mappings <= times_for_saved * most : mappings_with_copies(version.runs) <= most;
+}
 
 }  // namespace
 
@@ -123,7 +134,7 @@ os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
   }
   if (!lent) return {nullptr, lent.error};
   if (lent.value.listed_now) release_flattened(version);  // nobody shows the copies of earlier loans
-  const os::Error error = flatten(version, most);
+  const os::Error error = can_be_mapped(version, most) ? os::Error{} : flatten(version, most);
   if (error) return give_back_loan(books.family, lent.value.loan), os::Result<Loan*>{nullptr, error};
   return {lent.value.loan, {}};
 }

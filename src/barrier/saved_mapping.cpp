@@ -193,4 +193,12 @@ os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const Ru
   return {};
 }
 
+std::uint64_t mappings_with_copies(const RunList& runs) noexcept {
+  std::uint64_t count = 1;
+  for (const Run* run = runs.begin(); run != runs.end(); run = line_from(run, runs.end()).end) {
+    count += 2;  // and the gap before it
+  }
+  return count;
+}
+
 }  // namespace cow

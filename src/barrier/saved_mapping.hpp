@@ -14,6 +14,8 @@ bool scattered_in_saved_files(const FrameFile& file, const RunList& runs) noexce
 /// Shows runs read-only over an address range that nobody uses yet. Saved files are mapped privately, and short runs in
 /// the middle of a long one become pages of that mapping's own.
 os::Error map_saved_with_copies(const FrameFile& file, std::byte* base, const RunList& runs) noexcept;
+/// So many mappings that makes at most.
+std::uint64_t mappings_with_copies(const RunList& runs) noexcept;
 
 /// Whether the page's memory may go while it is mapped: it may show a saved file, or a front before one, and somebody
 /// may cut that short, which takes both. Then reading it is SIGBUS.

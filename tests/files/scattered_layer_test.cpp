@@ -83,6 +83,34 @@ TEST_P(ScatteredLayer, is_shown_or_refused_whichever_kernel_call_fails) {
   EXPECT_GT(refused, 5);
 }
 
+/// So many runs that a clone would copy most of them, if they did not lie in files.
+TEST_P(ScatteredLayer, is_not_copied_for_clones) {
+  constexpr std::size_t many = 20000;
+  Painted saved = painted(many);
+  saved.paint_run(0, many, 1);
+  const Snapshot first = saved.arena().snapshot();
+  save(first, folder / "many", unsynced());
+  for (std::size_t page = 0; page < many; page += 8) saved.paint(page, page);
+  save(saved.arena().snapshot(), folder / "scattered", layer_on(first, folder / "many"));
+  LoadOptions options = with_layers({folder / "scattered"});
+  options.barrier = std::get<Barrier>(GetParam());
+
+  Painted arena(load(folder / "many", options), saved.picture());
+  const std::uint64_t before = account_memory(arena.arena()).kernel_bytes;
+  const Snapshot as_loaded = arena.arena().snapshot();
+  Painted clone(as_loaded.clone(), saved.picture());
+  EXPECT_TRUE(clone.is_right());
+  EXPECT_LE(account_memory(arena.arena()).kernel_bytes, before + 64 * page_size());
+  for (std::size_t page = 3; page < many; page += 1000) clone.paint_run(page, 9, page);
+  const Snapshot of_clone = clone.arena().snapshot();
+  EXPECT_TRUE(shows(of_clone.clone(), clone.picture()));
+  clone.arena().rollback(of_clone);
+  EXPECT_TRUE(clone.is_right());
+  arena.arena().adopt(of_clone);
+  EXPECT_TRUE(shows(arena.arena(), clone.picture()));
+  EXPECT_TRUE(shows(as_loaded, saved.picture()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, ScatteredLayer,
                          testing::Combine(testing::Values("memory", "disk"),
                                           testing::Values(Barrier::mprotect, Barrier::userfaultfd, Barrier::kernel)),
