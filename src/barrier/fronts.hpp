@@ -17,7 +17,7 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
 
 /// Fresh pages get private mappings of their home, whole extents round the run, and are watched; their content stays.
 /// A failure leaves the pages as they are, or as unwatched ones. `taken`: where not null, the pages that are private
-/// then, also after a failure; left as it is where there are none. `alias`: where not null, has the page tables then.
+/// then, also after a failure; left as it is where there are none. `alias`: where not null, it has the page tables.
 os::Error take_in(ArenaBooks& books, Pages run, Pages* taken = nullptr, NewHomeAlias* alias = nullptr) noexcept
     COW_FAULT_LOCKED;
 

@@ -7,8 +7,8 @@
 
 namespace cow {
 
-/// One in the making, of which nobody knows yet; none where there is one already, or where the kernel refuses. At its end
-/// it is the arena's.
+/// One in the making, of which nobody knows yet; none where there is one already, or where the kernel refuses. At its
+/// end it is the arena's.
 class NewHomeAlias {
  public:
   explicit NewHomeAlias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;

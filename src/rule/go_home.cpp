@@ -57,8 +57,8 @@ void enter_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 }
 
 /// Under the kernel barrier, where all was collected: the fronts hold what the frames do, and nothing is mapped anew.
-/// Where home lies beneath a front, that may go from here on. Frames that are lent go to the versions that show them, as
-/// if the pages had been written.
+/// Where home lies beneath a front, that may go from here on. Frames that are lent go to the versions that show them,
+/// as if the pages had been written.
 os::Error bring_home_behind_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   const bool shown = lent(books, run.first);
   if (shown && books.newest != nullptr) {
