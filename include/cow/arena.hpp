@@ -37,11 +37,11 @@ struct ArenaOptions {
   void* address = nullptr;   ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
   Barrier barrier = Barrier::mprotect;
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena; between
-  /// cuts any may. Barrier::kernel needs it, and keeps to signals where nobody gives it; under the others pages that are
-  /// written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their faults would
-  /// cost. A process without threads has this without promising. A broken promise tears snapshots; under
-  /// Barrier::kernel a build with assertions finds many of them, and snapshot() throws std::logic_error.
-  /// Threads made by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
+  /// cuts any may. Barrier::kernel needs it, and keeps to signals where nobody gives it; under the others pages that
+  /// are written again and again stay writable, and each snapshot copies them ahead, for a tenth of what their faults
+  /// would cost. A process without threads has this without promising. A broken promise tears snapshots; under
+  /// Barrier::kernel a build with assertions finds many of them, and snapshot() throws std::logic_error. Threads made
+  /// by raw clone() are not seen by that (__libc_single_threaded): keep one of pthread_create() besides.
   bool quiet_cuts = false;
   bool single_writer = false;  ///< the same, by its older name
   /// Keeps that promise by construction: each snapshot, clone and rollback of the arena and its clones holds an
@@ -235,9 +235,9 @@ class COW_API Arena {
   /// same place: never protected, so that system calls may write there at any time, never copied, and left alone by
   /// rollback(), adopt(), merge() and transactions. Snapshots taken from here on show zeros there, in views, reads and
   /// saved files too; older ones go on showing what they showed. In clones of them the pages are excluded as well, each
-  /// clone has memory of its own there, which begins as zero. A fork() child has a copy of its moment, as of all memory.
-  /// changed_since() never names them. discard() makes them zero, write() and prepare_write() work as on memory. For
-  /// good: there is no way back. A saved file does not tell; exclude them again after load().
+  /// clone has memory of its own there, which begins as zero. A fork() child has a copy of its moment, as of all
+  /// memory. changed_since() never names them. discard() makes them zero, write() and prepare_write() work as on
+  /// memory. For good: there is no way back. A saved file does not tell; exclude them again after load().
   ///
   /// [p, p + n) must be whole pages, which throws std::invalid_argument otherwise; with n == 0, where p may be nullptr
   /// too, nothing is done, and so where all of it is excluded already. In an arena that holds a heap only pages inside

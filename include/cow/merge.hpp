@@ -60,10 +60,10 @@ struct MergeReport {
 };
 
 /// Merges into `into` what `theirs` has changed since `base`, a version that both come from: one of `into` itself or of
-/// an arena that it was cloned from, however many clones ago, and the same for `theirs`. By granules: where theirs equals
-/// base, ours stays; where ours equals base, theirs is taken; where both equal each other they stay; else it is a
-/// conflict. With OnConflict::refuse and any conflict outside of regions nothing changes, the report lists all of them,
-/// and its numbers are 0.
+/// an arena that it was cloned from, however many clones ago, and the same for `theirs`. By granules: where theirs
+/// equals base, ours stays; where ours equals base, theirs is taken; where both equal each other they stay; else it is
+/// a conflict. With OnConflict::refuse and any conflict outside of regions nothing changes, the report lists all of
+/// them, and its numbers are 0.
 ///
 /// All or nothing: a merge that throws has changed nothing, and any snapshot has the whole of it or none. All snapshots
 /// stay valid, and rolling back to one from before works. Other threads must not write `into` meanwhile; the arenas of

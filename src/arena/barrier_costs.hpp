@@ -8,12 +8,12 @@ namespace cow {
 
 /// At a cut: adds up what the other kind of barrier would have saved since the last one; says whether that is enough,
 /// cut after cut, to change: half of what a change costs where the kinds differ threefold, all of it where they differ
-/// by half, else twice as much. Where they differ threefold a sixteenth is enough the first time, if every cut spoke for
-/// it.
+/// by half, else twice as much. Where they differ threefold a sixteenth is enough the first time, if every cut spoke
+/// for it.
 bool other_was_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
-/// Under the kernel barrier, after a rollback that undid what was written, no cut between: pages that signals would have
-/// left writable cost them nothing.
+/// Under the kernel barrier, after a rollback that undid what was written, no cut between: pages that signals would
+/// have left writable cost them nothing.
 bool signals_were_better(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Of the barriers with signals, which would have cost less in that time. Not mprotect where there are other threads.

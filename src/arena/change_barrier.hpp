@@ -9,8 +9,8 @@
 namespace cow {
 
 /// What has the content in private mappings goes to the frames, and those are shown read-only; other threads may be
-/// writing meanwhile, and wait. A plain arena is protected by the barrier that waits for its first cut. A failure leaves
-/// all as it was.
+/// writing meanwhile, and wait. A plain arena is protected by the barrier that waits for its first cut. A failure
+/// leaves all as it was.
 os::Error change_to_signals(ArenaBooks& books, const char* why) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// All pages are protected, and nobody writes. Where it fails, or would take too many mappings, the barrier stays.
@@ -28,7 +28,8 @@ void leave_mprotect_for_threads(ArenaBooks& books) noexcept COW_IN_OPERATION COW
 /// want. Throws as install_fault_handler().
 void keep_handlers_for(const ArenaBooks& books);
 
-/// As change_if_better(), after a rollback under the kernel barrier that undid what was written, before anything else is.
+/// As change_if_better(), after a rollback under the kernel barrier that undid what was written, before anything else
+/// is.
 void change_after_undoing(ArenaBooks& books) noexcept COW_IN_OPERATION COW_FAULT_LOCKED;
 
 /// While they are wanted arenas use barriers that have signals (the fault profile).

@@ -9,8 +9,8 @@
 namespace cow {
 
 /// Sorted, disjoint runs: a superset of the pages that differ. Of one arena, or of an arena and a clone of it, or of
-/// two clones of one version: costs what was written between. Else what the two lists of runs hold. Both have handles; no
-/// lock is held. Allocates by the books only.
+/// two clones of one version: costs what was written between. Else what the two lists of runs hold. Both have handles;
+/// no lock is held. Allocates by the books only.
 os::Error list_changed_between(Version& a, Version& b, BookVector<Pages>& changed) noexcept;
 
 /// How an arena was asked what it holds now.
@@ -25,8 +25,8 @@ struct AskedNow {
 };
 
 /// The same between a version and what an arena holds now, which nobody writes meanwhile. Of a version of its own, or
-/// of a clone of it, the logs tell without a cut; under the kernel barrier the kernel does too. `asked.by_cut`: by a cut
-/// all the same.
+/// of a clone of it, the logs tell without a cut; under the kernel barrier the kernel does too. `asked.by_cut`: by a
+/// cut all the same.
 os::Error list_changed_until_now(ArenaBooks& books, Version& version, BookVector<Pages>& changed,
                                  AskedNow& asked) noexcept;
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "books/arena_books.hpp"
+#include "kernel/disk.hpp"
 
 namespace cow {
 
@@ -13,7 +14,7 @@ namespace cow {
 /// an operation of the arena meanwhile, nor wait for another thread.
 class PagesInPlace {
  public:
-  static constexpr std::uint64_t most_pages = 64;
+  static constexpr std::uint64_t most_pages = os::most_asked_about;
 
   /// Not for more pages than that.
   PagesInPlace(Version& version, Pages run) noexcept;

@@ -59,7 +59,8 @@ void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames)
   }
 }
 
-/// The same where mappings are short, as writes that are handed over: past the protection, and all of them ready at once.
+/// The same where mappings are short, as writes that are handed over: past the protection, and all of them ready at
+/// once.
 class HandedOver {
  public:
   explicit HandedOver(ArenaBooks& books) noexcept : books_(books) {}
@@ -70,7 +71,8 @@ class HandedOver {
     }
     if (const os::Error error = reserve_zeros()) return error;
     for (Page p = run.first; p < run.end(); ++p) {
-      if (const os::Error error = batch_.push_back({books_.address_of(p), zeros_.data(), books_.bytes(1)})) return error;
+      const Write zeros{books_.address_of(p), zeros_.data(), books_.bytes(1)};
+      if (const os::Error error = batch_.push_back(zeros)) return error;
     }
     return {};
   }

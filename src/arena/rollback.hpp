@@ -16,8 +16,8 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
 /// Whether a version is the one that the arena is a clone of.
 bool is_base_of(const Version& version, const ArenaBooks& books) noexcept;
 
-/// To a version of the arena itself or the one that it is a clone of; throws what Arena::rollback() throws, but not that
-/// a transaction is open.
+/// To a version of the arena itself or the one that it is a clone of; throws what Arena::rollback() throws, but not
+/// that a transaction is open.
 void roll_back_or_throw(ArenaBooks& books, Version& version);
 
 }  // namespace cow

@@ -44,8 +44,8 @@ std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept COW_IN_OPERATION COW
   return bytes;
 }
 
-/// Under the kernel barrier the books are those of the last cut. What was written since counts as if it had been caught;
-/// where there is no memory to list it, it is left out.
+/// Under the kernel barrier the books are those of the last cut. What was written since counts as if it had been
+/// caught; where there is no memory to list it, it is left out.
 void add_uncollected(ArenaBooks& books, ArenaStats& stats) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> written;
   if (!books.barrier->collects || fronts::list_written(books, written)) return;

@@ -133,7 +133,7 @@ os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
     lent = lend_locked(version);
   }
   if (!lent) return {nullptr, lent.error};
-  if (lent.value.listed_now) release_flattened(version);  // nobody shows the copies of earlier loans
+  if (lent.value.listed_now) release_flattened(version);  // clones that show copies of earlier loans keep those
   const os::Error error = can_be_mapped(version, most) ? os::Error{} : flatten(version, most);
   if (error) return give_back_loan(books.family, lent.value.loan), os::Result<Loan*>{nullptr, error};
   return {lent.value.loan, {}};

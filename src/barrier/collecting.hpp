@@ -1,4 +1,5 @@
-// What barriers that catch no write have in common: a plain mapping of home, and that nothing is protected page by page.
+// What barriers that catch no write have in common: a plain mapping of home, and that nothing is protected page by
+// page.
 #pragma once
 
 #include "barrier/barrier.hpp"

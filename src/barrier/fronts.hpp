@@ -27,7 +27,8 @@ os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 /// Notes in Fronts::uncollected which of the pages taken were written since the last cut, and protects them again.
 os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
-/// Adds the runs that were written since the last cut, and changes nothing. All in the list are sorted and disjoint then.
+/// Adds the runs that were written since the last cut, and changes nothing. All in the list are sorted and disjoint
+/// then.
 os::Error list_written(ArenaBooks& books, BookVector<Pages>& runs) noexcept COW_FAULT_LOCKED;
 void make_disjoint(BookVector<Pages>& runs) noexcept;
 

@@ -1,5 +1,5 @@
-// An arena that has no version yet, under userfaultfd: plain memory, and closing it for the first time. Not in the signal
-// handler.
+// An arena that has no version yet, under userfaultfd: plain memory, and closing it for the first time. Not in the
+// signal handler.
 #include "barrier/barrier.hpp"
 #include "barrier/collecting.hpp"
 #include "barrier/fronts.hpp"

@@ -250,7 +250,8 @@ os::Error show(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
   return {};
 }
 
-/// The mapping is read-only until it is watched; where the kernel refuses that it stays so, as one that was never opened.
+/// The mapping is read-only until it is watched; where the kernel refuses that it stays so, as one that was never
+/// opened.
 os::Error show_protected(ArenaBooks& books, Pages run, Frame frame) COW_FAULT_LOCKED {
   if (const os::Error error = map_in_place(books, run, frame, os::Access::read)) return error;
   books.opened.erase(run);

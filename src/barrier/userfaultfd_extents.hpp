@@ -12,8 +12,7 @@ namespace cow::userfaultfd {
 Pages extent_round(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 /// The bits protect the extents, sorted, whose mappings stay writable; what lies between them is protected by its
-/// mapping.
-/// What gets memory there before that is written, and in nobody's way.
+/// mapping. What gets memory there before that is written, and in nobody's way.
 os::Error close_extents(ArenaBooks& books, std::span<const Pages> extents) noexcept COW_FAULT_LOCKED;
 
 /// The way back, from half-way too: all can be written. Runs in the signal handler.

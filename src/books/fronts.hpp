@@ -30,7 +30,8 @@ struct Fronts {
   COW_BY_FAULT_LOCK PageSet hidden;       // of those taken, the ones whose front must stay: it alone has the content
   COW_BY_FAULT_LOCK PageSet present;      // of those taken, the ones that may have a front
   COW_BY_FAULT_LOCK PageSet warm;         // of those present, the ones that were written lately
-  // Those that were ever prepared: a device may have their fronts, which stay for as long as the pages are not discarded.
+  // Those that were ever prepared: a device may have their fronts, which stay for as long as the pages are not
+  // discarded.
   COW_BY_FAULT_LOCK PageSet counted_on;
   COW_BY_FAULT_LOCK PageSet unshared;     // after a change to another barrier: still in private mappings, and read-only
 
@@ -38,8 +39,8 @@ struct Fronts {
 
   COW_BY_FAULT_LOCK std::uint64_t collections = 0;  // how often what was written was collected, or begun to be
   COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
-  // For the choice of a barrier, until it is made: runs of written pages at cuts, and those of the pages that had no front
-  // before; runs at rollbacks, and those of the pages that were not undone before since the last cut.
+  // For the choice of a barrier, until it is made: runs of written pages at cuts, and those of the pages that had no
+  // front before; runs at rollbacks, and those of the pages that were not undone before since the last cut.
   COW_BY_FAULT_LOCK std::uint64_t runs_collected = 0, fronts_new = 0;
   COW_BY_FAULT_LOCK std::uint64_t runs_undone = 0, pages_undone = 0, pages_undone_first = 0;
 

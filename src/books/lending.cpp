@@ -77,7 +77,7 @@ void Lending::stop_lending(Lender& lender) noexcept {
 }
 
 void Lending::add(Borrower& borrower, Loan& loan) noexcept {
-  borrowers_.push_front(borrower);  // the newest show most of what is asked for
+  borrowers_.push_back(borrower);
   borrower.listed = true;
   if (loan.lender != nullptr) {
     loan.lender->loans.erase(loan.lender->loans.iterator_to(loan));
@@ -86,24 +86,13 @@ void Lending::add(Borrower& borrower, Loan& loan) noexcept {
     refresh_epochs(*loan.lender);
   }
   for (const Run& run : borrower.base) {
+    file_.count_shown(run.frame, run.count, true);
     if (!any_loose(run)) continue;
     for (std::uint64_t i = 0; i < run.count; ++i) {
       std::uint32_t& loose = file_.loose_count(run.frame + i);
       if (loose != 0) ++loose;
     }
   }
-}
-
-std::uint32_t Lending::borrowers_of(Page p, Frame frame) const noexcept {
-  std::uint32_t count = 0;
-  for (const Borrower& borrower : borrowers_) count += borrower.shows(p, frame) ? 1 : 0;
-  return count;
-}
-
-bool Lending::anyone_shows(Page p, Frame frame) const noexcept {
-  return std::any_of(borrowers_.begin(), borrowers_.end(), [&](const Borrower& borrower) COW_HELD_UNCHECKED {
-    return borrower.shows(p, frame);
-  });
 }
 
 void Lending::release(const Run& run, FrameRelease& freed) noexcept {
@@ -126,7 +115,7 @@ void Lending::release(const Run& run, FrameRelease& freed) noexcept {
     std::uint32_t borrowers = 0;
     {
       FaultLockHeld held(file_.lock());
-      borrowers = borrowers_of(run.first + i, run.frame + i);
+      borrowers = borrowers_of(run.frame + i);
       if (borrowers != 0) {
         file_.loose_count(run.frame + i) = borrowers;
         file_.count_loose(run.frame + i, true);
@@ -149,6 +138,21 @@ bool Lending::any_loose(const Run& run) noexcept {
   return plane != nullptr && plane->loose != 0;  // it is gone when all that was borrowed of it has ended
 }
 
+/// The borrower shows pages of this part of its base no more: those up to the one that is returned, since whoever else
+/// wants the lock is not to wait for long.
+Page Lending::leave(Borrower& borrower, const Run& run) noexcept {
+  constexpr int most_parts = 256;
+  PageSet& ended = borrower.ended;
+  Page p = run.first;
+  for (int part = 0; part < most_parts && p < run.end(); ++part) {
+    const Page first = ended.next_absent(p, run.end());
+    p = std::min(ended.next(first), run.end());
+    if (borrower.listed && first < p) file_.count_shown(run.frame_of(first), p - first, false);
+  }
+  ended.insert({run.first, p - run.first});
+  return p;
+}
+
 void Lending::end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept {
   for (const Run* run = borrower.base.from(pages.first); run != borrower.base.end() && run->first < pages.end();
        ++run) {
@@ -159,11 +163,11 @@ void Lending::end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed
       {
         FaultLockHeld held(file_.lock());
         if (!any_loose(*run)) {
-          borrower.ended.insert({at, end - at});
-          break;
+          at = leave(borrower, {at, end - at, run->frame_of(at)});
+          continue;
         }
         if (!borrower.ended.contains(at) && return_loose(run->frame_of(at))) let_go = run->frame_of(at);
-        borrower.ended.insert({at, 1});
+        (void)leave(borrower, {at, 1, run->frame_of(at)});
       }
       if (let_go != zero_frame) freed.add(let_go);
       ++at;

@@ -78,9 +78,8 @@ class Lending {
     borrower.listed = false;
   }
   bool anyone_borrows() const noexcept COW_FILE_LOCKED { return !borrowers_.empty(); }
-  /// How many clones show this frame as page p.
-  std::uint32_t borrowers_of(Page p, Frame frame) const noexcept COW_FILE_LOCKED;
-  bool anyone_shows(Page p, Frame frame) const noexcept COW_FILE_LOCKED;
+  /// How many clones show this frame. Cost: a few words, however many clones there are.
+  std::uint32_t borrowers_of(Frame frame) const noexcept COW_FILE_LOCKED { return file_.times_shown(frame); }
 
   // -- Frames, without the lock: they take it. Run in the signal handler, with asynchronous signals blocked. ----
 
@@ -90,6 +89,7 @@ class Lending {
   void end_borrowing(Borrower& borrower, Pages pages, FrameRelease& freed) noexcept COW_SIGNALS_BLOCKED;
 
  private:
+  Page leave(Borrower& borrower, const Run& run) noexcept COW_FILE_LOCKED;
   bool any_loose(const Run& run) noexcept COW_FILE_LOCKED;
   bool return_loose(Frame frame) noexcept COW_FILE_LOCKED;
 

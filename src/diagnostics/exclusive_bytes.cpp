@@ -36,7 +36,7 @@ class WhatWouldGo {
 
   void add_owned(const Run& run) noexcept COW_IN_OPERATION {
     FaultLockHeld held(books_.family.file.lock());
-    for (Page p = run.first; p < run.end(); ++p) frames_ += lending_.borrowers_of(p, run.frame_of(p)) == 0 ? 1 : 0;
+    for (Page p = run.first; p < run.end(); ++p) frames_ += lending_.borrowers_of(run.frame_of(p)) == 0 ? 1 : 0;
   }
 
   /// A frame whose owner gave it up goes with the last of its borrowers.

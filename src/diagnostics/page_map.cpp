@@ -200,7 +200,7 @@ class Survey {
       for (Page p = shown.run.first; p < shown.run.end() && !error_; ++p) {
         for (; step != steps.end() && step->page <= p; ++step) known += step->more;
         const FaultLockGuard guard(books_.family.file.lock());
-        if (books_.family.lending.borrowers_of(p, shown.run.frame_of(p)) > known) add_gone(p);
+        if (books_.family.lending.borrowers_of(shown.run.frame_of(p)) > known) add_gone(p);
       }
     }
   }

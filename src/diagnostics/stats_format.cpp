@@ -111,8 +111,8 @@ std::string to_text(const ArenaStats& stats) {
                readable_ns(static_cast<double>(times.total_ns())));
   add_line(text, "arena",
            counted(stats.pages_private, "page") + " private, " + number(stats.pages_borrowed) + " borrowed, " +
-               number(stats.pages_writable) + " writable, " + number(stats.pages_excluded) + " excluded; " + counted(stats.snapshots_alive, "snapshot") + "; epoch " +
-               number(stats.epoch));
+               number(stats.pages_writable) + " writable, " + number(stats.pages_excluded) + " excluded; " +
+               counted(stats.snapshots_alive, "snapshot") + "; epoch " + number(stats.epoch));
   add_line(text, "barrier",
            std::string(stats.barrier_reason) + "; " + counted(stats.barrier_changes, "change") + ", " +
                counted(stats.pages_with_fronts, "page") + " with fronts");

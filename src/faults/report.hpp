@@ -1,5 +1,6 @@
 // The one line that the library ever prints: on a fault in an arena or a view that cannot be resolved, or of a child
-// that cannot live (fork() on a stack inside an arena). Runs in the signal handler: formats by hand into a buffer on the stack, and writes it with one system call.
+// that cannot live (fork() on a stack inside an arena). Runs in the signal handler: formats by hand into a buffer on
+// the stack, and writes it with one system call.
 #pragma once
 
 #include <cstddef>

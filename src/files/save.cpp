@@ -28,9 +28,6 @@ using files::PageNews;
 using files::Place;
 using files::Writer;
 
-/// Between two looks at what writers have done, and two calls of the caller's progress.
-constexpr std::uint64_t steps_between = 4;
-
 class Save {
  public:
   Save(Version& version, Version* since, const SaveOptions& options, Output& output, Head head)
@@ -45,14 +42,13 @@ class Save {
   }
 
   void all() {
-    std::uint64_t step = 0;
     for (const Pages& run : pages_) {
       for (Page p = run.first; p < run.end();) {
-        const Pages some{p, std::min(PageLook::pages_at_once, run.end() - p)};
+        const Pages some{p, std::min(PageLook::end_from(p), run.end()) - p};
         write(some, run.end() - some.end());
         p = some.end();
         done_ += some.count;
-        if (++step % steps_between == 0) tell();
+        if (is_due()) tell();
       }
     }
     finish();
@@ -64,12 +60,11 @@ class Save {
     const os::Result<BookBuffer> memory = BookBuffer::reserve(PageSet::bytes_for(version_.books.pages));
     files::fail_if(memory.error, output_.doing());
     PageSet written(memory.value.data(), version_.books.pages);
-    std::uint64_t step = 0;
     for (const Pages& run : pages_) {
       for (Page p = written.next_absent(run.first, run.end()); p < run.end(); p = written.next_absent(p, run.end())) {
-        const Page end = std::min({written.next(p), p + PageLook::pages_at_once, run.end()});
+        const Page end = std::min({written.next(p), PageLook::end_from(p), run.end()});
         write_new({p, end - p}, written);
-        if (++step % steps_between != 0) continue;
+        if (!is_due()) continue;
         write_kept(written);
         (void)let_go(version_, written);
         tell();
@@ -135,12 +130,19 @@ class Save {
         written.insert(run);  // what is not to be written may go at once
         continue;
       }
-      while (p != kept_.end() && *p == run.end() && run.count < PageLook::pages_at_once && !written.contains(*p) &&
+      while (p != kept_.end() && *p == run.end() && *p < PageLook::end_from(run.first) && !written.contains(*p) &&
              is_to_be_written(*p)) {
         ++p, ++run.count;
       }
       write_new(run, written);
     }
+  }
+
+  /// Whether it is time for a look at what writers have done, and a call of the caller's progress.
+  bool is_due() noexcept {
+    if (done_ - due_ < PageLook::pages_at_once()) return false;
+    due_ = done_;
+    return true;
   }
 
   void tell() const {
@@ -168,6 +170,7 @@ class Save {
   std::vector<Place> written_;  // of the run that was looked at last; counted from its beginning
   BookVector<Page> kept_;
   std::uint64_t done_ = 0, total_ = 0;
+  std::uint64_t due_ = 0;  // of those done, when it was time last
 };
 
 /// What arenas are mapped from must not change, and reading it would give what was just written.

@@ -131,7 +131,7 @@ std::vector<Pages> pages_to_look_at(Version& version, Version* since, const std:
 }
 
 PageLook::PageLook(Version& version, Version* since, std::string doing)
-    : version_(version), since_(since), doing_(std::move(doing)), now_(version.books.bytes(pages_at_once)) {
+    : version_(version), since_(since), doing_(std::move(doing)), now_(version.books.bytes(pages_at_once())) {
   if (since != nullptr) then_.resize(now_.size());
 }
 

@@ -2,6 +2,7 @@
 // version's, and what they hold.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,8 @@
 #include "arena/pages_in_place.hpp"
 #include "books/arena_books.hpp"
 #include "files/format.hpp"
+#include "kernel/os.hpp"
+#include "storage/saved_files.hpp"
 
 namespace cow::files {
 
@@ -36,9 +39,13 @@ class PageLook {
  public:
   PageLook(Version& version, Version* since, std::string doing);
 
-  static constexpr std::uint64_t pages_at_once = PagesInPlace::most_pages;
+  /// Pages that are looked at together: those of one large block of the arena, which from p on ends there.
+  static std::uint64_t pages_at_once() noexcept {
+    return std::clamp<std::uint64_t>(SavedFiles::large_block_bytes / os::page_size(), 1, most_pages);
+  }
+  static Page end_from(Page p) noexcept { return {(p.value / pages_at_once() + 1) * pages_at_once()}; }
 
-  /// At most `pages_at_once`. What is to be written of each: with content, not at all, or as zeros. In place: without a
+  /// Pages of one such block. What is to be written of each: with content, not at all, or as zeros. In place: without a
   /// copy, where that can be; then still() is asked when the content has been used, and leave() called.
   std::span<const PageNews> look(Pages run, bool in_place);
   /// Content of a part of the run that was looked at last.
@@ -54,6 +61,8 @@ class PageLook {
   void copy(Pages run);
 
  private:
+  static constexpr std::uint64_t most_pages = PagesInPlace::most_pages;
+
   bool look_in_place(Pages run);
 
   Version& version_;
@@ -63,8 +72,8 @@ class PageLook {
   const std::byte* at_ = nullptr;
   std::optional<PagesInPlace> place_;
   int trials_ = 16;  // that may still be in vain; beside writers of pages that move most are
-  PageNews news_[pages_at_once];
-  std::uint64_t sums_[pages_at_once];
+  PageNews news_[most_pages];
+  std::uint64_t sums_[most_pages];
 };
 
 }  // namespace cow::files

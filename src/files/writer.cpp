@@ -3,21 +3,26 @@
 
 #include <algorithm>
 
+#include "storage/saved_files.hpp"
+
 namespace cow::files {
 namespace {
 
 constexpr std::size_t chunk_bytes = std::size_t{1} << 20;  // of content, compressed as one
 
+constexpr std::uint64_t large_block_bytes = SavedFiles::large_block_bytes;
+constexpr std::uint64_t worth_large_blocks = 16 * large_block_bytes;  // a hole in the file may be as large as one
+
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
 
 /// The first place at or behind `at` for a run of pages: where it has a whole block, blocks of the arena are blocks of
-/// the file.
+/// the file, in long runs large ones.
 std::uint64_t place_for(std::uint64_t at, std::uint64_t first, std::uint64_t pages, std::uint64_t page_bytes) {
-  const std::uint64_t begin = first * page_bytes, end = begin + pages * page_bytes;
-  if (round_up(begin, block_bytes) + block_bytes > end) return round_up(at, page_bytes);
-  const std::uint64_t in_block = begin % block_bytes;
-  const std::uint64_t block = at / block_bytes * block_bytes;
-  return block + in_block >= at ? block + in_block : block + block_bytes + in_block;
+  const std::uint64_t begin = first * page_bytes, bytes = pages * page_bytes;
+  const std::uint64_t block = bytes >= worth_large_blocks ? large_block_bytes : block_bytes;
+  if (round_up(begin, block) + block > begin + bytes) return round_up(at, page_bytes);
+  const std::uint64_t place = at / block * block + begin % block;
+  return place >= at ? place : place + block;
 }
 
 }  // namespace

@@ -58,8 +58,8 @@ struct CutArena {
   bool kept;
 
   CutArena(FaultSlot& slot) noexcept
-      : range{&slot, slot.publication}, books(slot.books), hook(nullptr), first_run(0), runs(0), first_excluded(0), excluded(0),
-        kept(false) {}
+      : range{&slot, slot.publication}, books(slot.books), hook(nullptr), first_run(0), runs(0), first_excluded(0),
+        excluded(0), kept(false) {}
 };
 
 /// What a fork() knows of the arenas: its own, whatever becomes of them before the process is copied.

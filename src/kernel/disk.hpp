@@ -75,7 +75,7 @@ constexpr std::size_t most_parts = 1024;
 /// the file ends before.
 Error read_parts(const Descriptor& file, Part* parts, std::size_t count, std::uint64_t offset) noexcept;
 /// Whether whole pages of a mapping, at most `most_asked_about`, have memory, so that reading them takes none.
-constexpr std::size_t most_asked_about = 64;
+constexpr std::size_t most_asked_about = 256;
 bool all_in_memory(const void* at, std::size_t pages) noexcept;
 
 Error set_length(const Descriptor& file, std::uint64_t bytes) noexcept;

@@ -40,8 +40,9 @@ std::uint64_t machine_memory_bytes() noexcept;
 
 // -- The seam ---------------------------------------------------------------------------------------------------
 
-/// Makes the nth failing-capable kernel call from now fail with ENOMEM, once; 0 switches that off. For tests.
-void fail_after(std::int64_t nth) noexcept;
+/// Makes the nth failing-capable kernel call from now fail with ENOMEM, once; 0 switches that off. `again`: so does the
+/// one so many calls later. For tests.
+void fail_after(std::int64_t nth, std::int64_t again = 0) noexcept;
 /// Makes each failing-capable kernel call from now fail with ENOMEM by chance, one in so many; the seed decides which.
 /// 0 switches that off. For tests.
 void fail_by_chance(std::uint64_t seed, std::uint64_t one_in) noexcept;

@@ -1,5 +1,5 @@
-// A lock for what is set up once, or switched, outside the handler. In a fork() child it is free: whoever held it in the
-// parent is not there. So what it covers must be right wherever its holder has stopped.
+// A lock for what is set up once, or switched, outside the handler. In a fork() child it is free: whoever held it in
+// the parent is not there. So what it covers must be right wherever its holder has stopped.
 #pragma once
 
 #include <atomic>

@@ -15,7 +15,7 @@ bool may_be_viewed(const ArenaBooks& books, Epoch birth, bool needed) noexcept {
 /// Clones show a frame until each of them has left it, and all that came of them.
 bool is_shown_by_clones(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   FaultLockHeld held(books.family.file.lock());
-  return books.family.lending.anyone_shows(p, books.frame_of(p)) &&
+  return books.family.lending.borrowers_of(books.frame_of(p)) != 0 &&
          !mutant(Mutant::page_shown_by_clones_stays_home);
 }
 

@@ -21,8 +21,8 @@ enum class Caught { protected_before, writable_before };
 /// budget suggest.
 os::Result<Caught> make_writable_for_fault(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
-/// Under a barrier that collects nothing is ever protected, but what a failure has left so: before anything is stored to
-/// under the fault lock.
+/// Under a barrier that collects nothing is ever protected, but what a failure has left so: before anything is stored
+/// to under the fault lock.
 os::Error open_all_half_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 
 /// Makes a run of any pages writable; those that read as zero only if they are to be included.

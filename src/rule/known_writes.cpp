@@ -187,10 +187,15 @@ os::Result<bool> goes_to_its_frame(const ArenaBooks& books, Page p, Claim claim)
   return {!front.value, front.error};
 }
 
+/// Of a page that is written in its frame: whether it is the arena's own since the last cut. Nothing is to be kept
+/// then.
+bool is_private_already(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
+  return claim == Claim::none || books.birth_of(p) == books.epoch;
+}
+
+/// The run is of one kind: either all of it is private already, or nothing.
 os::Error keep_what_is_there(ArenaBooks& books, Pages run, Claim claim) noexcept COW_FAULT_LOCKED {
-  const bool private_already = claim == Claim::none || books.birth_of(run.first) == books.epoch;
-  if (private_already && run.count == 1) return {};
-  if (claim == Claim::none) return {};
+  if (is_private_already(books, run.first, claim)) return {};
   const os::Error error = make_private_in_place(books, run, claim);
   if (!error) count(books.made_writable, claim, run.count);
   return error;
@@ -215,11 +220,13 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
       if (const os::Error error = pages.others.push_back(write)) return error;
       continue;
     }
+    const bool private_already = is_private_already(books, p, claim);
     Pages part{p, 0};
     const auto joins = [&](const PageWrite& next) COW_FAULT_LOCKED {
       const bool asked = books.barrier->collects && books.fronts.counted_on.contains(next.page);
       return part.count == 0 || (part.count < longest_part && next.page == part.end() && !asked &&
                                  claim_of(books, next.page) == claim &&
+                                 is_private_already(books, next.page, claim) == private_already &&
                                  is_written_in_its_frame(books, next.page, claim));
     };
     for (; i < batch.size() && joins(batch[i]); ++i, ++part.count) pages.in_frames.append(batch[i]);
@@ -228,7 +235,9 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
   return {};
 }
 
-/// As keep_ready() does for the others.
+/// As keep_ready() does for the others: windows that were consolidated for their sake may have taken pages along. No
+/// page has to move any more by now, in this pass or in the one before, and what counts as writable is opened where it
+/// is, or with a window all of which is: neither closes what was opened before.
 os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_frames) noexcept COW_FAULT_LOCKED {
   if (!books.half_protected || books.barrier->collects) return {};
   for (const PageWrite& write : in_frames) {

@@ -24,8 +24,9 @@ struct PageWrite {
   const std::byte* nearer;
 };
 
-/// The same for whole pages, ascending, once the arena was asked what has been written; nobody writes it meanwhile. What
-/// nobody shows but the arena is written in its frame: nothing is opened, moved or, under the kernel barrier, hidden by a front.
+/// The same for whole pages, ascending, once the arena was asked what has been written; nobody writes it meanwhile.
+/// What nobody shows but the arena is written in its frame: nothing is opened, moved or, under the kernel barrier,
+/// hidden by a front.
 os::Error write_known_pages(ArenaBooks& books, std::span<const PageWrite> batch, const NearPages& near) noexcept
     COW_FAULT_LOCKED;
 

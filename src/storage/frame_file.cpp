@@ -34,8 +34,8 @@ os::Result<Plane*> FrameFile::add_plane() noexcept {
   if (index == most_planes || index >= file_bytes / page_bytes_ / pages_) return {nullptr, {ENOSPC}};
 
   const std::size_t header = (sizeof(Plane) + 63) / 64 * 64;
-  const std::size_t set_bytes = PageSet::bytes_for(pages_);
-  const std::size_t bytes = header + set_bytes + pages_ * sizeof(std::uint32_t);
+  const std::size_t set_bytes = PageSet::bytes_for(pages_), counts_bytes = pages_ * sizeof(std::uint32_t);
+  const std::size_t bytes = header + set_bytes + counts_bytes + PageCounts::bytes_for(pages_);
   const os::Result<void*> memory = os::reserve_books(bytes);
   if (!memory) return {nullptr, memory.error};
   std::byte* const at = static_cast<std::byte*>(memory.value);
@@ -44,6 +44,7 @@ os::Result<Plane*> FrameFile::add_plane() noexcept {
   plane->base = Frame{index * pages_};
   plane->used = PageSet(at + header, pages_);
   plane->loose_counts = reinterpret_cast<std::uint32_t*>(at + header + set_bytes);
+  plane->shown = PageCounts(at + header + set_bytes + counts_bytes, pages_);
   plane->owned = true;
   plane->memory_bytes = bytes;
 
@@ -74,6 +75,14 @@ std::uint64_t FrameFile::frames_used() const noexcept {
   std::uint64_t used = 0;
   for (std::uint32_t i = 0; i < plane_count_; ++i) used += planes_[i] != nullptr ? planes_[i]->used.count() : 0;
   return used;
+}
+
+void FrameFile::count_shown(Frame first, std::uint64_t count, bool more) noexcept {
+  if (History::owns(first)) return history_.count_shown(first, count, more);
+  Plane* const plane = find_plane(first);
+  if (plane == nullptr) return;
+  const Pages run{page_of(first), count};
+  more ? plane->shown.add(run) : plane->shown.take_off(run);
 }
 
 void FrameFile::count_loose(Frame frame, bool more) noexcept {

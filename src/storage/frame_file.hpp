@@ -8,6 +8,7 @@
 
 #include "kernel/book_memory.hpp"
 #include "kernel/fault_lock.hpp"
+#include "kernel/page_counts.hpp"
 #include "kernel/page_set.hpp"
 #include "storage/history.hpp"
 #include "storage/saved_files.hpp"
@@ -22,6 +23,7 @@ struct Plane : boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boo
   std::uint32_t index = 0;
   Frame base;
   COW_BY_FILE_LOCK PageSet used;         // frames that hold content of some page, by page
+  COW_BY_FILE_LOCK PageCounts shown;     // by page: how many clones show the frame
   /// By page: how many clones' borrowed pages show the frame, where nothing else does.
   std::uint32_t* loose_counts = nullptr;
   COW_BY_FILE_LOCK std::uint64_t loose = 0;  // frames whose loose count is not zero
@@ -63,6 +65,14 @@ class FrameFile {
   std::uint32_t& loose_count(Frame frame) noexcept COW_FILE_LOCKED {
     return History::owns(frame) ? history_.loose_count(frame) : plane_of(frame).loose_counts[page_of(frame).value];
   }
+  /// How many clones show a frame that they borrow. Nobody counts for saved files.
+  std::uint32_t times_shown(Frame frame) const noexcept COW_FILE_LOCKED {
+    if (History::owns(frame)) return history_.times_shown(frame);
+    const Plane* plane = find_plane(frame);
+    return plane == nullptr ? 0 : plane->shown.of(page_of(frame));
+  }
+  /// One clone more shows so many frames, or one less.
+  void count_shown(Frame first, std::uint64_t count, bool more) noexcept COW_FILE_LOCKED;
   /// Keeps the total of loose frames, by plane and in all.
   void count_loose(Frame frame, bool more) noexcept COW_FILE_LOCKED;
   std::uint64_t loose_frames() const noexcept COW_FILE_LOCKED { return loose_; }

@@ -10,7 +10,7 @@ namespace cow {
 History::~History() {
   for (int i = 0; i < segment_count_; ++i) {
     os::unmap(segments_[i].alias, segment_frames(i) * page_bytes_);
-    os::unmap(segments_[i].loose_counts, segment_frames(i) * sizeof(std::uint32_t));
+    os::unmap(segments_[i].counts, segment_frames(i) * sizeof(Counts));
   }
   os::close_file(fd_);
 }
@@ -33,10 +33,10 @@ std::byte* History::address(Frame frame) const noexcept {
   return segments_[segment].alias + (index - segment_start(segment)) * page_bytes_;
 }
 
-std::uint32_t& History::loose_count(Frame frame) noexcept {
+History::Counts& History::counts_of(Frame frame) const noexcept {
   const std::uint64_t index = frame - first_frame;
   const int segment = segment_of(index);
-  return segments_[segment].loose_counts[index - segment_start(segment)];
+  return segments_[segment].counts[index - segment_start(segment)];
 }
 
 os::Error History::add_segment() noexcept {
@@ -48,11 +48,11 @@ os::Error History::add_segment() noexcept {
   os::Error error =
       os::map_file(alias.value, bytes, os::Access::read_write, fd_, segment_start(segment_count_) * page_bytes_);
   os::Result<void*> counts;
-  if (!error) counts = os::reserve_books(frames * sizeof(std::uint32_t)), error = counts.error;
+  if (!error) counts = os::reserve_books(frames * sizeof(Counts)), error = counts.error;
   if (error) return os::unmap(alias.value, bytes), error;
   os::hide_from_core_dumps(alias.value, bytes);  // a dump would fill its holes with memory
   os::hide_from_children(alias.value, bytes);    // shared and writable: a child must not be able to reach it
-  segments_[segment_count_++] = {static_cast<std::byte*>(alias.value), static_cast<std::uint32_t*>(counts.value)};
+  segments_[segment_count_++] = {static_cast<std::byte*>(alias.value), static_cast<Counts*>(counts.value)};
   return {};
 }
 

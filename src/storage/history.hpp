@@ -29,7 +29,12 @@ class History {
 
   std::byte* address(Frame frame) const noexcept;
   /// How many clones' borrowed pages show this frame, where nothing else does.
-  std::uint32_t& loose_count(Frame frame) noexcept COW_FILE_LOCKED;
+  std::uint32_t& loose_count(Frame frame) noexcept COW_FILE_LOCKED { return counts_of(frame).loose; }
+  /// How many show it, whoever else does.
+  std::uint32_t times_shown(Frame frame) const noexcept COW_FILE_LOCKED { return counts_of(frame).shown; }
+  void count_shown(Frame first, std::uint64_t count, bool more) noexcept COW_FILE_LOCKED {
+    for (std::uint64_t i = 0; i < count; ++i) counts_of(first + i).shown += more ? 1 : ~std::uint32_t{0};
+  }
 
   const os::Descriptor& fd() const noexcept { return fd_; }
   std::uint64_t offset(Frame frame) const noexcept { return (frame - first_frame) * page_bytes_; }
@@ -42,7 +47,9 @@ class History {
   std::uint64_t reserve() const noexcept { return reserve_; }
 
   /// More frames are kept with their memory than the next snapshots will want: some should be cooled.
-  bool overfull() const noexcept COW_FILE_LOCKED { return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_; }
+  bool overfull() const noexcept COW_FILE_LOCKED {
+    return warm_count_ * page_bytes_ > warm_bytes_kept && warm_count_ > reserve_;
+  }
   /// Takes up to `most` free frames out, to have their memory given back; then cooled() takes their numbers.
   std::size_t take_surplus(Frame* frames, std::size_t most) noexcept COW_FILE_LOCKED;
   void cooled(Frame frame) noexcept COW_FILE_LOCKED { (void)cold_.push_back(frame); }
@@ -53,9 +60,12 @@ class History {
   static bool owns(Frame frame) noexcept { return frame >= first_frame && frame < end_frame; }
 
  private:
+  struct Counts {
+    std::uint32_t loose, shown;
+  };
   struct Segment {
     std::byte* alias = nullptr;
-    std::uint32_t* loose_counts = nullptr;
+    Counts* counts = nullptr;  // zeros at first
   };
   // A free frame that has its memory carries the hook in that memory.
   struct Free : boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
@@ -73,6 +83,7 @@ class History {
   }
   static std::uint64_t segment_frames(int segment) noexcept { return first_segment_frames << segment; }
 
+  Counts& counts_of(Frame frame) const noexcept;
   os::Error add_segment() noexcept COW_FILE_LOCKED;
   os::Error warm_some() noexcept COW_FILE_LOCKED;
 

@@ -88,17 +88,24 @@ build_tests() {
   cmake --build "$build/cow" --target "${targets[@]}"
 }
 
-# The libraries that programs of the architecture need, where the compiler for it finds them.
+# The libraries that programs of the architecture need, and those that these need, where the compiler for it finds them.
 copy_libraries() {
-  local into=$1 name from
-  for name in libstdc++.so.6 libgcc_s.so.1 libm.so.6 libc.so.6; do
-    from=$("$gnu-g++" -print-file-name="$name")
-    cp -L "$from" "$into/lib/"
-  done
+  local into=$1 name from wanted found=()
+  shift
   case $arch in
     amd64) mkdir -p "$into/lib64" && cp -L /lib64/ld-linux-x86-64.so.2 "$into/lib64/" ;;
     arm64) cp -L "$("$gnu-g++" -print-file-name=ld-linux-aarch64.so.1)" "$into/lib/" ;;
   esac
+  wanted=("$@")
+  while [ ${#wanted[@]} -gt 0 ]; do
+    for name in $("$gnu-readelf" -d "${wanted[@]}" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u); do
+      [ -e "$into/lib/$name" ] || [ -e "$into/lib64/$name" ] && continue
+      from=$("$gnu-g++" -print-file-name="$name")
+      cp -L "$from" "$into/lib/"
+      found+=("$into/lib/$name")
+    done
+    wanted=("${found[@]}") found=()
+  done
 }
 
 make_initramfs() {
@@ -107,8 +114,8 @@ make_initramfs() {
   mkdir -p "$tree/bin" "$tree/lib" "$tree/tests" "$tree$build/cow/tests"
   unpack busybox-static bin
   cp "$unpacked/bin/busybox" "$tree/bin/"
-  copy_libraries "$tree"
   for name in $programs; do "$gnu-strip" -o "$tree/tests/test_$name" "$build/cow/tests/test_$name"; done
+  copy_libraries "$tree" "$tree"/tests/test_*
   "$gnu-strip" -o "$tree$build/cow/tests/libcow_plugin.so" "$build/cow/tests/libcow_plugin.so"  # its path is compiled in
   cp "$here/init" "$tree/"
   cp "$here/one_test" "$tree/tests/"

@@ -2,7 +2,6 @@
 // version has yet, and whoever takes versions of it meanwhile.
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -10,22 +9,12 @@
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
 #include "support/pages.hpp"
+#include "support/values.hpp"
 
 namespace cow::test {
 namespace {
 
 constexpr std::size_t pages = 64;
-
-template <class T>
-void put(const Arena& arena, std::size_t offset, T value) {
-  std::memcpy(arena.data() + offset, &value, sizeof value);
-}
-template <class T>
-T get(const Arena& arena, std::size_t offset) {
-  T value;
-  std::memcpy(&value, arena.data() + offset, sizeof value);
-  return value;
-}
 
 class MergeNow : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(MergeNow);

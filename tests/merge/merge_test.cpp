@@ -1,7 +1,6 @@
 // Promise: merge() puts together what two sides changed since a common base, by granules and the rules of regions; a
 // merge that is refused, or throws, has changed nothing.
 #include <cstdint>
-#include <cstring>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -18,20 +17,10 @@
 #include "support/merged_by_hand.hpp"
 #include "support/pages.hpp"
 #include "support/throws.hpp"
+#include "support/values.hpp"
 
 namespace cow::test {
 namespace {
-
-template <class T>
-void put(const Arena& arena, std::size_t offset, T value) {
-  std::memcpy(arena.data() + offset, &value, sizeof value);
-}
-template <class T>
-T get(const Arena& arena, std::size_t offset) {
-  T value;
-  std::memcpy(&value, arena.data() + offset, sizeof value);
-  return value;
-}
 
 class Merge : public BarrierTest {
  protected:

@@ -37,6 +37,7 @@ struct HeldArena {
   bool written = false;     // since the latest snapshot, as far as anyone can tell
   std::uint64_t family = 0;
   PageFlags excluded = PageFlags(content.size() / page_size(), false);  // what versions leave alone
+  bool base_is_known = true;  // else the base may be another version of that content, which no handle holds
 };
 
 /// The bytes of `content`, but for pages in `flags`, which are those of `other`; null: zeros.
@@ -83,7 +84,8 @@ enum class Related { yes, no, perhaps };
 /// Perhaps: the snapshot has the content of the arena's base and comes from the same arena, but the model
 /// cannot see whether it is the same version, since no handle held that one in between.
 inline Related related(const HeldArena& arena, const HeldSnapshot& snapshot) {
-  if (snapshot.mirror->owner == arena.id || snapshot.mirror == arena.base) return Related::yes;
+  if (snapshot.mirror->owner == arena.id) return Related::yes;
+  if (snapshot.mirror == arena.base) return arena.base_is_known ? Related::yes : Related::perhaps;
   if (arena.base && arena.base->owner == snapshot.mirror->owner && arena.base->content == snapshot.mirror->content)
     return Related::perhaps;
   return Related::no;

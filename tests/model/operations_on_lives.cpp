@@ -46,15 +46,19 @@ const HeldSnapshot* World::handle_on(const MirrorVersionPtr& version) const {
   return nullptr;
 }
 
+// Nothing was written for all that the model knows; the engine cannot know where the kernel would not take the memory of
+// pages back that were only read.
+bool World::engine_may_not_know(const HeldArena& arena) const {
+  return arena.arena.barrier() == Barrier::kernel && setting_.refusals;
+}
+
 // The engine may share a version when it knows better than the model that nothing was written (a discard of
 // nothing, say), but must when the model knows it too.
 void World::adopt_snapshot(HeldArena& arena, Snapshot handle) {
   MirrorVersionPtr mirror;
   for (const HeldSnapshot& held : snapshots_)
     if (held.handle == handle) mirror = held.mirror;
-  // Nor can it know where the kernel would not take the memory of pages back that were only read.
-  const bool may_not_know = arena.arena.barrier() == Barrier::kernel && setting_.refusals;
-  if (!arena.written && handle_on(arena.newest) != nullptr && !may_not_know)
+  if (!arena.written && handle_on(arena.newest) != nullptr && !engine_may_not_know(arena))
     require(mirror == arena.newest, "unwritten since the newest snapshot, but not the same version");
   if (mirror) {
     require(mirror->owner == arena.id || mirror == arena.base, "another arena's version came back");
@@ -138,9 +142,9 @@ void World::roll_back() {
   }
 }
 
-void World::adopt_clone(Arena clone, const MirrorVersionPtr& base) {
+void World::adopt_clone(Arena clone, const MirrorVersionPtr& base, bool base_is_known) {
   HeldArena held{std::move(clone), next_arena_id_++, base->content, base, nullptr, false, base->family,
-                 base->excluded};
+                 base->excluded, base_is_known};
   trace_.line(name(held), ": the clone");
   check_arena(held);
   arenas_.push_back(std::move(held));
@@ -165,7 +169,7 @@ void World::clone_arena() {
   if (!succeeds([&] { clone.emplace(arena.arena.clone()); })) return begin_to_write(arena);
   arena.newest = version_just_cloned(arena);
   arena.written = false;
-  adopt_clone(std::move(*clone), MirrorVersionPtr(arena.newest));
+  adopt_clone(std::move(*clone), MirrorVersionPtr(arena.newest), !engine_may_not_know(arena));
 }
 
 void World::clone_snapshot() {
@@ -180,10 +184,12 @@ void World::clone_snapshot() {
 void World::replace_by_clone() {
   HeldArena& arena = any_arena();
   trace_.line(name(arena), ": becomes its own clone, arena ", next_arena_id_);
+  const bool base_is_known = !engine_may_not_know(arena);
   if (!succeeds([&] { arena.arena = arena.arena.clone(); })) return begin_to_write(arena);
   arena.base = version_just_cloned(arena);
   arena.content = arena.base->content;
   arena.excluded = arena.base->excluded;
+  arena.base_is_known = base_is_known;
   arena.id = next_arena_id_++;
   arena.newest = nullptr;
   arena.written = false;

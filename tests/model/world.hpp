@@ -136,10 +136,11 @@ class World {
   // The pieces of the operations on lives.
   void take_snapshot_of(HeldArena& arena);
   void adopt_snapshot(HeldArena& arena, Snapshot handle);
-  void adopt_clone(Arena clone, const MirrorVersionPtr& base);
+  void adopt_clone(Arena clone, const MirrorVersionPtr& base, bool base_is_known = true);
   /// The version that a clone of the arena has just been made from.
   MirrorVersionPtr version_just_cloned(const HeldArena& arena) const;
   MirrorVersionPtr new_version(const HeldArena& arena) const;
+  bool engine_may_not_know(const HeldArena& arena) const;
   const HeldSnapshot* any_relative(std::uint64_t family);
   MergeOptions any_merge_options(std::size_t capacity);
   // The pieces of the operations on files.
