@@ -155,7 +155,10 @@ TEST_P(GoingHome, brings_home_in_one_cut_twice_what_was_written) {
 /// Whoever opens a view of each version, some of them at a time, shows all frames all the time.
 TEST_P(GoingHome, goes_on_while_each_version_is_shown_for_some_cuts_where_stores_are_let_through) {
   if (GetParam() != Barrier::kernel) GTEST_SKIP() << "going home takes a mapping";
-  Arena arena = filled_arena();
+  ArenaOptions options = options_for(GetParam(), pages);
+  options.quiet_cuts = true;
+  Arena arena(options);
+  fill_run(arena, 0, pages, 1);
   Picture now(pages, 1);
   std::deque<std::pair<View, Picture>> shown;
   std::vector<std::pair<Snapshot, Picture>> kept;
