@@ -8,6 +8,7 @@
 #include "barrier/barrier.hpp"
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
+#include "barrier/userfaultfd_extents.hpp"
 #include "faults/install.hpp"
 #include "faults/registry.hpp"
 #include "rule/collect.hpp"
@@ -98,6 +99,7 @@ void begin_catching(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   books.use_barrier(*chosen, chosen->splits_mappings);
   books.opened.clear();
   books.gaps = {};
+  if (chosen == &userfaultfd_barrier && books.fronts.unshared.empty()) userfaultfd::open_with_content(books);
 }
 
 /// A plain arena: the barrier that was chosen when it was made takes over, which is no change of barriers. A failure

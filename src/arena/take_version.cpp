@@ -53,7 +53,6 @@ void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_
   ++books.epoch;
   books.versions.push_back(version);
   books.newest = &version;
-  go_home(books);
   books.prepared.clear();
 }
 
@@ -87,7 +86,11 @@ os::Result<Version*> take_version_locked(ArenaBooks& books, bool quiet,
     books.newest->handles.fetch_add(1, std::memory_order_relaxed);
     return {books.newest, {}};
   }
-  if (!books.barrier->collects) defragment(books, MappingBudget::left() / share_of_arena);
+  if (books.barrier->collects) {
+    go_home(books);  // before there is the version: what shows the frames away is older
+  } else {
+    defragment(books, MappingBudget::left() / share_of_arena);
+  }
   const std::uint64_t name = books.family.next_version.fetch_add(1, std::memory_order_relaxed);
   Version* const version = ::new (books.version_memory.take()) Version(books, books.epoch, name);
   if (books.barrier->collects) return begin_epoch_collected(books, *version), os::Result<Version*>{version, {}};

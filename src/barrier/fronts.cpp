@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "barrier/barrier.hpp"
+#include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/pagemap.hpp"
@@ -137,11 +138,12 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
   return {};
 }
 
-os::Error take_in(ArenaBooks& books, Pages run, Pages* taken) noexcept COW_FAULT_LOCKED {
+os::Error take_in(ArenaBooks& books, Pages run, Pages* taken, NewHomeAlias* alias) noexcept COW_FAULT_LOCKED {
   Pages fresh = fresh_extents_around(books, run);
   if (MappingBudget::is_short()) fresh = joined_to_what_is_before(books, fresh);
   const std::int64_t added = mappings_added(books, fresh);
   const Frame home = books.home->frame_of(fresh.first);
+  if (alias != nullptr) alias->take_page_tables(fresh);
   if (const os::Error error = map_private(books, {fresh.first, fresh.count, home})) return error;
   if (taken != nullptr) *taken = fresh;
   books.count_mappings(static_cast<std::uint64_t>(added));  // modulo 2^64

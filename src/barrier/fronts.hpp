@@ -6,6 +6,10 @@
 #include "kernel/os.hpp"
 #include "words/units.hpp"
 
+namespace cow {
+class NewHomeAlias;
+}
+
 namespace cow::fronts {
 
 /// Maps frames privately over the arena's pages; nobody watches them yet. Counts no mappings.
@@ -13,8 +17,9 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
 
 /// Fresh pages get private mappings of their home, whole extents round the run, and are watched; their content stays.
 /// A failure leaves the pages as they are, or as unwatched ones. `taken`: where not null, the pages that are private
-/// then, also after a failure; left as it is where there are none.
-os::Error take_in(ArenaBooks& books, Pages run, Pages* taken = nullptr) noexcept COW_FAULT_LOCKED;
+/// then, also after a failure; left as it is where there are none. `alias`: where not null, it has the page tables.
+os::Error take_in(ArenaBooks& books, Pages run, Pages* taken = nullptr, NewHomeAlias* alias = nullptr) noexcept
+    COW_FAULT_LOCKED;
 
 /// Watches what is not yet; what was written there before counts as written since the last cut.
 os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED;

@@ -7,6 +7,26 @@
 
 namespace cow {
 
+/// One in the making, of which nobody knows yet; none where there is one already, or where the kernel refuses. At its
+/// end it is the arena's.
+class NewHomeAlias {
+ public:
+  explicit NewHomeAlias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+  ~NewHomeAlias();
+  NewHomeAlias(const NewHomeAlias&) = delete;
+  NewHomeAlias& operator=(const NewHomeAlias&) = delete;
+
+  /// Those of pages that the arena's own mapping shows at home, shared, which loses them: what has been touched there
+  /// need not be touched once more.
+  void take_page_tables(Pages fresh) noexcept COW_FAULT_LOCKED;
+
+ private:
+  void give_up() noexcept;
+
+  ArenaBooks& books_;
+  std::byte* at_ = nullptr;
+};
+
 /// Makes it if there is none; does nothing where the kernel refuses.
 void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
 void unmap_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED;

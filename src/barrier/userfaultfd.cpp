@@ -292,6 +292,20 @@ os::Error open_extents_again(ArenaBooks& books) noexcept {
   return error ? error : failed;
 }
 
+void open_with_content(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+  const Page end{books.pages};
+  const auto next = [&](Page from) COW_FAULT_LOCKED { return next_watched(books, books.own.next(from), end); };
+  for (Page p = next({0}); p < end;) {
+    Pages run = extent_of(books, p);
+    for (p = next(run.end()); p < end; p = next(run.end())) {
+      const Pages extent = extent_of(books, p);
+      if (extent.first != run.end()) break;
+      run.count = extent.end() - run.first;
+    }
+    if (protect_closed(books, run) || open_mappings(books, run)) return;
+  }
+}
+
 }  // namespace userfaultfd
 
 const WriteBarrier userfaultfd_barrier{

@@ -26,6 +26,9 @@
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1  // Linux 4.4
 #endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4  // Linux 5.7; for shared mappings 5.13
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -222,6 +225,14 @@ Error move_over(void* from, std::size_t bytes, void* to) noexcept {
   if (moved == -1) return {errno};
   after_mapping();
   memory_sanitizer::has_content(to, bytes);
+  return {};
+}
+
+Error move_page_tables(void* from, std::size_t bytes, void* to) noexcept {
+  before_letting_go();
+  const long moved = ask(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+  if (moved == -1) return {errno};
+  after_mapping();
   return {};
 }
 

@@ -77,6 +77,10 @@ Error protect(void* at, std::size_t bytes, Access access) noexcept;
 Error populate_for_writing(void* at, std::size_t bytes) noexcept;
 /// As if each page were read, or stored to. EFAULT: that would have raised SIGBUS.
 Error touch(const void* at, std::size_t bytes, Access access) noexcept;
+/// What is mapped there goes over another mapping, with its page tables; in its place the same file is mapped as
+/// before, without any. Which takes no time worth mentioning where both places lie alike in 2 MiB. Not for what is
+/// locked into memory. A failure may leave nothing in the other place.
+Error move_page_tables(void* from, std::size_t bytes, void* to) noexcept;
 /// Takes private memory of ours to another place, over the mapping there, in one step: nobody sees a gap.
 Error move_over(void* from, std::size_t bytes, void* to) noexcept;
 void unmap(void* at, std::size_t bytes) noexcept;

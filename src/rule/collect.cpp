@@ -171,20 +171,23 @@ os::Error enter_all_fresh(ArenaBooks& books, BookVector<Pages>& runs) noexcept C
   return {};
 }
 
-/// And their extents are watched.
+/// And their extents are watched. Their frames are stored to by the alias from here on: one that is made now takes over
+/// the page tables that the arena's own mapping loses.
 os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   BookVector<Pages> runs;
   if (const os::Error error = enter_all_fresh(books, runs)) return error;
+  const bool had_alias = books.home_alias.load(std::memory_order_relaxed) != nullptr;
+  NewHomeAlias alias(books);
   for (const Pages& run : runs) {
     if (!books.own.intersects(run)) continue;  // it was only read
     for (Page p = books.fronts.taken.next_absent(run.first, run.end()); p < run.end();
          p = books.fronts.taken.next_absent(p, run.end())) {
       const Page end = std::min(run.end(), books.fronts.taken.next(p));
-      if (const os::Error error = fronts::take_in(books, {p, end - p})) return error;
+      if (const os::Error error = fronts::take_in(books, {p, end - p}, nullptr, &alias)) return error;
     }
     // Each page once: else the first copy to each would cost a fault of its own. All have memory, so that the kernel
     // makes sixteen writable at once, as reading them does; for writing it would take them one by one. A hint.
-    if (books.home_alias.load(std::memory_order_relaxed) != nullptr) {
+    if (had_alias) {
       (void)os::touch(alias_of(books, run.first), books.bytes(run.count), os::Access::read);
     }
   }
@@ -193,7 +196,7 @@ os::Error take_in_fresh(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
 
 os::Error collect_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   ++books.fronts.collections;
-  map_home_alias(books);
+  if (!books.fronts.taken.empty()) map_home_alias(books);
   if (const os::Error error = fronts::find_written(books)) return error;
   if (const os::Error error = fronts::watch_all(books)) return error;
   if (const os::Error error = settle(books)) return error;

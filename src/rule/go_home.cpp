@@ -20,20 +20,29 @@ std::uint64_t most_now(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   return some_pages + 2 * (pages - std::exchange(books.made_before_cut, pages));
 }
 
-/// Nobody shows the page's frame elsewhere, nor needs what is in its frame at home.
+/// Somebody may show the frame that holds the page.
+bool lent(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
+  return books.birth_of(p).value <= books.lender.lent_epoch.load(std::memory_order_relaxed);
+}
+
+/// Nobody needs what is in the page's frame at home. Where going would take a mapping nobody shows its frame elsewhere
+/// either: it would be away again soon.
 bool may_go(ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   if (books.prepared.contains(p) || books.blank.contains(p) || books.hollow.contains(p)) return false;
   if (books.fronts.unshared.contains(p)) return false;
   // Without a front the mapping shows the frame away, and would go on to.
   if (books.barrier->collects && !books.fronts.hidden.contains(p)) return false;
-  if (books.birth_of(p).value <= books.lender.lent_epoch.load(std::memory_order_relaxed)) return false;
+  if (!books.barrier->collects && lent(books, p)) return false;
   FaultLockHeld held(books.family.file.lock());
   return !books.home->used.contains(p);
 }
 
 /// The part of a run from p on that one copy and one mapping can bring home.
 Pages part_from(const ArenaBooks& books, Page p, Page end) noexcept COW_FAULT_LOCKED {
-  return {p, std::min(books.writable.next(p), end) - p};
+  end = std::min(books.writable.next(p), end);
+  Page q = p + 1;
+  while (q < end && lent(books, q) == lent(books, p)) ++q;
+  return {p, std::min(q, end) - p};
 }
 
 void enter_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
@@ -48,11 +57,21 @@ void enter_home(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
 }
 
 /// Under the kernel barrier, where all was collected: the fronts hold what the frames do, and nothing is mapped anew.
-/// Where home lies beneath a front, that may go from here on.
+/// Where home lies beneath a front, that may go from here on. Frames that are lent go to the versions that show them,
+/// as if the pages had been written.
 os::Error bring_home_behind_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+  const bool shown = lent(books, run.first);
+  if (shown && books.newest != nullptr) {
+    if (const os::Error error = UndoLog::make_room(books.log_memory, run.count)) return error;
+  }
   if (const os::Error error = fill_frames(books, *books.home, run)) return error;
   const Moving moving(books);
-  enter_home(books, run);
+  if (shown) {
+    books.written = true;
+    enter_moved(books, *books.home, run);
+  } else {
+    enter_home(books, run);
+  }
   for (Page p = run.first; p < run.end(); ++p) {
     if (!books.fronts.beneath.contains(p)) books.fronts.hidden.erase({p, 1});
   }
@@ -112,7 +131,7 @@ void go_home(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
     for (Page p = run.first; p < run.end();) {
       const Pages part = part_from(books, p, run.end());
       if (part.count != 0 && bring_home(books, part)) return;
-      p = part.end() < run.end() ? books.writable.next_absent(part.end(), run.end()) : run.end();
+      p = books.writable.next_absent(part.end(), run.end());
     }
   }
 }

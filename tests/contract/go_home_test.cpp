@@ -2,11 +2,14 @@
 // nobody shows them any more, so that a clone of each version stays as cheap as the first; nothing changes in any
 // content by that, nor for pages that were made ready for somebody, nor where the kernel refuses.
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "arena/operation.hpp"
 #include "cow/cow.hpp"
 #include "kernel/os.hpp"
 #include "support/barriers.hpp"
@@ -29,6 +32,17 @@ class GoingHome : public BarrierTest {
   static void write_scattered(const Arena& arena, std::uint64_t value) {
     for (std::size_t page = 3; page < pages; page += 8) fill(arena, page, value);
   }
+  /// Half of the pages have left, and nobody shows what they left any more.
+  static constexpr std::size_t many = 4096;
+  Arena arena_with_half_away() const {
+    Arena arena = make_arena(many);
+    fill_run(arena, 0, many, 1);
+    const Arena clone = arena.clone();
+    for (std::size_t page = 0; page < many; page += 2) put_mark(arena, page, 2);
+    (void)arena.snapshot();
+    return arena;
+  }
+  static std::uint64_t pages_away(const Arena& arena) COW_HELD_UNCHECKED { return Access::books(arena)->away.count(); }
   static Picture scattered(std::uint64_t value) {
     Picture picture(pages, 1);
     for (std::size_t page = 3; page < pages; page += 8) picture[page] = value;
@@ -115,14 +129,7 @@ TEST_P(GoingHome, leaves_pages_where_they_are_that_were_made_ready) {
 
 TEST_P(GoingHome, brings_no_more_home_at_once_than_was_written) {
   COW_WHERE_WRITES_ARE_CAUGHT();
-  constexpr std::size_t many = 4096;
-  Arena arena = make_arena(many);
-  fill_run(arena, 0, many, 1);
-  {
-    const Arena clone = arena.clone();
-    for (std::size_t page = 0; page < many; page += 2) put_mark(arena, page, 2);
-    (void)arena.snapshot();
-  }
+  Arena arena = arena_with_half_away();
   const std::uint64_t away = arena.stats().mappings;
   put_mark(arena, 1, 3);
   (void)arena.snapshot();
@@ -138,18 +145,41 @@ TEST_P(GoingHome, brings_no_more_home_at_once_than_was_written) {
 
 TEST_P(GoingHome, brings_home_in_one_cut_twice_what_was_written) {
   COW_WHERE_WRITES_ARE_CAUGHT();
-  constexpr std::size_t many = 4096;
-  Arena arena = make_arena(many);
-  fill_run(arena, 0, many, 1);
-  {
-    const Arena clone = arena.clone();
-    for (std::size_t page = 0; page < many; page += 2) put_mark(arena, page, 2);
-    (void)arena.snapshot();
-  }
+  Arena arena = arena_with_half_away();
   const std::uint64_t away = arena.stats().mappings;
   for (std::size_t page = 1; page < many / 2; page += 2) put_mark(arena, page, 3);
   (void)arena.snapshot();
   EXPECT_LT(arena.stats().mappings, away / 4);
+}
+
+/// Whoever opens a view of each version, some of them at a time, shows all frames all the time.
+TEST_P(GoingHome, goes_on_while_each_version_is_shown_for_some_cuts_where_stores_are_let_through) {
+  if (GetParam() != Barrier::kernel) GTEST_SKIP() << "going home takes a mapping";
+  ArenaOptions options = options_for(GetParam(), pages);
+  options.quiet_cuts = true;
+  Arena arena(options);
+  fill_run(arena, 0, pages, 1);
+  Picture now(pages, 1);
+  std::deque<std::pair<View, Picture>> shown;
+  std::vector<std::pair<Snapshot, Picture>> kept;
+  for (std::size_t round = 0; round < 120; ++round) {
+    for (std::size_t i = 0; i < 8; ++i) {
+      const std::size_t page = (round * 37 + i * 31) % pages;
+      fill(arena, page, now[page] = 2 + round);
+    }
+    const Snapshot version = arena.snapshot();
+    shown.emplace_back(version.view(), now);
+    if (round >= 60 && round % 20 == 7) kept.emplace_back(version, now);
+    if (shown.size() > 3) shown.pop_front();
+    for (const auto& [view, picture] : shown) ASSERT_TRUE(shows(view, picture)) << "round " << round;
+    ASSERT_TRUE(shows(arena, now)) << "round " << round;
+    if (kept.empty()) {
+      ASSERT_LT(pages_away(arena), 8 * 6U) << "those of the last cuts, not all that ever left: round " << round;
+    }
+  }
+  for (const auto& [version, picture] : kept) EXPECT_TRUE(shows(version, picture));
+  arena.rollback(kept[1].first);
+  EXPECT_TRUE(shows(arena, kept[1].second));
 }
 
 TEST_P(GoingHome, gives_no_memory_to_pages_that_were_discarded) {
