@@ -22,9 +22,16 @@ constexpr std::uint64_t share_of_budget = 32;
 /// What lies in saved files takes no memory there, and would as a copy: a clone that shows it may take more.
 constexpr std::uint64_t times_for_saved = 4;
 
+/// What a version's list of runs is when it is lent.
+enum class Listed {
+  before,    // others have the version on loan too, and its list is theirs
+  outdated,  // the same, but pages have been written in place since
+  now,       // there was none
+};
+
 struct Lent {
   Loan* loan = nullptr;
-  bool listed_now = false;  // else others have the version on loan too, and its list of runs is theirs
+  Listed listed = Listed::before;
 };
 
 /// Whether a clone can map the version as it is, in at most so many mappings.
@@ -47,8 +54,25 @@ bool runs_are_right(const Version& version) noexcept {
 
 namespace {
 
-/// The fault lock is held. The frames stay from here on: writers of lent pages move.
-os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+Listed how_listed(const Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED COW_FILE_LOCKED {
+  if (version.runs.empty()) return Listed::now;
+  if (!version.books.mapped() || runs_are_right(version)) return Listed::before;
+  return Lending::lent(version.books.lender, version.epoch) ? Listed::outdated : Listed::now;
+}
+
+/// The fault lock is held.
+os::Error list_now(Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
+  version.runs = RunList{};
+  RunList runs;
+  os::Error error = sweep_logs(version, log_end(version.books));
+  if (!error) error = list_runs(version, runs);
+  if (!error) version.runs = std::move(runs);
+  return error;
+}
+
+/// The fault lock is held. The frames stay from here on: writers of lent pages move. `mended`: a list that is outdated
+/// is left so, with the logs swept.
+os::Result<Lent> lend_locked(Version& version, bool mended) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   ArenaBooks& books = version.books;
   Family& family = books.family;
   const bool living = books.mapped();
@@ -56,17 +80,16 @@ os::Result<Lent> lend_locked(Version& version) noexcept COW_IN_OPERATION COW_FAU
   os::Error error;
   {
     FaultLockHeld held(family.file.lock());
-    lent.listed_now = version.runs.empty() || (living && !runs_are_right(version));
+    lent.listed = how_listed(version);
+    if (lent.listed == Listed::outdated && !mended) lent.listed = Listed::now;
     error = family.lending.make_room_for_loan();
     if (!error) lent.loan = family.lending.lend(living ? &books.lender : nullptr, version.epoch, books.loan);
   }
-  if (!error && lent.listed_now) {
-    version.runs = RunList{};
-    error = sweep_logs(version, log_end(books));
-    if (!error) error = list_runs(version, version.runs);
+  if (!error && lent.listed != Listed::before) {
+    error = lent.listed == Listed::now ? list_now(version) : sweep_logs(version, log_end(books));
     version.listed_at = books.lent_pages_kept & ~std::uint64_t{0} >> 1;  // it never gets there
   }
-  if (error && lent.listed_now) version.runs = RunList{};
+  if (error && lent.listed != Listed::before) version.runs = RunList{};
   if (error && lent.loan != nullptr) give_back_loan(family, lent.loan);
   return {lent, error};
 }
@@ -79,7 +102,7 @@ LentVersion take_and_lend(ArenaBooks& books) noexcept {
   const os::Result<Version*> version =
       take_version_locked(books, quiet, books.slot->refusals != nullptr ? why_refusal : why_not_quiet);
   if (!version) return {};
-  const os::Result<Lent> lent = lend_locked(*version.value);
+  const os::Result<Lent> lent = lend_locked(*version.value, false);
   return {version.value, lent ? lent.value.loan : nullptr};
 }
 
@@ -122,6 +145,26 @@ std::uint64_t fair_share_of_mappings() noexcept {
   return std::max(fewest_runs, MappingBudget::left() / share_of_budget);
 }
 
+namespace {
+
+/// Beside writers, who leave alone what is on loan. Where copies are there already that leave too many mappings all the
+/// same, others may show those by now: then all is listed, and copied, anew.
+os::Error mend_runs(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION {
+  ArenaBooks& books = version.books;
+  os::Error error = bring_up_to_date(version);
+  const std::uint64_t enough = std::min(most, fair_share_of_mappings());
+  if (!error && (version.flattened.empty() || can_be_mapped(version, enough))) return {};
+  if (!error) {
+    FaultLockHeld held(*books.fault_lock);
+    error = list_now(version);
+  }
+  if (error) return version.runs = RunList{}, error;
+  release_flattened(version);
+  return {};
+}
+
+}  // namespace
+
 os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
   ArenaBooks& books = version.books;
   const LogEnd end = log_end_now(books);
@@ -130,11 +173,12 @@ os::Result<Loan*> lend_version(Version& version, std::uint64_t most) noexcept {
   os::Result<Lent> lent;
   {
     FaultLockHeld held(*books.fault_lock);
-    lent = lend_locked(version);
+    lent = lend_locked(version, true);
   }
   if (!lent) return {nullptr, lent.error};
-  if (lent.value.listed_now) release_flattened(version);  // clones that show copies of earlier loans keep those
-  const os::Error error = can_be_mapped(version, most) ? os::Error{} : flatten(version, most);
+  if (lent.value.listed == Listed::now) release_flattened(version);  // who shows copies of earlier loans keeps those
+  os::Error error = lent.value.listed == Listed::outdated ? mend_runs(version, most) : os::Error{};
+  if (!error && !can_be_mapped(version, most)) error = flatten(version, most);
   if (error) return give_back_loan(books.family, lent.value.loan), os::Result<Loan*>{nullptr, error};
   return {lent.value.loan, {}};
 }

@@ -7,15 +7,21 @@
 namespace cow {
 namespace {
 
-/// Appends live runs in the order of pages, with the version's kept pages in place of what is live there.
+/// Appends runs in the order of pages, live ones or those of an older list, with the version's kept pages in place of
+/// what is there; but for those of `copies`, which hold the same.
 class RunMerger {
  public:
-  RunMerger(const Version& version, RunList& runs) noexcept
-      : next_(version.kept.begin()), end_(version.kept.end()), runs_(runs) {}
+  RunMerger(const Version& version, const RunList& copies, RunList& runs) noexcept
+      : next_(version.kept.begin()), end_(version.kept.end()), copies_(copies), runs_(runs) {}
 
   void add(Run live) noexcept {
     while (next_ != end_ && next_->page < live.end()) {
-      if (next_->page >= live.first) {
+      const bool covered = next_->page >= live.first;
+      if (covered && !copies_.empty() && copies_.find(next_->page) == live.frame_of(next_->page)) {
+        ++next_;
+        continue;
+      }
+      if (covered) {
         append({live.first, next_->page - live.first, live.frame});
         live = {next_->page + 1, live.end() - (next_->page + 1), live.frame_of(next_->page + 1)};
       }
@@ -37,6 +43,7 @@ class RunMerger {
 
   const KeptPage* next_;
   const KeptPage* end_;
+  const RunList& copies_;
   RunList& runs_;
   os::Error error_;
 };
@@ -136,7 +143,8 @@ os::Error copy_short_runs(Version& version, Plane& plane, std::uint64_t length, 
 
 os::Error list_runs(const Version& version, RunList& runs) noexcept {
   const ArenaBooks& books = version.books;
-  RunMerger merger(version, runs);
+  const RunList no_copies;  // what is live may name frames that are others' by now, where pages are kept
+  RunMerger merger(version, no_copies, runs);
   Page at{0};
   for (Pages run = books.own.next_run(at); run.count != 0; run = books.own.next_run(at)) {
     add_borrowed(books, at, run.first, merger);
@@ -145,6 +153,15 @@ os::Error list_runs(const Version& version, RunList& runs) noexcept {
   }
   add_borrowed(books, at, {books.pages}, merger);
   return merger.finish();
+}
+
+os::Error bring_up_to_date(Version& version) noexcept {
+  RunList runs;
+  RunMerger merger(version, version.flattened, runs);
+  for (const Run& run : version.runs) merger.add(run);
+  const os::Error error = merger.finish();
+  if (!error) version.runs = std::move(runs);
+  return error;
 }
 
 os::Error flatten(Version& version, std::uint64_t most) noexcept {

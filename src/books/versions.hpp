@@ -34,6 +34,10 @@ os::Error sweep_now(Version& version) noexcept COW_IN_OPERATION;
 /// they stay.
 os::Error list_runs(const Version& version, RunList& runs) noexcept COW_FAULT_LOCKED;
 
+/// The same for a list that others have had on loan ever since, once the logs are swept and all of the version is on
+/// loan: only pages that were written in place since show other frames. Cost: of the runs, and of what the logs keep.
+os::Error bring_up_to_date(Version& version) noexcept COW_IN_OPERATION;
+
 /// Copies the shorter runs to a plane of the version's own, until at most `most` mappings show the content. The frames
 /// are on loan. Takes the fault lock for moments.
 os::Error flatten(Version& version, std::uint64_t most) noexcept COW_IN_OPERATION;

@@ -2,11 +2,13 @@
 // the frame, a clone, a snapshot of one, a view or a clone of a clone, keeps what he sees, and so does who comes later.
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
 #include "support/barriers.hpp"
+#include "support/mapping_budget.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
@@ -137,6 +139,38 @@ TEST_P(LeftPages, are_left_by_all_clones_before_they_stay) {
   EXPECT_TRUE(clone->is_right());
   EXPECT_TRUE(original->is_right());
   EXPECT_TRUE(shows(before, as_begun));
+}
+
+// Each write of the original makes the version's list of runs another one; copies that have been made stay right.
+TEST_P(LeftPages, are_not_copied_once_more_for_each_clone_of_the_version) {
+  constexpr std::size_t many = 256, kept_back = 8;
+  Painted painted(make_arena(many));
+  painted.paint_run(0, many, 1);
+  const Snapshot version = painted.arena().snapshot();
+  const Picture then = painted.picture();
+  Painted first(version.clone(), then);
+  first.paint_run(0, many, 2);
+  let_books_know(first);
+  for (std::size_t page = 1; page < many; page += 2) painted.paint(page, 3);
+  let_books_know(painted);
+  const BudgetLeft budget(2 * many);  // of which a clone takes a part: the short runs are copied
+  std::vector<Arena> clones;
+  clones.push_back(version.clone());
+  const std::uint64_t frames = painted.arena().stats().file_frames_used;
+  for (std::size_t page = 0; page < kept_back; page += 2) {
+    painted.paint(page, 4);
+    let_books_know(painted);
+    clones.push_back(version.clone());
+    EXPECT_LT(painted.arena().stats().file_frames_used, frames + many / 4) << "copied once more";
+  }
+  painted.paint_run(0, many, 5);
+  for (const Arena& each : clones) EXPECT_TRUE(shows(each, then));
+  EXPECT_TRUE(shows(version.view(), then));
+  EXPECT_TRUE(first.is_right());
+  clones.erase(clones.begin());
+  painted.paint_run(0, many, 6);
+  for (const Arena& each : clones) EXPECT_TRUE(shows(each, then));
+  EXPECT_TRUE(painted.is_right());
 }
 
 }  // namespace
