@@ -207,7 +207,7 @@ TEST_P(AtTheLimitOfAddresses, write_does_without_a_mapping_of_its_own) {
   fill_run(arena, 0, 64, 1);
   const Snapshot snapshot = arena.snapshot();
   {
-    const NoMoreOf limit(Kind::address_space, std::size_t{32} << 20);
+    const NoMoreOf limit(Kind::address_space, 8192 * page_size());
     for (std::size_t page = 32; page < 96; ++page) ASSERT_NO_THROW(write_page(arena, page, 2));
   }
   EXPECT_GE(arena.stats().pages_writable, 64U);
