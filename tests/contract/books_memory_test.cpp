@@ -18,7 +18,7 @@ namespace cow::test {
 namespace {
 
 constexpr std::size_t count = under_tsan ? 2'000 : 10'000;
-constexpr std::uint64_t little = std::uint64_t{3} << 20;
+const std::uint64_t little = 768 * page_size();
 
 // Not the frames: those are shared memory.
 std::uint64_t private_memory() { return proc_bytes("/proc/self/status", "RssAnon"); }

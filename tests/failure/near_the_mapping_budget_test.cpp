@@ -194,7 +194,7 @@ class PlaneRefused : public BarrierTest {
     const std::uint64_t writable = made.arena.stats().pages_writable;
     {
       const BudgetLeft budget(10);
-      const LoweredLimit limit(RLIMIT_AS, proc_bytes("/proc/self/status", "VmSize") + (std::size_t{64} << 10));
+      const LoweredLimit limit(RLIMIT_AS, proc_bytes("/proc/self/status", "VmSize") + 16 * page_size());
       operation(made.arena);
     }
     EXPECT_LT(made.arena.stats().pages_writable, writable + 16) << "the window was consolidated all the same";
