@@ -39,6 +39,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   books.half_protected = books.half_protected && !ahead.pages().empty();
   books.written = false;
   ++books.epoch;
+  books.came_along.forget();
   books.versions.push_back(version);
   books.newest = &version;
   ahead.copy();
@@ -51,6 +52,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   books.written = false;
   ++books.epoch;
+  books.came_along.forget();
   books.versions.push_back(version);
   books.newest = &version;
   books.prepared.clear();

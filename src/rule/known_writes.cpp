@@ -75,6 +75,7 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
   std::byte* const page = books.address_of(p);
   const bool past_the_mapping = !books.barrier->collects && !books.is_excluded(p) && reached_by_alias(books, p);
   if (past_the_mapping && !books.stored_to.contains(p)) books.stored_to.insert({p, 1});
+  books.may_change({p, 1});
   std::memcpy((past_the_mapping ? alias_of(books, p) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
 }
@@ -254,6 +255,7 @@ void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from) noexce
   const Frame frame = books.frame_of(run.first);
   bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
   books.stored_to.insert(run);  // the next time it is worth the fault
+  books.may_change(run);
   if (!by_alias) {
     const std::size_t bytes = books.bytes(run.count);
     by_alias = static_cast<bool>(os::write_at(file.fd(frame), from, bytes, file.offset(frame)));
