@@ -52,7 +52,6 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
 void begin_epoch_collected(ArenaBooks& books, Version& version) noexcept COW_IN_OPERATION COW_FAULT_LOCKED {
   books.written = false;
   ++books.epoch;
-  books.came_along.forget();
   books.versions.push_back(version);
   books.newest = &version;
   books.prepared.clear();

@@ -325,7 +325,6 @@ os::Error make_private(ArenaBooks& books, Pages run, Claim claim) noexcept {
 }
 
 void make_private_blank(ArenaBooks& books, Pages run) noexcept {
-  books.may_change(run);
   for (Page p = run.first; p < run.end();) {
     const Pages part = run_of_frames(books, p, run.end());
     const Frame first = books.frame_of(p);

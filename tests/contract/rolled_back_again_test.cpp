@@ -27,7 +27,11 @@ constexpr std::size_t first = 8, written = 4, beside = 13;  // faults at 8, 9, 1
 class RolledBackAgain : public BarrierTest {
  protected:
   RolledBackAgain() {
-    if (is_available(GetParam())) arena_.emplace(make_arena(pages)), begin();
+    if (!is_available(GetParam())) return;
+    ArenaOptions options = options_for(GetParam(), pages);
+    options.quiet_cuts = true;
+    arena_.emplace(options);
+    begin();
   }
 
   Arena& arena() { return *arena_; }
@@ -50,6 +54,13 @@ class RolledBackAgain : public BarrierTest {
   }
   bool is_open(std::size_t page, std::size_t count) {
     return is_writable(arena().ref(), std::span(page_at(arena(), page), count * page_size()));
+  }
+  /// It shows none of the original's pages where those are written, so that they need not move.
+  Arena changed_clone() {
+    Arena clone = snapshot_.clone();
+    fill_run(clone, first - 1, 12, 1);
+    put_mark(clone, beside, 5);
+    return clone;
   }
   std::uint64_t pages_left_alone() const COW_HELD_UNCHECKED {
     return Access::books(*arena_)->came_along.unchanged.count();
@@ -98,6 +109,16 @@ TEST_P(RolledBackAgain, a_page_is_closed_once_however_often_its_content_comes_ba
   EXPECT_EQ(arena().stats().faults(), faults);
 }
 
+TEST_P(RolledBackAgain, what_was_stored_to_once_stays_open) {
+  COW_WHERE_WRITES_ARE_CAUGHT();
+  fill_run(arena(), first, written, 2);
+  put_mark(arena(), beside, 5);
+  arena().rollback(snapshot());
+  go_round(3);
+  EXPECT_TRUE(is_open(beside, 1));
+  EXPECT_FALSE(is_open(beside + 1, 1));
+}
+
 TEST_P(RolledBackAgain, a_store_is_undone) {
   expect_all_back_after([&] { put_mark(arena(), beside, 5); });
 }
@@ -118,15 +139,13 @@ TEST_P(RolledBackAgain, what_was_made_ready_and_written_is_undone) {
 }
 
 TEST_P(RolledBackAgain, what_was_adopted_is_undone) {
-  Arena clone = snapshot().clone();
-  put_mark(clone, beside, 5);
+  Arena clone = changed_clone();
   const Snapshot changed = clone.snapshot();
   expect_all_back_after([&] { arena().adopt(changed); });
 }
 
 TEST_P(RolledBackAgain, what_was_merged_is_undone) {
-  Arena clone = snapshot().clone();
-  put_mark(clone, beside, 5);
+  Arena clone = changed_clone();
   const Snapshot changed = clone.snapshot();
   expect_all_back_after([&] { (void)merge(arena(), snapshot(), changed); });
 }
@@ -151,6 +170,21 @@ TEST_P(RolledBackAgain, an_older_snapshot_has_content_of_its_own) {
     arena().rollback(newer);
     EXPECT_EQ(mark_of(arena(), beside), 6U);
   }
+  arena().rollback(snapshot());
+  EXPECT_TRUE(shows(arena(), Picture(pages, 1)));
+}
+
+/// Under the kernel barrier no store to such a page is caught.
+TEST_P(RolledBackAgain, a_change_of_barriers_between_forgets_them) {
+  if (GetParam() != Barrier::kernel) GTEST_SKIP() << "only that changes to another and back";
+  { const RefuseWrites refuse(arena()); }
+  ASSERT_NE(arena().barrier(), Barrier::kernel);
+  go_round(2);
+  ASSERT_EQ(pages_left_alone(), 3U);
+  put_mark(arena(), 0, 1);
+  const Snapshot later = arena().snapshot();
+  ASSERT_EQ(arena().barrier(), Barrier::kernel);
+  put_mark(arena(), beside, 5);
   arena().rollback(snapshot());
   EXPECT_TRUE(shows(arena(), Picture(pages, 1)));
 }
