@@ -16,17 +16,17 @@ inline bool is_unchanged(const Version& version, Page p) noexcept COW_HELD_UNCHE
 class LookingAtCameAlong {
  public:
   explicit LookingAtCameAlong(Version& version) noexcept : version_(version) {}
-  ~LookingAtCameAlong() { close(); }
+  ~LookingAtCameAlong() COW_SIGNALS_BLOCKED { close(); }
   LookingAtCameAlong(const LookingAtCameAlong&) = delete;
   LookingAtCameAlong& operator=(const LookingAtCameAlong&) = delete;
 
   /// Whether any of the run has come along, and is to be looked at.
   bool wants(Pages run) const noexcept;
   /// Whether page p, which can be written, holds the version's content. Each is asked once.
-  bool is_as_it_was(Page p, const std::byte* content) noexcept;
+  bool is_as_it_was(Page p, const std::byte* content) noexcept COW_SIGNALS_BLOCKED;
 
  private:
-  void close() noexcept;
+  void close() noexcept COW_SIGNALS_BLOCKED;
 
   Version& version_;
   Pages unchanged_;  // the last ones, one behind the other, that are not closed yet

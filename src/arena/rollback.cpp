@@ -146,7 +146,8 @@ os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept
 }
 
 /// Page by page where some have come along with others.
-void copy_or_close(ArenaBooks& books, const Run& run, const MappedFrames& frames, LookingAtCameAlong& looking) noexcept {
+void copy_or_close(ArenaBooks& books, const Run& run, const MappedFrames& frames, LookingAtCameAlong& looking) noexcept
+    COW_SIGNALS_BLOCKED {
   if (run.frame == zero_frame || !looking.wants({run.first, run.count})) return copy_content(books, run, frames);
   for (std::uint64_t i = 0; i < run.count; ++i) {
     const Run page{run.first + i, 1, run.frame + i};
@@ -289,8 +290,10 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
   LookingAtCameAlong looking(version);
-  (void)for_each_kept_run(version,
-                          [&](const Run& run) { return copy_or_close(books, run, frames, looking), os::Error{}; });
+  const auto bring_back = [&](const Run& run) COW_SIGNALS_BLOCKED {
+    return copy_or_close(books, run, frames, looking), os::Error{};
+  };
+  (void)for_each_kept_run(version, bring_back);
   return {version.kept.size(), {}};
 }
 

@@ -217,7 +217,7 @@ TEST_P(RolledBackAgain, goes_on_whichever_kernel_call_is_refused) {
     if (done) {
       ASSERT_TRUE(shows(arena(), Picture(pages, 1))) << nth;
     }
-    put_mark(arena(), beside, nth + 10U);
+    put_mark(arena(), beside, static_cast<std::uint64_t>(nth) + 10);
     ASSERT_NO_FATAL_FAILURE(go_round(3)) << nth;
     (void)arena().snapshot();  // all is protected anew
     if (enough) return;
