@@ -184,6 +184,52 @@ TEST_P(GoingHome, goes_on_while_each_version_is_shown_for_some_cuts_where_stores
   EXPECT_TRUE(shows(arena, kept[1].second));
 }
 
+/// Of neighbours that may go home together one is shown where it is, the other is not.
+TEST_P(GoingHome, tells_pages_that_are_shown_from_their_neighbours) {
+  Arena arena = filled_arena();
+  std::optional<Snapshot> first = arena.snapshot();
+  std::optional<View> view = first->view();
+  fill_run(arena, 3, 2, 2);
+  const Snapshot second = arena.snapshot();
+  const View shown = second.view();
+  fill(arena, 3, 3);  // that page leaves once more, and nobody shows where it is then
+  (void)arena.snapshot();
+  view.reset();
+  first.reset();
+  fill(arena, 0, 3);
+  (void)arena.snapshot();
+  for (std::uint64_t round = 4; round < 8; ++round) {
+    fill_run(arena, 0, pages, round);
+    (void)arena.snapshot();
+    ASSERT_TRUE(filled(page_at(shown, 3), 2)) << round;
+    ASSERT_TRUE(filled(page_at(shown, 4), 2)) << round;
+  }
+}
+
+TEST_P(GoingHome, logs_all_that_go_home_though_they_are_shown) {
+  if (GetParam() != Barrier::kernel) GTEST_SKIP() << "going home takes a mapping";
+  ArenaOptions options = options_for(GetParam(), many);
+  options.quiet_cuts = true;
+  Arena arena(options);
+  fill_run(arena, 0, many, 1);
+  std::optional<View> old = arena.snapshot().view();
+  for (std::size_t page = 0; page < many; page += 2) put_mark(arena, page, 2);
+  const Snapshot kept = arena.snapshot();
+  const View shown = kept.view();
+  old.reset();
+  for (std::size_t cut = 0; cut < 3; ++cut) {
+    put_mark(arena, 1, 3 + cut);
+    (void)arena.snapshot();
+    ASSERT_LT(pages_away(arena), many / 2 - 200 * cut);
+  }
+  for (std::size_t page = 0; page < many; ++page) put_mark(arena, page, 9);
+  (void)arena.snapshot();
+  for (std::size_t page = 0; page < many; ++page) {
+    ASSERT_EQ(mark_of(shown, page), page % 2 == 0 ? 2U : 1U) << page;
+    ASSERT_EQ(mark_of(kept, page), page % 2 == 0 ? 2U : 1U) << page;
+  }
+}
+
 TEST_P(GoingHome, gives_no_memory_to_pages_that_were_discarded) {
   COW_WHERE_WRITES_ARE_CAUGHT();
   Arena arena = filled_arena();
@@ -222,13 +268,19 @@ TEST_P(GoingHome, changes_no_content_whichever_kernel_call_fails) {
       EXPECT_TRUE(shows(last, scattered(2))) << nth;
     }
     write_scattered(arena, 3);
-    const Snapshot later = arena.snapshot();
+    Snapshot later = arena.snapshot();
     write_scattered(arena, 4);
     if (last) {
       EXPECT_TRUE(shows(last, scattered(2))) << nth;
     }
     EXPECT_TRUE(shows(later, scattered(3))) << nth;
     EXPECT_TRUE(shows(arena, scattered(4))) << nth;
+    last = later = {};
+    for (std::uint64_t cut = 5; cut < 8; ++cut) {
+      fill(arena, 0, cut);
+      (void)arena.snapshot();
+    }
+    EXPECT_EQ(pages_away(arena), 0U) << "a frame at home counts as used: " << nth;
     if (HasFailure() || enough) return;
   }
   ADD_FAILURE() << "the cut never ends";
