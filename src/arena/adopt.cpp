@@ -79,10 +79,14 @@ struct Adoption {
 os::Error take_over(ArenaBooks& books, Adoption& adoption) noexcept {
   for (;;) {
     if (const os::Error error = adoption.work_out(books)) return error;
-    if (adoption.writes.empty()) return {};
     const WriterLockGuard guard(*books.fault_lock);
-    if (adoption.asked.still(books)) return write_known_pages(books, adoption.writes.span(), adoption.content.near());
-    adoption.asked.by_cut = true;  // another thread took a snapshot meanwhile
+    // Another thread may have taken a snapshot meanwhile, or changed the barrier: then what was read for the version's
+    // may have been what was written since, and nothing to write says nothing.
+    if (adoption.asked.still(books)) {
+      if (adoption.writes.empty()) return {};
+      return write_known_pages(books, adoption.writes.span(), adoption.content.near());
+    }
+    adoption.asked.by_cut = true;
   }
 }
 

@@ -31,6 +31,8 @@ class MappedFrames {
                                    : os::Error{};
   }
 
+  bool has(Frame frame) const noexcept { return History::owns(frame) || find(frame) != nullptr; }
+  /// Of one that it has.
   const std::byte* address(Frame frame) const noexcept {
     if (History::owns(frame)) return file_.history().address(frame);
     const Mapped* mapped = find(frame);

@@ -76,10 +76,12 @@ os::Result<const std::byte*> VersionContent::read(Page p, std::byte* page) const
   return {page, os::read_at(file.fd(*frame), page, file.page_bytes(), file.offset(*frame))};
 }
 
+/// A page of the arena that is written may have moved since add() was told of it, by a cut of another thread. Whoever
+/// asked finds that out before anything is written, and what is returned then is of no importance.
 const std::byte* VersionContent::lasting(Page p) const noexcept {
   const std::optional<Frame> frame = frame_of(p);
   if (!frame) return version_.books.address_of(p);
-  return *frame == zero_frame ? zeros_.data() : frames_.address(*frame);
+  return *frame == zero_frame || !frames_.has(*frame) ? zeros_.data() : frames_.address(*frame);
 }
 
 }  // namespace cow

@@ -21,17 +21,9 @@ os::Result<std::byte*> reserve_like_arena(const ArenaBooks& books, std::size_t b
   return {at + before, {}};
 }
 
-os::Error map_home(const ArenaBooks& books, std::byte* alias, Pages run) noexcept {
-  const FrameFile& file = books.family.file;
-  const Frame frame = books.home->frame_of(run.first);
-  return os::map_file(alias + books.bytes(run.first.value), books.bytes(run.count), os::Access::read_write,
-                      file.fd(frame), file.offset(frame));
-}
-
-void hide(const ArenaBooks& books, std::byte* alias, Pages run) noexcept {
-  std::byte* const at = alias + books.bytes(run.first.value);
-  os::hide_from_core_dumps(at, books.bytes(run.count));  // the arena itself is in them
-  os::hide_from_children(at, books.bytes(run.count));    // shared and writable: a child must not be able to reach it
+void hide(std::byte* at, std::size_t bytes) noexcept {
+  os::hide_from_core_dumps(at, bytes);  // the arena itself is in them
+  os::hide_from_children(at, bytes);    // shared and writable: a child must not be able to reach it
 }
 
 }  // namespace
@@ -39,35 +31,59 @@ void hide(const ArenaBooks& books, std::byte* alias, Pages run) noexcept {
 NewHomeAlias::NewHomeAlias(ArenaBooks& books) noexcept COW_FAULT_LOCKED : books_(books) {
   if (books.home_alias.load(std::memory_order_relaxed) != nullptr) return;
   const os::Result<std::byte*> range = reserve_like_arena(books, books.bytes(books.pages));
-  if (!range) return;
-  at_ = range.value;
-  const Pages all{{0}, books.pages};
-  if (map_home(books, at_, all)) {
-    give_up();
-  } else {
-    hide(books, at_, all);
-  }
+  if (range) at_ = range.value;
 }
 
 NewHomeAlias::~NewHomeAlias() {
   if (at_ == nullptr) return;
-  books_.home_alias.store(at_, std::memory_order_release);
-  MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
+  if (map_up_to({books_.pages})) {
+    give_up();
+  } else {
+    books_.home_alias.store(at_, std::memory_order_release);
+    MappingBudget::used.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+os::Error NewHomeAlias::map_up_to(Page end) noexcept {
+  if (mapped_up_to_ == end) return {};
+  const FrameFile& file = books_.family.file;
+  const Frame frame = books_.home->frame_of(mapped_up_to_);
+  std::byte* const at = place_of(mapped_up_to_);
+  const std::size_t bytes = books_.bytes(end - mapped_up_to_);
+  const os::Error error = os::map_file(at, bytes, os::Access::read_write, file.fd(frame), file.offset(frame));
+  if (error) return error;
+  hide(at, bytes);
+  mapped_up_to_ = end;
+  return {};
 }
 
 void NewHomeAlias::take_page_tables(Pages fresh) noexcept COW_FAULT_LOCKED {
   std::byte* const from = books_.address_of(fresh.first);
   const std::size_t bytes = books_.bytes(fresh.count);
-  if (at_ == nullptr || os::is_locked(from, bytes)) return;
-  std::byte* const to = at_ + books_.bytes(fresh.first.value);
-  // What the program has asked of its mapping comes along: whatever that was, the alias can be stored to.
-  os::Error error = os::move_page_tables(from, bytes, to);
-  if (!error) error = os::protect(to, bytes, os::Access::read_write);
-  if (error && map_home(books_, at_, fresh)) return give_up();
-  hide(books_, at_, fresh);
+  if (at_ == nullptr || runs_ == most_runs || fresh.first < mapped_up_to_ || os::is_locked(from, bytes)) return;
+  if (map_up_to(fresh.first)) return give_up();
+  std::byte* const to = place_of(fresh.first);
+  if (os::move_page_tables(from, bytes, to)) return give_up_but_for(fresh);
+  mapped_up_to_ = fresh.end();
+  ++runs_;
+  // Whatever the program has asked of its mapping, the alias can be stored to.
+  if (os::protect(to, bytes, os::Access::read_write)) return give_up();
+  hide(to, bytes);
 }
 
 void NewHomeAlias::give_up() noexcept { os::unmap(std::exchange(at_, nullptr), books_.bytes(books_.pages)); }
+
+/// A move that fails may have let go of the addresses where it should have gone: what another thread has mapped there by
+/// now is not ours. If they are ours still they stay reserved, which takes no memory.
+void NewHomeAlias::give_up_but_for(Pages lost) noexcept {
+  std::byte* const at = std::exchange(at_, nullptr);
+  const os::Result<void*> again = os::reserve_addresses(at + books_.bytes(lost.first.value), books_.bytes(lost.count));
+  if (again) return os::unmap(at, books_.bytes(books_.pages));
+  if (lost.first.value != 0) os::unmap(at, books_.bytes(lost.first.value));
+  if (lost.end().value < books_.pages) {
+    os::unmap(at + books_.bytes(lost.end().value), books_.bytes(books_.pages - lost.end().value));
+  }
+}
 
 void map_home_alias(ArenaBooks& books) noexcept COW_FAULT_LOCKED { const NewHomeAlias made(books); }
 

@@ -17,14 +17,22 @@ class NewHomeAlias {
   NewHomeAlias& operator=(const NewHomeAlias&) = delete;
 
   /// Those of pages that the arena's own mapping shows at home, shared, which loses them: what has been touched there
-  /// need not be touched once more.
+  /// need not be touched once more. In ascending order; of the first runs alone, since what the program has asked of
+  /// its mapping comes along, and makes each a mapping of its own.
   void take_page_tables(Pages fresh) noexcept COW_FAULT_LOCKED;
 
  private:
+  static constexpr int most_runs = 64;
+
+  std::byte* place_of(Page p) const noexcept { return at_ + books_.bytes(p.value); }
+  os::Error map_up_to(Page end) noexcept;
   void give_up() noexcept;
+  void give_up_but_for(Pages lost) noexcept;
 
   ArenaBooks& books_;
-  std::byte* at_ = nullptr;
+  std::byte* at_ = nullptr;  // addresses alone, from mapped_up_to_ on
+  Page mapped_up_to_{0};
+  int runs_ = 0;
 };
 
 /// Makes it if there is none; does nothing where the kernel refuses.

@@ -44,6 +44,8 @@ std::atomic<std::uint64_t> last_generation{0};
 
 std::atomic<std::size_t> known_page_size{0};
 std::atomic<std::int64_t> calls{0};
+std::atomic<std::int64_t> awaited_call{0};
+std::atomic<void (*)()> call_awaited{nullptr};
 std::atomic<std::int64_t> failing_call{0}, second_failing_call{0};  // the numbers in `calls` that fail; 0: none
 std::atomic<std::uint64_t> chance_seed{0}, chance_one_in{0};  // 0: none fails by chance
 
@@ -100,12 +102,17 @@ long map_untouched(void* at, std::size_t bytes, int prot, int flags, int fd, std
 
 bool made_to_fail() noexcept {
   const std::int64_t now = calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (now == awaited_call.load(std::memory_order_relaxed)) call_awaited.load(std::memory_order_relaxed)();
   if (now == failing_call.load(std::memory_order_relaxed)) return true;
   if (now == second_failing_call.load(std::memory_order_relaxed)) return true;
   const std::uint64_t one_in = chance_one_in.load(std::memory_order_relaxed);
   return one_in != 0 && fails_by_chance(static_cast<std::uint64_t>(now), one_in);
 }
 
+void before_call(std::int64_t nth, void (*then)()) noexcept {
+  call_awaited = then;
+  awaited_call = nth == 0 ? 0 : calls + nth;
+}
 void fail_after(std::int64_t nth, std::int64_t again) noexcept {
   failing_call = nth == 0 ? 0 : calls + nth;
   second_failing_call = again == 0 ? 0 : calls + nth + again;

@@ -40,6 +40,9 @@ std::uint64_t machine_memory_bytes() noexcept;
 
 // -- The seam ---------------------------------------------------------------------------------------------------
 
+/// Calls `then` before the nth such kernel call from now is made: the moment for what another thread may do there. 0
+/// switches that off. For tests.
+void before_call(std::int64_t nth, void (*then)()) noexcept;
 /// Makes the nth failing-capable kernel call from now fail with ENOMEM, once; 0 switches that off. `again`: so does the
 /// one so many calls later. For tests.
 void fail_after(std::int64_t nth, std::int64_t again = 0) noexcept;
