@@ -247,17 +247,33 @@ os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_fr
   return {};
 }
 
+/// Writes to frames at home, one run after the other.
+class WritesByFile {
+ public:
+  explicit WritesByFile(const ArenaBooks& books) noexcept : books_(books) {}
+
+  os::Error write(Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
+    constexpr unsigned writes_for_a_look = 16;  // some twenty microseconds
+    const FrameFile& file = books_.family.file;
+    const Frame frame = books_.home->frame_of(run.first);
+    const auto write_it = writes_++ % writes_for_a_look == 0 ? os::write_at : os::write_next_at;
+    const os::Error error = write_it(file.fd(frame), from, books_.bytes(run.count), file.offset(frame));
+    if (error) writes_ = 0;  // somebody else's file, it may be
+    return error;
+  }
+
+ private:
+  const ArenaBooks& books_;
+  unsigned writes_ = 0;
+};
+
 /// Where the alias has not been used for a page before it would take a fault, which costs more than going by the file.
 /// Under the kernel barrier it has reached all.
-void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
-  const FrameFile& file = books.family.file;
-  const Frame frame = books.frame_of(run.first);
+void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from, WritesByFile& file) noexcept
+    COW_FAULT_LOCKED {
   bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
   books.stored_to.insert(run);  // the next time it is worth the fault
-  if (!by_alias) {
-    const std::size_t bytes = books.bytes(run.count);
-    by_alias = static_cast<bool>(os::write_at(file.fd(frame), from, bytes, file.offset(frame)));
-  }
+  if (!by_alias) by_alias = static_cast<bool>(file.write(run, from));
   if (by_alias) std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
 }
@@ -265,6 +281,7 @@ void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from) noexce
 const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
 
 void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool near) noexcept COW_FAULT_LOCKED {
+  WritesByFile file(books);
   for (const PageWrite* write = pages.begin(); write != pages.end();) {
     const std::byte* const from = source_of(*write, near);
     Pages run{write->page, 1};
@@ -279,7 +296,7 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
              source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page);
     };
     for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
-    store_in_frames(books, run, from);
+    store_in_frames(books, run, from, file);
   }
 }
 
