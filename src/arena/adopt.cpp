@@ -31,26 +31,43 @@ os::Error prepare_to_compare(ArenaBooks& books, VersionContent& content, const B
   return {};
 }
 
-os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<PageWrite>& writes) noexcept {
-  for (Page p = run.first; p < run.end(); ++p) {
-    if (books.is_excluded(p) || content.is_excluded(p)) continue;
-    const std::byte* const from = content.at(p);
-    if (same(content_known_to_books(books, p), from, books.bytes(1))) continue;
-    if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
-    if (const os::Error error = writes.push_back({p, content.lasting(p), from})) return error;
+/// The pages that may have to be written.
+os::Error list_pages(const ArenaBooks& books, const VersionContent& content, const BookVector<Pages>& changed,
+                     BookVector<PageWrite>& writes) noexcept {
+  writes.shrink_to(0);
+  for (const Pages& run : changed) {
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (books.is_excluded(p) || content.is_excluded(p)) continue;
+      if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
+      if (const os::Error error = writes.push_back({p, content.lasting(p), content.at(p)})) return error;
+    }
   }
   return {};
+}
+
+/// Leaves those out that the arena holds already. Most differ early: what takes time is to reach them at all.
+void leave_out_the_same(const ArenaBooks& books, BookVector<PageWrite>& writes) noexcept {
+  constexpr std::size_t ahead = 4;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    if (i + ahead < writes.size()) {
+      const PageWrite& next = writes.begin()[i + ahead];
+      __builtin_prefetch(content_known_to_books(books, next.page));
+      __builtin_prefetch(next.nearer);
+    }
+    const PageWrite write = writes.begin()[i];
+    if (!same(content_known_to_books(books, write.page), write.nearer, books.bytes(1))) writes.begin()[kept++] = write;
+  }
+  writes.shrink_to(kept);
 }
 
 /// Once where the version's arena shows its pages; where some have moved meanwhile, once more.
 os::Error list_all_writes(ArenaBooks& books, VersionContent& content, const BookVector<Pages>& changed,
                           BookVector<PageWrite>& writes) noexcept {
   for (;;) {
-    writes.shrink_to(0);
     const VersionContent::Nearby nearby(content);
-    for (const Pages& run : changed) {
-      if (const os::Error error = list_writes(books, content, run, writes)) return error;
-    }
+    if (const os::Error error = list_pages(books, content, changed, writes)) return error;
+    leave_out_the_same(books, writes);
     if (nearby.held()) return {};
   }
 }
