@@ -9,6 +9,7 @@
 #include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
+#include "kernel/copy_page.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "rule/claim.hpp"
@@ -207,6 +208,13 @@ struct SortedPages {
   BookVector<Write> others;
 };
 
+/// What most of the time goes into is to reach the books of scattered pages, and their content.
+void fetch_ahead(const ArenaBooks& books, std::span<const PageWrite> to_come) noexcept COW_FAULT_LOCKED {
+  constexpr std::size_t ahead = 4;
+  if (to_come.size() > ahead) fetch_claim_ahead(books, to_come[ahead].page);
+  if (!to_come.empty()) fetch_page_ahead(content_known_to_books(books, to_come.front().page));
+}
+
 os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, SortedPages& pages) noexcept
     COW_FAULT_LOCKED {
   if (const os::Error error = pages.in_frames.make_room(batch.size())) return error;
@@ -230,6 +238,7 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
                                  is_written_in_its_frame(books, next.page, claim));
     };
     for (; i < batch.size() && joins(batch[i]); ++i, ++part.count) pages.in_frames.append(batch[i]);
+    fetch_ahead(books, batch.subspan(i));
     if (const os::Error error = keep_what_is_there(books, part, claim)) return error;
   }
   return {};
