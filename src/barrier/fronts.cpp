@@ -306,13 +306,6 @@ std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAUL
   return count;
 }
 
-os::Result<bool> has_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  bool any = false;
-  const os::Error error =
-      for_each_found(books, os::scan_private, {p, 1}, [&](Pages) { return any = true, os::Error{}; });
-  return {any, error};
-}
-
 /// Copied first: a sanitizer cannot see that nobody is writing just now.
 bool reads_as_zero(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   constexpr std::size_t at_once = 512;

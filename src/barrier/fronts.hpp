@@ -50,9 +50,6 @@ os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& run
 /// How many pages of a run have a front in memory.
 std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 
-/// Whether a page has a front in memory, also where nobody wrote it: a device that only reads gets one too.
-os::Result<bool> has_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
-
 bool reads_as_zero(const ArenaBooks& books, Page p) noexcept;
 
 /// What the fronts of a run hold is in the frames beneath them: they go, and their memory with them.

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "barrier/barrier.hpp"
-#include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
 #include "kernel/copy_page.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
+#include "kernel/pagemap.hpp"
 #include "rule/claim.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
@@ -162,7 +162,8 @@ namespace {
 
 constexpr std::uint64_t longest_part = 64;
 
-/// Whether the arena's mapping shows the frame itself, under the kernel barrier: a front would hide what is put there.
+/// Whether the arena's mapping shows the frame itself, under the kernel barrier, as far as the books tell: a front would
+/// hide what is put there.
 bool has_no_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const Fronts& fronts = books.fronts;
   if (!fronts.taken.contains(p)) return false;
@@ -178,14 +179,6 @@ bool is_written_in_its_frame(const ArenaBooks& books, Page p, Claim claim) noexc
   const bool stays = claim == Claim::history || claim == Claim::sole_owner || claim == Claim::none;
   if (!stays || books.hollow.contains(p) || may_vanish(books, p) || !reached_by_alias(books, p)) return false;
   return !books.barrier->collects || (claim != Claim::none && has_no_front(books, p));
-}
-
-/// Of a page that was prepared a device may have a front that nobody has written.
-os::Result<bool> goes_to_its_frame(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
-  if (!is_written_in_its_frame(books, p, claim)) return {false, {}};
-  if (!books.barrier->collects || !books.fronts.counted_on.contains(p)) return {true, {}};
-  const os::Result<bool> front = fronts::has_front(books, p);
-  return {!front.value, front.error};
 }
 
 /// Of a page that is written in its frame: whether it is the arena's own since the last cut. Nothing is to be kept
@@ -221,9 +214,7 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
   for (std::size_t i = 0; i < batch.size();) {
     const Page p = batch[i].page;
     const Claim claim = claim_of(books, p);
-    const os::Result<bool> in_frame = goes_to_its_frame(books, p, claim);
-    if (!in_frame) return in_frame.error;
-    if (!in_frame.value) {
+    if (!is_written_in_its_frame(books, p, claim)) {
       const Write write{books.address_of(p), batch[i++].from, books.bytes(1)};
       if (const os::Error error = pages.others.push_back(write)) return error;
       continue;
@@ -231,8 +222,7 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
     const bool private_already = is_private_already(books, p, claim);
     Pages part{p, 0};
     const auto joins = [&](const PageWrite& next) COW_FAULT_LOCKED {
-      const bool asked = books.barrier->collects && books.fronts.counted_on.contains(next.page);
-      return part.count == 0 || (part.count < longest_part && next.page == part.end() && !asked &&
+      return part.count == 0 || (part.count < longest_part && next.page == part.end() &&
                                  claim_of(books, next.page) == claim &&
                                  is_private_already(books, next.page, claim) == private_already &&
                                  is_written_in_its_frame(books, next.page, claim));
@@ -309,6 +299,28 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
   }
 }
 
+/// Of pages that were prepared a device may have fronts that nobody has written, and no book names: those go on hiding
+/// what was put in the frames, and are stored to as well. Asked for afterwards, when none can come any more that does.
+void store_in_unknown_fronts(ArenaBooks& books, const BookVector<PageWrite>& pages) noexcept COW_FAULT_LOCKED {
+  const PageWrite* write = pages.begin();
+  const auto next = [&]() COW_FAULT_LOCKED {
+    while (write != pages.end() && !books.fronts.counted_on.contains(write->page)) ++write;
+    return write != pages.end();
+  };
+  while (next()) {
+    void* shown[os::most_told_at_once];
+    bool mapped[os::most_told_at_once];
+    std::size_t count = 0;
+    for (; count < os::most_told_at_once && next(); ++write) shown[count++] = books.address_of(write->page);
+    os::tell_mapped(shown, count, mapped);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::byte* const frame = alias_of(books, books.page_of(shown[i]));
+      const bool front = mapped[i] && std::memcmp(shown[i], frame, books.bytes(1)) != 0;
+      if (front) std::memcpy(shown[i], frame, books.bytes(1));
+    }
+  }
+}
+
 }  // namespace
 
 os::Error write_known_pages(ArenaBooks& books, std::span<const PageWrite> batch, const NearPages& near) noexcept {
@@ -324,6 +336,7 @@ os::Error write_known_pages(ArenaBooks& books, std::span<const PageWrite> batch,
   const NearPages::Reading reading(near);
   store_pages(books, pages.in_frames, static_cast<bool>(reading));
   if (reading && !near.still()) store_pages(books, pages.in_frames, false);
+  if (books.barrier->collects) store_in_unknown_fronts(books, pages.in_frames);
   return {};
 }
 
