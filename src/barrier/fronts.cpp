@@ -150,13 +150,13 @@ os::Error take_in(ArenaBooks& books, Pages run, Pages* taken, NewHomeAlias* alia
   return watch(books, fresh);
 }
 
-os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+os::Error watch_all(ArenaBooks& books, BookVector<Pages>* found) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
   for (const Pages run : unwatched.runs()) {
-    const os::Error error = for_each_front(books, run, [&](Pages found) COW_FAULT_LOCKED {
-      books.fronts.uncollected.insert(found);
-      books.fronts.present.insert(found);
-      return os::Error{};
+    const os::Error error = for_each_front(books, run, [&](Pages written) COW_FAULT_LOCKED {
+      books.fronts.uncollected.insert(written);
+      books.fronts.present.insert(written);
+      return found == nullptr ? os::Error{} : found->push_back(written);
     });
     if (error) return error;
     if (const os::Error failed = watch(books, run)) return failed;

@@ -21,8 +21,9 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
 os::Error take_in(ArenaBooks& books, Pages run, Pages* taken = nullptr, NewHomeAlias* alias = nullptr) noexcept
     COW_FAULT_LOCKED;
 
-/// Watches what is not yet; what was written there before counts as written since the last cut.
-os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+/// Watches what is not yet; what was written there before counts as written since the last cut. `found`: where not
+/// null, those pages, which have fronts for certain, in ascending runs.
+os::Error watch_all(ArenaBooks& books, BookVector<Pages>* found = nullptr) noexcept COW_FAULT_LOCKED;
 
 /// Notes in Fronts::uncollected which of the pages taken were written since the last cut, and protects them again.
 os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
