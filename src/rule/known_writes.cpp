@@ -162,8 +162,8 @@ namespace {
 
 constexpr std::uint64_t longest_part = 64;
 
-/// Whether the arena's mapping shows the frame itself, under the kernel barrier, as far as the books tell: a front would
-/// hide what is put there.
+/// Whether the arena's mapping shows the frame itself, under the kernel barrier, for all that the books tell: a front
+/// would hide what is put there.
 bool has_no_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const Fronts& fronts = books.fronts;
   if (!fronts.taken.contains(p)) return false;
