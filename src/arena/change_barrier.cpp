@@ -192,6 +192,7 @@ void call_all_protected(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   books.staying.clear();
   books.writable.clear();
   books.prepared.clear();
+  books.came_along.forget();
   books.half_protected = false;
 }
 

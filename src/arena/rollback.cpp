@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "arena/came_along.hpp"
 #include "arena/change_barrier.hpp"
 #include "arena/changed_since.hpp"
 #include "arena/lifetime.hpp"
@@ -100,18 +101,22 @@ bool in_one_piece(const Run& run, const Run& next) noexcept {
   return !History::owns(run.frame) && run.continues_in(next);
 }
 
-/// Calls f(run) for the runs that a version's kept pages make: neighbours in pages and in frames. What has been
-/// excluded meanwhile is left alone.
+/// What a rollback leaves alone: what has been excluded meanwhile, and what is as it was.
+bool stays(const Version& version, Page p) noexcept {
+  if (version.books.is_excluded(p) && !mutant(Mutant::excluded_pages_roll_back)) return true;
+  return is_unchanged(version, p);
+}
+
+/// Calls f(run) for the runs that a version's kept pages make, neighbours in pages and in frames, but for what stays.
 template <class F>
 os::Error for_each_kept_run(const Version& version, F&& f) COW_IN_OPERATION {
-  const ArenaBooks& books = version.books;
   const auto goes_on = [&](const Run& run, const KeptPage& kept) {
-    return in_one_piece(run, {kept.page, 1, kept.frame}) && !books.is_excluded(kept.page);
+    return in_one_piece(run, {kept.page, 1, kept.frame}) && !stays(version, kept.page);
   };
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Run run{kept->page, 1, kept->frame};
     ++kept;
-    if (books.is_excluded(run.first) && !mutant(Mutant::excluded_pages_roll_back)) continue;
+    if (stays(version, run.first)) continue;
     for (; kept != version.kept.end() && goes_on(run, *kept); ++kept) ++run.count;
     if (const os::Error error = f(run)) return error;
   }
@@ -131,10 +136,23 @@ std::uint64_t count_kept_runs(const Version& version) noexcept COW_IN_OPERATION 
 os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept COW_IN_OPERATION {
   for (const KeptPage* kept = version.kept.begin(); kept != version.kept.end();) {
     Pages run{kept->page, 1};
-    for (++kept; kept != version.kept.end() && kept->page == run.end(); ++kept) ++run.count;
+    ++kept;
+    if (is_unchanged(version, run.first)) continue;
+    const auto goes_on = [&] { return kept->page == run.end() && !is_unchanged(version, kept->page); };
+    for (; kept != version.kept.end() && goes_on(); ++kept) ++run.count;
     if (const os::Error error = make_pages_writable(books, run)) return error;
   }
   return {};
+}
+
+/// Page by page where some have come along with others.
+void copy_or_close(ArenaBooks& books, const Run& run, const MappedFrames& frames, LookingAtCameAlong& looking) noexcept
+    COW_SIGNALS_BLOCKED {
+  if (run.frame == zero_frame || !looking.wants({run.first, run.count})) return copy_content(books, run, frames);
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    const Run page{run.first + i, 1, run.frame + i};
+    if (!looking.is_as_it_was(page.first, frames.address(page.frame))) copy_content(books, page, frames);
+  }
 }
 
 os::Error hand_over_kept(ArenaBooks& books, const Version& version, const MappedFrames& frames) noexcept
@@ -271,7 +289,11 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   if (error) return {version.kept.size(), error};
   // What making them writable has just logged is in the newest version's log, not among the kept pages of an older one;
   // for the newest itself these are the very pages.
-  (void)for_each_kept_run(version, [&](const Run& run) { return copy_content(books, run, frames), os::Error{}; });
+  LookingAtCameAlong looking(version);
+  const auto bring_back = [&](const Run& run) COW_SIGNALS_BLOCKED {
+    return copy_or_close(books, run, frames, looking), os::Error{};
+  };
+  (void)for_each_kept_run(version, bring_back);
   return {version.kept.size(), {}};
 }
 

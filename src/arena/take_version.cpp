@@ -39,6 +39,7 @@ os::Error begin_epoch(ArenaBooks& books, Version& version, bool quiet) noexcept 
   books.half_protected = books.half_protected && !ahead.pages().empty();
   books.written = false;
   ++books.epoch;
+  books.came_along.forget();
   books.versions.push_back(version);
   books.newest = &version;
   ahead.copy();

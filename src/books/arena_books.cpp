@@ -20,7 +20,7 @@ void MappingBudget::set_limit(std::uint64_t mappings) noexcept {
 namespace detail {
 
 std::size_t ArenaBooks::bytes_for(std::uint64_t pages) noexcept {
-  return header_bytes + PageTable::bytes_for(pages) + (13 + Fronts::sets) * PageSet::bytes_for(pages);
+  return header_bytes + PageTable::bytes_for(pages) + (13 + CameAlong::sets + Fronts::sets) * PageSet::bytes_for(pages);
 }
 
 ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) noexcept
@@ -30,7 +30,7 @@ ArenaBooks::ArenaBooks(Family& of, BookBuffer memory, std::uint64_t page_count) 
   at += PageTable::bytes_for(pages);
   for (PageSet* set :
        {&own, &away, &blank, &hollow, &excluded, &opened, &written_twice, &recurring, &staying, &writable, &prepared,
-        &stored_to, &borrower.ended}) {
+        &stored_to, &borrower.ended, &came_along.unseen, &came_along.unchanged}) {
     *set = PageSet(at, pages);
     at += PageSet::bytes_for(pages);
   }

@@ -113,6 +113,21 @@ struct OpenedGaps {
   std::uint64_t longest = 0;
 };
 
+/// Pages that a fault opened beside the one that was stored to. A rollback protects again those that nobody has stored
+/// to either, and the next one to that version leaves them alone.
+struct CameAlong {
+  static constexpr int sets = 2;
+
+  PageSet unseen;             // opened so, and not looked at since
+  PageSet unchanged;          // protected, and as that version shows them; none that was written or moved since
+  std::uint64_t version = 0;  // its name
+
+  void forget() noexcept {
+    unchanged.clear();
+    version = 0;
+  }
+};
+
 /// Where one mapping ends and the next begins: because the frames do not follow each other, or only because one
 /// mapping may be written and the next may not. Where a page's mapping is writable just when the page is, the latter
 /// merge again when pages are protected.
@@ -206,6 +221,16 @@ class ArenaBooks {
   void count_mappings(const Edges& before, const Edges& after) noexcept COW_FAULT_LOCKED;
   void count_mappings(std::uint64_t more) noexcept COW_FAULT_LOCKED;  // modulo 2^64: fewer too
 
+  /// The content of pages may be another one from here on.
+  void may_change(Pages run) noexcept COW_FAULT_LOCKED {
+    if (!came_along.unchanged.empty()) came_along.unchanged.erase(run);
+  }
+  /// They can be written from here on.
+  void call_writable(Pages run) noexcept COW_FAULT_LOCKED {
+    writable.insert(run);
+    may_change(run);
+  }
+
   // -- Fixed at birth --------------------------------------------------------------------------------------------
 
   Family& family;
@@ -250,6 +275,8 @@ class ArenaBooks {
   COW_BY_FAULT_LOCK PageSet writable;  // pages that can be written now; each has the current epoch for its birth
   // Of those, the ones that somebody counts on: they stay so until the next snapshot.
   COW_BY_FAULT_LOCK PageSet prepared;
+  // Changed under the lock; asked without it where nobody else writes.
+  CameAlong came_along;
   COW_BY_FAULT_LOCK BarrierChoice choice;
   Fronts fronts;  // under the kernel barrier; what is in use there may be asked without the lock
   // Others are protected before their time where mappings are short, in turn; up to this one last.
@@ -327,6 +354,7 @@ class Moving {
 
 using detail::ArenaBooks;
 using detail::BarrierChoice;
+using detail::CameAlong;
 using detail::Edges;
 using detail::Moving;
 using detail::Swept;

@@ -59,6 +59,11 @@ void close_some_if_few_are_left(ArenaBooks& books, Pages wanted) noexcept {
   if (!close_some(books, short_run, wanted)) (void)close_some(books, books.pages, wanted);
 }
 
+bool close_again(ArenaBooks& books, Pages run) noexcept {
+  if (MappingBudget::is_short()) return false;  // a run closed in the middle of others takes mappings
+  return !books.prepared.intersects(run) && !books.staying.intersects(run) && close(books, run);
+}
+
 void keep_open(ArenaBooks& books, Pages run) noexcept {
   for (const Pages open : books.writable.runs(run)) books.prepared.insert(open);
 }

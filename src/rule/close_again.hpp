@@ -12,6 +12,10 @@ namespace cow {
 /// and beside the pages that are `wanted` now. The fault lock is held.
 void close_some_if_few_are_left(ArenaBooks& books, Pages wanted) noexcept COW_FAULT_LOCKED;
 
+/// Protects writable pages that need no longer be so; false where they stay open, because somebody counts on that, the
+/// process has few mappings left, or the kernel refuses. The fault lock is held.
+bool close_again(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
+
 /// The writable pages of a run are not closed before the next snapshot. The fault lock is held.
 void keep_open(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
 

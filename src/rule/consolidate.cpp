@@ -173,7 +173,7 @@ os::Error consolidate(ArenaBooks& books, Pages window) noexcept {
   const Edges before = books.edges(window);
   const os::Error error = bring_to_one_plane(books, window);
   if (!error) {
-    books.writable.insert(window);
+    books.call_writable(window);
     books.written = true;
   } else if (open_again(books, window)) {
     books.half_protected = true;

@@ -88,6 +88,13 @@ os::Error open_what_is_writable(ArenaBooks& books, Page p) noexcept COW_FAULT_LO
   return error ? consolidate_until_it_fits(books, p, error) : error;
 }
 
+/// For rollbacks: see arena/came_along.hpp.
+void note_what_came_along(ArenaBooks& books, Pages block, Page p) noexcept COW_FAULT_LOCKED {
+  PageSet& unseen = books.came_along.unseen;
+  if (block.count > 1) unseen.insert(block);
+  if (!unseen.empty()) unseen.erase({p, 1});
+}
+
 }  // namespace
 
 os::Error open_all_half_protected(ArenaBooks& books) noexcept {
@@ -105,7 +112,9 @@ os::Result<Caught> make_writable_for_fault(ArenaBooks& books, Page p) noexcept {
   count(books.faults, claim, 1);
   if (consolidated_in_time(books, p, claim)) return {Caught::protected_before, {}};
   close_some_if_few_are_left(books, {p, 1});
-  const os::Error error = make_run_writable(books, block_around(books, p, claim), claim);
+  const Pages block = block_around(books, p, claim);
+  const os::Error error = make_run_writable(books, block, claim);
+  if (!error) note_what_came_along(books, block, p);
   return {Caught::protected_before, error ? consolidate_until_it_fits(books, p, error) : error};
 }
 

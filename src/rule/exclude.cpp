@@ -122,7 +122,8 @@ void empty_fresh_frames(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED 
 
 void forget(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   for (PageSet* set : {&books.away, &books.hollow, &books.writable, &books.opened, &books.prepared, &books.staying,
-                       &books.recurring, &books.written_twice}) {
+                       &books.recurring, &books.written_twice, &books.came_along.unseen,
+                       &books.came_along.unchanged}) {
     set->erase(run);
   }
   Fronts& fronts = books.fronts;

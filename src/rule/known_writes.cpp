@@ -76,6 +76,7 @@ void store(ArenaBooks& books, Page p, std::size_t offset, const std::byte* from,
   std::byte* const page = books.address_of(p);
   const bool past_the_mapping = !books.barrier->collects && !books.is_excluded(p) && reached_by_alias(books, p);
   if (past_the_mapping && !books.stored_to.contains(p)) books.stored_to.insert({p, 1});
+  books.may_change({p, 1});
   std::memcpy((past_the_mapping ? alias_of(books, p) : page) + offset, from, bytes);
   memory_sanitizer::has_content(page + offset, bytes);
 }
@@ -272,6 +273,7 @@ void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from, Writes
     COW_FAULT_LOCKED {
   bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
   books.stored_to.insert(run);  // the next time it is worth the fault
+  books.may_change(run);
   if (!by_alias) by_alias = static_cast<bool>(file.write(run, from));
   if (by_alias) std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));

@@ -285,7 +285,7 @@ os::Error unprotect_private(ArenaBooks& books, Pages run, bool filled) noexcept 
   const os::Error error = books.barrier->unprotect(books, run, filled);
   // Some pages may be open: all count as writable, so that the next snapshot protects them.
   if (error) books.half_protected = true;
-  books.writable.insert(run);
+  books.call_writable(run);
   books.written = true;
   books.count_mappings(before, ends());
   return error;
@@ -304,7 +304,7 @@ os::Error move_to_own_frames(ArenaBooks& books, Pages run) noexcept COW_FAULT_LO
     return error;
   }
   enter_moved(books, *plane.value, run);
-  books.writable.insert(run);
+  books.call_writable(run);
   books.written = true;
   books.count_mappings(before, books.edges(run));
   return {};
