@@ -39,14 +39,25 @@ os::Error list_pages(const ArenaBooks& books, const VersionContent& content, con
     for (Page p = run.first; p < run.end(); ++p) {
       if (books.is_excluded(p) || content.is_excluded(p)) continue;
       if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
-      if (const os::Error error = writes.push_back({p, content.lasting(p), content.at(p)})) return error;
+      if (const os::Error error = writes.push_back(content.as_write(p))) return error;
     }
   }
   return {};
 }
 
+/// Whether the arena holds what is to be written. `scratch`: a page.
+os::Result<bool> holds(const ArenaBooks& books, const VersionContent& content, const PageWrite& write,
+                       std::byte* scratch) noexcept {
+  const std::byte* const here = content_known_to_books(books, write.page);
+  const std::byte* const glimpse = content.glimpse(write.page);
+  if (glimpse != nullptr && !same(here, glimpse, books.bytes(1))) return {false, {}};
+  const os::Result<const std::byte*> there = content.read(write.page, scratch);
+  return {there && same(here, there.value, books.bytes(1)), there.error};
+}
+
 /// Leaves those out that the arena holds already. Most differ early: what takes time is to reach them at all.
-void leave_out_the_same(const ArenaBooks& books, BookVector<PageWrite>& writes) noexcept {
+os::Error leave_out_what_it_holds(const ArenaBooks& books, const VersionContent& content,
+                                  BookVector<PageWrite>& writes, std::byte* scratch) noexcept {
   constexpr std::size_t ahead = 4;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < writes.size(); ++i) {
@@ -56,18 +67,23 @@ void leave_out_the_same(const ArenaBooks& books, BookVector<PageWrite>& writes) 
       __builtin_prefetch(next.nearer);
     }
     const PageWrite write = writes.begin()[i];
-    if (!same(content_known_to_books(books, write.page), write.nearer, books.bytes(1))) writes.begin()[kept++] = write;
+    const os::Result<bool> held = holds(books, content, write, scratch);
+    if (!held) return held.error;
+    if (!held.value) writes.begin()[kept++] = write;
   }
   writes.shrink_to(kept);
+  return {};
 }
 
 /// Once where the version's arena shows its pages; where some have moved meanwhile, once more.
 os::Error list_all_writes(ArenaBooks& books, VersionContent& content, const BookVector<Pages>& changed,
                           BookVector<PageWrite>& writes) noexcept {
+  const os::Result<BookBuffer> scratch = BookBuffer::reserve(books.bytes(1));
+  if (!scratch) return scratch.error;
   for (;;) {
     const VersionContent::Nearby nearby(content);
     if (const os::Error error = list_pages(books, content, changed, writes)) return error;
-    leave_out_the_same(books, writes);
+    if (const os::Error error = leave_out_what_it_holds(books, content, writes, scratch.value.data())) return error;
     if (nearby.held()) return {};
   }
 }

@@ -267,19 +267,30 @@ class WritesByFile {
   unsigned writes_ = 0;
 };
 
+const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
+bool reads_file(const PageWrite& write, const std::byte* from) noexcept {
+  return write.frame != zero_frame && from == write.from;
+}
+
+/// Whether the frames have been read to where the alias shows the run.
+bool read_frames(const ArenaBooks& books, Frame first, Pages run) noexcept COW_FAULT_LOCKED {
+  const FrameFile& file = books.family.file;
+  return !os::read_at(file.fd(first), alias_of(books, run.first), books.bytes(run.count), file.offset(first));
+}
+
 /// Where the alias has not been used for a page before it would take a fault, which costs more than going by the file.
 /// Under the kernel barrier it has reached all.
-void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from, WritesByFile& file) noexcept
-    COW_FAULT_LOCKED {
+void store_in_frames(ArenaBooks& books, Pages run, const PageWrite& first, const std::byte* from,
+                     WritesByFile& file) noexcept COW_FAULT_LOCKED {
   bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
   books.stored_to.insert(run);  // the next time it is worth the fault
   books.may_change(run);
   if (!by_alias) by_alias = static_cast<bool>(file.write(run, from));
-  if (by_alias) std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
+  if (by_alias && !(reads_file(first, from) && read_frames(books, first.frame, run))) {
+    std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
+  }
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
 }
-
-const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
 
 void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool near) noexcept COW_FAULT_LOCKED {
   WritesByFile file(books);
@@ -291,13 +302,15 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
       ++write;
       continue;
     }
+    const PageWrite& first = *write;
     const bool known = books.stored_to.contains(run.first);
     const auto goes_on = [&](const PageWrite& next) COW_FAULT_LOCKED {
       return next.page == run.end() && books.stored_to.contains(next.page) == known &&
-             source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page);
+             source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page) &&
+             reads_file(next, source_of(next, near)) == reads_file(first, from);
     };
     for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
-    store_in_frames(books, run, from, file);
+    store_in_frames(books, run, first, from, file);
   }
 }
 
