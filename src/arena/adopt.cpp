@@ -31,26 +31,59 @@ os::Error prepare_to_compare(ArenaBooks& books, VersionContent& content, const B
   return {};
 }
 
-os::Error list_writes(ArenaBooks& books, VersionContent& content, Pages run, BookVector<PageWrite>& writes) noexcept {
-  for (Page p = run.first; p < run.end(); ++p) {
-    if (books.is_excluded(p) || content.is_excluded(p)) continue;
-    const std::byte* const from = content.at(p);
-    if (same(content_known_to_books(books, p), from, books.bytes(1))) continue;
-    if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
-    if (const os::Error error = writes.push_back({p, content.lasting(p), from})) return error;
+/// The pages that may have to be written.
+os::Error list_pages(const ArenaBooks& books, const VersionContent& content, const BookVector<Pages>& changed,
+                     BookVector<PageWrite>& writes) noexcept {
+  writes.shrink_to(0);
+  for (const Pages& run : changed) {
+    for (Page p = run.first; p < run.end(); ++p) {
+      if (books.is_excluded(p) || content.is_excluded(p)) continue;
+      if (mutant(Mutant::adopt_skips_zero_pages) && content.is_zero(p)) continue;
+      if (const os::Error error = writes.push_back(content.as_write(p))) return error;
+    }
   }
+  return {};
+}
+
+/// Whether the arena holds what is to be written. `scratch`: a page.
+os::Result<bool> holds(const ArenaBooks& books, const VersionContent& content, const PageWrite& write,
+                       std::byte* scratch) noexcept {
+  const std::byte* const here = content_known_to_books(books, write.page);
+  const std::byte* const glimpse = content.glimpse(write.page);
+  if (glimpse != nullptr && !same(here, glimpse, books.bytes(1))) return {false, {}};
+  const os::Result<const std::byte*> there = content.read(write.page, scratch);
+  return {there && same(here, there.value, books.bytes(1)), there.error};
+}
+
+/// Leaves those out that the arena holds already. Most differ early: what takes time is to reach them at all.
+os::Error leave_out_what_it_holds(const ArenaBooks& books, const VersionContent& content,
+                                  BookVector<PageWrite>& writes, std::byte* scratch) noexcept {
+  constexpr std::size_t ahead = 4;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    if (i + ahead < writes.size()) {
+      const PageWrite& next = writes.begin()[i + ahead];
+      __builtin_prefetch(content_known_to_books(books, next.page));
+      __builtin_prefetch(next.nearer);
+    }
+    const PageWrite write = writes.begin()[i];
+    const os::Result<bool> held = holds(books, content, write, scratch);
+    if (!held) return held.error;
+    if (!held.value) writes.begin()[kept++] = write;
+  }
+  writes.shrink_to(kept);
   return {};
 }
 
 /// Once where the version's arena shows its pages; where some have moved meanwhile, once more.
 os::Error list_all_writes(ArenaBooks& books, VersionContent& content, const BookVector<Pages>& changed,
                           BookVector<PageWrite>& writes) noexcept {
+  const os::Result<BookBuffer> scratch = BookBuffer::reserve(books.bytes(1));
+  if (!scratch) return scratch.error;
   for (;;) {
-    writes.shrink_to(0);
     const VersionContent::Nearby nearby(content);
-    for (const Pages& run : changed) {
-      if (const os::Error error = list_writes(books, content, run, writes)) return error;
-    }
+    if (const os::Error error = list_pages(books, content, changed, writes)) return error;
+    if (const os::Error error = leave_out_what_it_holds(books, content, writes, scratch.value.data())) return error;
     if (nearby.held()) return {};
   }
 }

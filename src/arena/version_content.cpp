@@ -64,12 +64,33 @@ const std::byte* VersionContent::shown_by_its_arena(Page p) const noexcept {
   return reached_by_alias(books, p) ? alias_of(books, p) : nullptr;
 }
 
+const std::byte* VersionContent::touched_by_its_arena(Page p) const noexcept {
+  const bool by_alias = version_.books.fronts.in_use.load(std::memory_order_acquire);
+  return nearby_ && !by_alias ? shown_by_its_arena(p) : nullptr;
+}
+
+/// A hint, without the lock.
+const std::byte* VersionContent::glimpse(Page p) const noexcept COW_HELD_UNCHECKED {
+  const ArenaBooks& books = version_.books;
+  const bool any = nearby_ && books.fronts.in_use.load(std::memory_order_acquire) && books.fronts.present.contains(p);
+  return any && books.family.file.saved().empty() ? books.address_of(p) : nullptr;  // else it might vanish
+}
+
+PageWrite VersionContent::as_write(Page p) const noexcept {
+  const std::byte* const from = lasting(p);
+  const std::byte* const near = touched_by_its_arena(p);
+  const Frame frame = frame_of(p).value_or(zero_frame);
+  const bool in_plane = frame != zero_frame && !History::owns(frame) && !SavedFiles::owns(frame);
+  return {p, from, near != nullptr ? near : from, in_plane ? frame : zero_frame};
+}
+
 const std::byte* VersionContent::at(Page p) const noexcept {
   const std::byte* const near = nearby_ ? shown_by_its_arena(p) : nullptr;
   return near != nullptr ? near : lasting(p);
 }
 
 os::Result<const std::byte*> VersionContent::read(Page p, std::byte* page) const noexcept {
+  if (const std::byte* const near = touched_by_its_arena(p)) return {near, {}};
   const std::optional<Frame> frame = frame_of(p);
   if (!frame || *frame == zero_frame || History::owns(*frame)) return {lasting(p), {}};
   const FrameFile& file = version_.books.family.file;

@@ -10,6 +10,7 @@
 #include "books/run_list.hpp"
 #include "kernel/book_memory.hpp"
 #include "kernel/os.hpp"
+#include "rule/known_writes.hpp"
 #include "words/units.hpp"
 
 namespace cow {
@@ -32,6 +33,11 @@ class VersionContent {
   const std::byte* lasting(Page p) const noexcept;
   /// Without add(): read by the file into `page`, if it has to be.
   os::Result<const std::byte*> read(Page p, std::byte* page) const noexcept;
+  /// While somebody is Nearby(): a front in which the version's arena may have written since, where there is one; else
+  /// null. What differs from it differs from the version too, unless that was written meanwhile.
+  const std::byte* glimpse(Page p) const noexcept;
+  /// What it takes for an arena to hold the version's page.
+  PageWrite as_write(Page p) const noexcept;
   const NearPages& near() const noexcept { return near_; }
 
   /// While it lives, at() may lead to where the version's arena itself shows a page, which costs no fault; afterwards
@@ -59,6 +65,8 @@ class VersionContent {
  private:
   std::optional<Frame> frame_of(Page p) const noexcept;
   const std::byte* shown_by_its_arena(Page p) const noexcept;
+  /// Not where reading it would be a fault, as by a home alias that frames were not stored to by.
+  const std::byte* touched_by_its_arena(Page p) const noexcept;
 
   Version& version_;
   bool own_ = false;

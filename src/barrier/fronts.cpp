@@ -150,13 +150,13 @@ os::Error take_in(ArenaBooks& books, Pages run, Pages* taken, NewHomeAlias* alia
   return watch(books, fresh);
 }
 
-os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+os::Error watch_all(ArenaBooks& books, BookVector<Pages>* found) noexcept COW_FAULT_LOCKED {
   const PageSet& unwatched = books.fronts.unwatched;
   for (const Pages run : unwatched.runs()) {
-    const os::Error error = for_each_front(books, run, [&](Pages found) COW_FAULT_LOCKED {
-      books.fronts.uncollected.insert(found);
-      books.fronts.present.insert(found);
-      return os::Error{};
+    const os::Error error = for_each_front(books, run, [&](Pages written) COW_FAULT_LOCKED {
+      books.fronts.uncollected.insert(written);
+      books.fronts.present.insert(written);
+      return found == nullptr ? os::Error{} : found->push_back(written);
     });
     if (error) return error;
     if (const os::Error failed = watch(books, run)) return failed;
@@ -304,13 +304,6 @@ std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAUL
   std::uint64_t count = 0;
   (void)for_each_found(books, os::scan_private, run, [&](Pages found) { return count += found.count, os::Error{}; });
   return count;
-}
-
-os::Result<bool> has_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
-  bool any = false;
-  const os::Error error =
-      for_each_found(books, os::scan_private, {p, 1}, [&](Pages) { return any = true, os::Error{}; });
-  return {any, error};
 }
 
 /// Copied first: a sanitizer cannot see that nobody is writing just now.

@@ -21,8 +21,9 @@ os::Error map_private(ArenaBooks& books, const Run& run) noexcept COW_FAULT_LOCK
 os::Error take_in(ArenaBooks& books, Pages run, Pages* taken = nullptr, NewHomeAlias* alias = nullptr) noexcept
     COW_FAULT_LOCKED;
 
-/// Watches what is not yet; what was written there before counts as written since the last cut.
-os::Error watch_all(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
+/// Watches what is not yet; what was written there before counts as written since the last cut. `found`: where not
+/// null, those pages, which have fronts for certain, in ascending runs.
+os::Error watch_all(ArenaBooks& books, BookVector<Pages>* found = nullptr) noexcept COW_FAULT_LOCKED;
 
 /// Notes in Fronts::uncollected which of the pages taken were written since the last cut, and protects them again.
 os::Error find_written(ArenaBooks& books) noexcept COW_FAULT_LOCKED;
@@ -49,9 +50,6 @@ os::Error list_fronts(const ArenaBooks& books, Pages run, BookVector<Pages>& run
 
 /// How many pages of a run have a front in memory.
 std::uint64_t count_fronts(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED;
-
-/// Whether a page has a front in memory, also where nobody wrote it: a device that only reads gets one too.
-os::Result<bool> has_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
 bool reads_as_zero(const ArenaBooks& books, Page p) noexcept;
 

@@ -34,6 +34,8 @@ class PageTable {
     fence(std::memory_order_acquire);
     return std::atomic_ref(entries_[p.value]).load(std::memory_order_relaxed) == bits_of(entry);
   }
+  /// Has the processor fetch it: it is asked for soon.
+  void fetch_ahead(Page p) const noexcept { __builtin_prefetch(&entries_[p.value]); }
   /// After the log says where the old content is (release): a reader that sees the new entry finds the log's.
   void set(Page p, Entry entry) noexcept COW_FAULT_LOCKED {
     std::atomic_ref(entries_[p.value]).store(bits_of(entry), std::memory_order_release);

@@ -8,6 +8,7 @@
 
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
+#include "kernel/copy_page.hpp"
 #include "kernel/memory_sanitizer.hpp"
 #include "merge/compare.hpp"
 #include "merge/granules.hpp"
@@ -84,23 +85,37 @@ os::Error MergePlan::work_out(const SidesChanged& changed) noexcept {
   if (const os::Error error = touch_what_may_vanish(books_, {{0}, 1}, os::Access::read)) return error;
   heap_books_ = heap_books_bytes(books_.base, books_.bytes(books_.pages));
   std::uint64_t pages = 0;
+  candidates_.shrink_to(0);
   os::Error error = for_each_changed(changed, [&](Page p, bool by_us, bool by_them) {
     const Candidate page{p, by_us, by_them};
     if (!wants(page)) return os::Error{};
     pages += needs_memory(page) ? 1 : 0;
-    return add_sources(page);
+    const os::Error failed = candidates_.push_back(page);
+    return failed ? failed : add_sources(page);
   });
   if (!error) error = take_memory(pages);
   if (error) return error;
   for (;;) {
     begin_again();
     const VersionContent::Nearby nearby(theirs_);
-    error = for_each_changed(changed, [&](Page p, bool by_us, bool by_them) {
-      const Candidate page{p, by_us, by_them};
-      return wants(page) ? merge_page(page) : os::Error{};
-    });
+    error = merge_all();
     if (error || nearby.held()) return error;  // else some of their pages have moved meanwhile
   }
+}
+
+/// What takes most of the time with scattered pages is to reach them.
+os::Error MergePlan::merge_all() noexcept {
+  constexpr std::size_t ahead = 4;
+  const std::span<const Candidate> pages = candidates_.span();
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (i + ahead < pages.size()) books_.table.fetch_ahead(pages[i + ahead].page);
+    if (i + 1 < pages.size()) {
+      fetch_page_ahead(content_known_to_books(books_, pages[i + 1].page));
+      fetch_page_ahead(theirs_.at(pages[i + 1].page));
+    }
+    if (const os::Error error = merge_page(pages[i])) return error;
+  }
+  return {};
 }
 
 os::Error MergePlan::take_memory(std::uint64_t pages) noexcept {

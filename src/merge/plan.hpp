@@ -49,6 +49,7 @@ class MergePlan {
   bool needs_memory(const Candidate& page) const noexcept;
   os::Error add_sources(const Candidate& page) noexcept;
   os::Result<Sides> sides_of(const Candidate& page) noexcept;
+  os::Error merge_all() noexcept;
   os::Error merge_page(const Candidate& page) noexcept;
   os::Error put_together(const Candidate& page, const Sides& sides) noexcept;
   os::Error list_conflicts(const Sides& sides, std::size_t offset) noexcept;
@@ -64,6 +65,7 @@ class MergePlan {
   const MergeOptions& options_;
   const Regions& regions_;
 
+  BookVector<Candidate> candidates_;
   BookVector<PageWrite> writes_;
   BookVector<ByteRange> conflicts_;
   BookBuffer memory_;   // of pages that are put together

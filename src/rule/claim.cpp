@@ -35,6 +35,12 @@ Claim claim_of(const ArenaBooks& books, Page p) noexcept {
   return needed ? Claim::history : Claim::sole_owner;
 }
 
+/// Nothing is read.
+void fetch_claim_ahead(const ArenaBooks& books, Page p) noexcept COW_HELD_UNCHECKED {
+  books.table.fetch_ahead(p);
+  books.home->shown.fetch_ahead(p);
+}
+
 void count(FaultCounters& counters, Claim claim, std::uint64_t pages) noexcept {
   switch (claim) {
     case Claim::none:

@@ -19,6 +19,9 @@ enum class Claim {
 /// The fault lock is held.
 Claim claim_of(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED;
 
+/// Has the processor fetch what claim_of() asks of a page of its own, where that is at home.
+void fetch_claim_ahead(const ArenaBooks& books, Page p) noexcept;
+
 /// The run of pages from `first` on that share its claim.
 Pages run_of_claim(const ArenaBooks& books, Page first, Page end, Claim claim) noexcept COW_FAULT_LOCKED;
 

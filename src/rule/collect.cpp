@@ -74,12 +74,31 @@ os::Error move_behind_fronts(ArenaBooks& books, Pages run) noexcept COW_FAULT_LO
   return {};
 }
 
-/// Pages without a front were not written, whatever the kernel counted. `with_fronts`: memory for their list, kept from
-/// one run to the next.
-os::Error move_what_has_fronts(ArenaBooks& books, Pages run, BookVector<Pages>& with_fronts) noexcept COW_FAULT_LOCKED {
-  with_fronts.shrink_to(0);
-  if (const os::Error error = fronts::list_fronts(books, run, with_fronts)) return error;
-  for (const Pages& part : with_fronts) {
+/// Which pages have fronts, for those that ask by ascending runs.
+class KnownFronts {
+ public:
+  /// Where it finds out that a page has a front, it notes that here: ascending runs.
+  BookVector<Pages>& found() noexcept { return found_; }
+
+  /// Those of a run. Pages without a front were not written, whatever the kernel counted.
+  os::Result<std::span<const Pages>> in(const ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
+    while (at_ < found_.size() && found_.begin()[at_].end() <= run.first) ++at_;
+    asked_.shrink_to(0);
+    const bool known = at_ < found_.size() && found_.begin()[at_].first <= run.first &&
+                       run.end() <= found_.begin()[at_].end();
+    const os::Error error = known ? asked_.push_back(run) : fronts::list_fronts(books, run, asked_);
+    return {asked_.span(), error};
+  }
+
+ private:
+  BookVector<Pages> found_, asked_;
+  std::size_t at_ = 0;
+};
+
+os::Error move_what_has_fronts(ArenaBooks& books, Pages run, KnownFronts& known) noexcept COW_FAULT_LOCKED {
+  const os::Result<std::span<const Pages>> with_fronts = known.in(books, run);
+  if (!with_fronts) return with_fronts.error;
+  for (const Pages& part : with_fronts.value) {
     if (const os::Error error = move_behind_fronts(books, part)) return error;
     count(books.made_writable, Claim::move, part.count);
   }
@@ -110,14 +129,13 @@ Part next_part(ArenaBooks& books, Pages run) noexcept COW_FAULT_LOCKED {
   return {{part.first, end - part.first}, home ? Claim::move : claim};
 }
 
-os::Error settle(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
+os::Error settle(ArenaBooks& books, KnownFronts& known) noexcept COW_FAULT_LOCKED {
   Page last_end{0};
-  BookVector<Pages> with_fronts;
   for (Pages run = books.fronts.uncollected.next_run({0}); run.count != 0;
        run = books.fronts.uncollected.next_run({0})) {
     const Part part = next_part(books, run);
     books.written = true;  // also where it fails half-way
-    const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages, with_fronts)
+    const os::Error error = part.claim == Claim::move ? move_what_has_fronts(books, part.pages, known)
                                                       : collect_in_place(books, part.pages, part.claim);
     if (error) return error;
     if (part.pages.first != last_end) ++books.fronts.runs_collected;
@@ -198,8 +216,9 @@ os::Error collect_fronts(ArenaBooks& books) noexcept COW_FAULT_LOCKED {
   ++books.fronts.collections;
   if (!books.fronts.taken.empty()) map_home_alias(books);
   if (const os::Error error = fronts::find_written(books)) return error;
-  if (const os::Error error = fronts::watch_all(books)) return error;
-  if (const os::Error error = settle(books)) return error;
+  KnownFronts known;
+  if (const os::Error error = fronts::watch_all(books, &known.found())) return error;
+  if (const os::Error error = settle(books, known)) return error;
   books.fronts.undone.clear();
   return {};
 }

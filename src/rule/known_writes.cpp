@@ -6,11 +6,12 @@
 #include <utility>
 
 #include "barrier/barrier.hpp"
-#include "barrier/fronts.hpp"
 #include "barrier/home_alias.hpp"
 #include "barrier/saved_mapping.hpp"
+#include "kernel/copy_page.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
+#include "kernel/pagemap.hpp"
 #include "rule/claim.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
@@ -162,7 +163,8 @@ namespace {
 
 constexpr std::uint64_t longest_part = 64;
 
-/// Whether the arena's mapping shows the frame itself, under the kernel barrier: a front would hide what is put there.
+/// Whether the arena's mapping shows the frame itself, under the kernel barrier, for all that the books tell: a front
+/// would hide what is put there.
 bool has_no_front(const ArenaBooks& books, Page p) noexcept COW_FAULT_LOCKED {
   const Fronts& fronts = books.fronts;
   if (!fronts.taken.contains(p)) return false;
@@ -178,14 +180,6 @@ bool is_written_in_its_frame(const ArenaBooks& books, Page p, Claim claim) noexc
   const bool stays = claim == Claim::history || claim == Claim::sole_owner || claim == Claim::none;
   if (!stays || books.hollow.contains(p) || may_vanish(books, p) || !reached_by_alias(books, p)) return false;
   return !books.barrier->collects || (claim != Claim::none && has_no_front(books, p));
-}
-
-/// Of a page that was prepared a device may have a front that nobody has written.
-os::Result<bool> goes_to_its_frame(const ArenaBooks& books, Page p, Claim claim) noexcept COW_FAULT_LOCKED {
-  if (!is_written_in_its_frame(books, p, claim)) return {false, {}};
-  if (!books.barrier->collects || !books.fronts.counted_on.contains(p)) return {true, {}};
-  const os::Result<bool> front = fronts::has_front(books, p);
-  return {!front.value, front.error};
 }
 
 /// Of a page that is written in its frame: whether it is the arena's own since the last cut. Nothing is to be kept
@@ -208,15 +202,20 @@ struct SortedPages {
   BookVector<Write> others;
 };
 
+/// What most of the time goes into is to reach the books of scattered pages, and their content.
+void fetch_ahead(const ArenaBooks& books, std::span<const PageWrite> to_come) noexcept COW_FAULT_LOCKED {
+  constexpr std::size_t ahead = 4;
+  if (to_come.size() > ahead) fetch_claim_ahead(books, to_come[ahead].page);
+  if (!to_come.empty()) fetch_page_ahead(content_known_to_books(books, to_come.front().page));
+}
+
 os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, SortedPages& pages) noexcept
     COW_FAULT_LOCKED {
   if (const os::Error error = pages.in_frames.make_room(batch.size())) return error;
   for (std::size_t i = 0; i < batch.size();) {
     const Page p = batch[i].page;
     const Claim claim = claim_of(books, p);
-    const os::Result<bool> in_frame = goes_to_its_frame(books, p, claim);
-    if (!in_frame) return in_frame.error;
-    if (!in_frame.value) {
+    if (!is_written_in_its_frame(books, p, claim)) {
       const Write write{books.address_of(p), batch[i++].from, books.bytes(1)};
       if (const os::Error error = pages.others.push_back(write)) return error;
       continue;
@@ -224,13 +223,13 @@ os::Error sort_and_keep(ArenaBooks& books, std::span<const PageWrite> batch, Sor
     const bool private_already = is_private_already(books, p, claim);
     Pages part{p, 0};
     const auto joins = [&](const PageWrite& next) COW_FAULT_LOCKED {
-      const bool asked = books.barrier->collects && books.fronts.counted_on.contains(next.page);
-      return part.count == 0 || (part.count < longest_part && next.page == part.end() && !asked &&
+      return part.count == 0 || (part.count < longest_part && next.page == part.end() &&
                                  claim_of(books, next.page) == claim &&
                                  is_private_already(books, next.page, claim) == private_already &&
                                  is_written_in_its_frame(books, next.page, claim));
     };
     for (; i < batch.size() && joins(batch[i]); ++i, ++part.count) pages.in_frames.append(batch[i]);
+    fetch_ahead(books, batch.subspan(i));
     if (const os::Error error = keep_what_is_there(books, part, claim)) return error;
   }
   return {};
@@ -248,25 +247,53 @@ os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_fr
   return {};
 }
 
+/// Writes to frames at home, one run after the other.
+class WritesByFile {
+ public:
+  explicit WritesByFile(const ArenaBooks& books) noexcept : books_(books) {}
+
+  os::Error write(Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
+    constexpr unsigned writes_for_a_look = 16;  // some twenty microseconds
+    const FrameFile& file = books_.family.file;
+    const Frame frame = books_.home->frame_of(run.first);
+    const auto write_it = writes_++ % writes_for_a_look == 0 ? os::write_at : os::write_next_at;
+    const os::Error error = write_it(file.fd(frame), from, books_.bytes(run.count), file.offset(frame));
+    if (error) writes_ = 0;  // somebody else's file, it may be
+    return error;
+  }
+
+ private:
+  const ArenaBooks& books_;
+  unsigned writes_ = 0;
+};
+
+const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
+bool reads_file(const PageWrite& write, const std::byte* from) noexcept {
+  return write.frame != zero_frame && from == write.from;
+}
+
+/// Whether the frames have been read to where the alias shows the run.
+bool read_frames(const ArenaBooks& books, Frame first, Pages run) noexcept COW_FAULT_LOCKED {
+  const FrameFile& file = books.family.file;
+  return !os::read_at(file.fd(first), alias_of(books, run.first), books.bytes(run.count), file.offset(first));
+}
+
 /// Where the alias has not been used for a page before it would take a fault, which costs more than going by the file.
 /// Under the kernel barrier it has reached all.
-void store_in_frames(ArenaBooks& books, Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
-  const FrameFile& file = books.family.file;
-  const Frame frame = books.frame_of(run.first);
+void store_in_frames(ArenaBooks& books, Pages run, const PageWrite& first, const std::byte* from,
+                     WritesByFile& file) noexcept COW_FAULT_LOCKED {
   bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
   books.stored_to.insert(run);  // the next time it is worth the fault
   books.may_change(run);
-  if (!by_alias) {
-    const std::size_t bytes = books.bytes(run.count);
-    by_alias = static_cast<bool>(os::write_at(file.fd(frame), from, bytes, file.offset(frame)));
+  if (!by_alias) by_alias = static_cast<bool>(file.write(run, from));
+  if (by_alias && !(reads_file(first, from) && read_frames(books, first.frame, run))) {
+    std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
   }
-  if (by_alias) std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
   memory_sanitizer::has_content(books.address_of(run.first), books.bytes(run.count));
 }
 
-const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
-
 void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool near) noexcept COW_FAULT_LOCKED {
+  WritesByFile file(books);
   for (const PageWrite* write = pages.begin(); write != pages.end();) {
     const std::byte* const from = source_of(*write, near);
     Pages run{write->page, 1};
@@ -275,13 +302,37 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
       ++write;
       continue;
     }
+    const PageWrite& first = *write;
     const bool known = books.stored_to.contains(run.first);
     const auto goes_on = [&](const PageWrite& next) COW_FAULT_LOCKED {
       return next.page == run.end() && books.stored_to.contains(next.page) == known &&
-             source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page);
+             source_of(next, near) == from + books.bytes(run.count) && reached_by_alias(books, next.page) &&
+             reads_file(next, source_of(next, near)) == reads_file(first, from);
     };
     for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
-    store_in_frames(books, run, from);
+    store_in_frames(books, run, first, from, file);
+  }
+}
+
+/// Of pages that were prepared a device may have fronts that nobody has written, and no book names: those go on hiding
+/// what was put in the frames, and are stored to as well. Asked for afterwards, when none can come any more that does.
+void store_in_unknown_fronts(ArenaBooks& books, const BookVector<PageWrite>& pages) noexcept COW_FAULT_LOCKED {
+  const PageWrite* write = pages.begin();
+  const auto next = [&]() COW_FAULT_LOCKED {
+    while (write != pages.end() && !books.fronts.counted_on.contains(write->page)) ++write;
+    return write != pages.end();
+  };
+  while (next()) {
+    void* shown[os::most_told_at_once];
+    bool mapped[os::most_told_at_once];
+    std::size_t count = 0;
+    for (; count < os::most_told_at_once && next(); ++write) shown[count++] = books.address_of(write->page);
+    os::tell_mapped(shown, count, mapped);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::byte* const frame = alias_of(books, books.page_of(shown[i]));
+      const bool front = mapped[i] && std::memcmp(shown[i], frame, books.bytes(1)) != 0;
+      if (front) std::memcpy(shown[i], frame, books.bytes(1));
+    }
   }
 }
 
@@ -300,6 +351,7 @@ os::Error write_known_pages(ArenaBooks& books, std::span<const PageWrite> batch,
   const NearPages::Reading reading(near);
   store_pages(books, pages.in_frames, static_cast<bool>(reading));
   if (reading && !near.still()) store_pages(books, pages.in_frames, false);
+  if (books.barrier->collects) store_in_unknown_fronts(books, pages.in_frames);
   return {};
 }
 

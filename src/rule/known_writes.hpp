@@ -9,6 +9,7 @@
 #include "books/near_pages.hpp"
 #include "cow/arena.hpp"
 #include "kernel/os.hpp"
+#include "words/units.hpp"
 
 namespace cow {
 
@@ -22,6 +23,9 @@ struct PageWrite {
   Page page;
   const std::byte* from;
   const std::byte* nearer;
+  /// Where not zero_frame, the frame that `from` shows, in a mapping that nobody has touched yet: reading it by the
+  /// file costs half of what the fault would.
+  Frame frame = zero_frame;
 };
 
 /// The same for whole pages, ascending, once the arena was asked what has been written; nobody writes it meanwhile.

@@ -16,8 +16,11 @@
 
 #include <gtest/gtest.h>
 
+#include "arena/operation.hpp"
 #include "cow/cow.hpp"
 #include "guest/barrier_argument.hpp"
+#include "kernel/fork_gate.hpp"
+#include "rule/known_writes.hpp"
 #include "support/deaths.hpp"
 #include "support/pages.hpp"
 #include "support/refuse_memory.hpp"
@@ -217,6 +220,32 @@ COW_CHILD_BODY(closed_beside_a_fork_child) {
 TEST_P(Descriptors, when_closed_and_reused_are_not_asked_after_children) {
   EXPECT_BODY_PASSES("closed_beside_a_fork_child");
 }
+
+COW_CHILD_BODY(known_pages) {
+  constexpr std::size_t pages = 64;
+  Arena arena = arena_under(argument, pages);
+  fill_run(arena, 0, pages, 1);
+  const Snapshot before = arena.snapshot();
+  arena.write(page_at(arena, 1), "22222222", 8);  // maps what is used from here on: the home alias, and history
+  const Snapshot after = arena.snapshot();
+  const std::vector<std::byte> content(page_size(), std::byte{3});
+  std::vector<PageWrite> writes;
+  for (std::uint64_t p = 3; p < pages; p += 2) writes.push_back({{p}, content.data(), content.data()});
+  close_all();
+  const OwnFiles own;
+  {
+    ArenaBooks& books = *Access::books(arena);
+    const WriterLockGuard guard(*books.fault_lock);
+    CHECK_IN_CHILD(!write_known_pages(books, writes, NearPages()));
+  }
+  for (const PageWrite& write : writes) {
+    CHECK_IN_CHILD(std::memcmp(page_at(arena, write.page.value), content.data(), page_size()) == 0);
+  }
+  CHECK_IN_CHILD(own.untouched());
+  return 0;
+}
+
+TEST_P(Descriptors, when_closed_and_reused_are_not_written_to_by_pages_in_a_row) { EXPECT_BODY_PASSES("known_pages"); }
 
 }  // namespace
 }  // namespace cow::test

@@ -42,6 +42,22 @@ TEST_P(Adopt, makes_what_a_clone_did_the_originals) {
   EXPECT_TRUE(shows(clone.arena(), result));
 }
 
+TEST_P(Adopt, takes_the_version_whatever_its_arena_has_written_since) {
+  Painted original(make_arena(64));
+  original.paint_run(0, 40, 1);
+  Painted clone(original.arena().clone(), original.picture());
+  for (std::size_t p = 2; p < 20; p += 3) clone.paint_run(p, 2, 2);
+  const Picture then = clone.picture();
+  const Snapshot version = clone.arena().snapshot();
+  clone.paint_run(0, 10, 1);  // as the original
+  clone.paint_run(10, 10, 3);
+  original.arena().adopt(version);
+  EXPECT_TRUE(shows(original.arena(), then));
+  EXPECT_TRUE(clone.is_right());
+  original.arena().adopt(clone.arena().snapshot());
+  EXPECT_TRUE(shows(original.arena(), clone.picture()));
+}
+
 TEST_P(Adopt, takes_back_what_the_arena_itself_wrote_since) {
   Painted original(make_arena(64));
   original.paint_run(0, 40, 1);
