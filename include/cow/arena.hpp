@@ -200,9 +200,10 @@ class COW_API Arena {
   /// of what it was cloned from, or of the arena itself. So what a clone did is kept: adopt(clone.snapshot()). Heaps
   /// come along with all that is in them. Raw pointers into the clone do not: they go on leading there. Use offsets
   /// from data(), or cow::offset_ptr, which hold in both. All snapshots stay valid, and rolling back to one from before
-  /// works. Other threads must not write this arena meanwhile; the version's own arena may be written. Throws
-  /// std::invalid_argument for a version of another family. Cost: a snapshot, a comparison of each page that may
-  /// differ, and a copy of each that does.
+  /// works. Pages that this arena excludes stay what they are, and so do those that the version's own arena had
+  /// excluded by then, since it does not have them. Other threads must not write this arena meanwhile; the version's
+  /// own arena may be written. Throws std::invalid_argument for a version of another family. Cost: a comparison of each
+  /// page that may differ, and a copy of each that does; a snapshot where the logs do not tell which those are.
   void adopt(const Snapshot& version);
 
   /// Writes like memcpy(to, from, n), for code that knows what it writes: no fault, and nothing that the next snapshot
@@ -233,7 +234,8 @@ class COW_API Arena {
   /// Takes whole pages out of snapshots, for what must outlive a rollback: coverage maps, statistics, logs, the state
   /// of a random generator. They keep what they hold, and from here on they are ordinary memory of the process, at the
   /// same place: never protected, so that system calls may write there at any time, never copied, and left alone by
-  /// rollback(), adopt(), merge() and transactions. Snapshots taken from here on show zeros there, in views, reads and
+  /// rollback(), adopt(), merge() and transactions: of this arena, and of relatives that take a version from then on.
+  /// Snapshots taken from here on show zeros there, in views, reads and
   /// saved files too; older ones go on showing what they showed. In clones of them the pages are excluded as well, each
   /// clone has memory of its own there, which begins as zero. A fork() child has a copy of its moment, as of all
   /// memory. changed_since() never names them. discard() makes them zero, write() and prepare_write() work as on

@@ -27,8 +27,9 @@ COW_C_API int cow_for_each_difference(const cow_snapshot* a, const cow_snapshot*
 
 /* ---- Adopt and merge ---- */
 
-/* The content becomes that of any version of the family, a clone's too, at the arena's own addresses. Other threads
- * must not write the arena meanwhile. Cost: a copy of each page that differs. */
+/* The content becomes that of any version of the family, a clone's too, at the arena's own addresses. Pages that either
+ * side excludes stay what they are. Other threads must not write the arena meanwhile. Cost: a copy of each page that
+ * differs. */
 COW_C_API int cow_arena_adopt(cow_arena* arena, const cow_snapshot* version) COW_C_NOEXCEPT;
 
 enum cow_on_conflict {
@@ -84,8 +85,8 @@ typedef struct cow_merge_report {
 
 /* Merges what `theirs` has changed since `base`, a version that both come from, into the arena. 0: done. -ECANCELED:
  * there were conflicts, on_conflict is COW_CONFLICT_REFUSE, and nothing was changed; the report has them. -EPERM where
- * both sides allocated from one heap. Other threads must not write the arena meanwhile. NULL: the usual options, and no
- * report. */
+ * both sides allocated from one heap. Pages that either side excludes stay what they are. Other threads must not write
+ * the arena meanwhile. NULL: the usual options, and no report. */
 COW_C_API int cow_arena_merge(cow_arena* into, const cow_snapshot* base, const cow_snapshot* theirs,
                               const cow_merge_options* options_or_null,
                               cow_merge_report* report_or_null) COW_C_NOEXCEPT;

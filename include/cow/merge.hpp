@@ -66,8 +66,9 @@ struct MergeReport {
 /// them, and its numbers are 0.
 ///
 /// All or nothing: a merge that throws has changed nothing, and any snapshot has the whole of it or none. All snapshots
-/// stay valid, and rolling back to one from before works. Other threads must not write `into` meanwhile; the arenas of
-/// `base` and `theirs` may be written.
+/// stay valid, and rolling back to one from before works. Pages that `into` excludes, and pages that the arena of
+/// `theirs` had excluded by then, stay what they are, also in regions. Other threads must not write `into` meanwhile;
+/// the arenas of `base` and `theirs` may be written.
 ///
 /// Heaps: what one side allocated comes along with its books. Two sides that both changed one heap's books, as each
 /// allocation and each free does, cannot be merged: std::logic_error, unless regions cover what differs. So let the

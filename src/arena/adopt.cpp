@@ -49,6 +49,7 @@ os::Error list_pages(const ArenaBooks& books, const VersionContent& content, con
 os::Result<bool> holds(const ArenaBooks& books, const VersionContent& content, const PageWrite& write,
                        std::byte* scratch) noexcept {
   const std::byte* const here = content_known_to_books(books, write.page);
+  if (write.frame == zero_frame) return {same(here, write.nearer, books.bytes(1)), {}};
   const std::byte* const glimpse = content.glimpse(write.page);
   if (glimpse != nullptr && !same(here, glimpse, books.bytes(1))) return {false, {}};
   const os::Result<const std::byte*> there = content.read(write.page, scratch);

@@ -54,19 +54,20 @@ os::Error VersionContent::add(Pages run) noexcept {
 }
 
 /// Its frame is the version's for as long as the loan is out, whatever the page's entry says of births.
-const std::byte* VersionContent::shown_by_its_arena(Page p) const noexcept {
+const std::byte* VersionContent::shown_by_its_arena(Page p, Frame frame) const noexcept {
   const ArenaBooks& books = version_.books;
   const PageTable::Entry entry = books.table.get(p);
-  const Frame frame = runs_.find(p);
   if (entry.birth == never_written || Frame{entry.plane * books.pages + p.value} != frame) return nullptr;
   if (books.is_excluded(p)) return nullptr;
   if (!books.fronts.in_use.load(std::memory_order_acquire)) return books.address_of(p);
   return reached_by_alias(books, p) ? alias_of(books, p) : nullptr;
 }
 
-const std::byte* VersionContent::touched_by_its_arena(Page p) const noexcept {
-  const bool by_alias = version_.books.fronts.in_use.load(std::memory_order_acquire);
-  return nearby_ && !by_alias ? shown_by_its_arena(p) : nullptr;
+/// A page of the arena that is written may have moved since add() was told of it, by a cut of another thread. Whoever
+/// asked finds that out before anything is written, and what is returned then is of no importance.
+const std::byte* VersionContent::lasting(Page p, std::optional<Frame> frame) const noexcept {
+  if (!frame) return version_.books.address_of(p);
+  return *frame == zero_frame || !frames_.has(*frame) ? zeros_.data() : frames_.address(*frame);
 }
 
 /// A hint, without the lock.
@@ -77,32 +78,28 @@ const std::byte* VersionContent::glimpse(Page p) const noexcept COW_HELD_UNCHECK
 }
 
 PageWrite VersionContent::as_write(Page p) const noexcept {
-  const std::byte* const from = lasting(p);
-  const std::byte* const near = touched_by_its_arena(p);
-  const Frame frame = frame_of(p).value_or(zero_frame);
-  const bool in_plane = frame != zero_frame && !History::owns(frame) && !SavedFiles::owns(frame);
-  return {p, from, near != nullptr ? near : from, in_plane ? frame : zero_frame};
+  const std::optional<Frame> frame = frame_of(p);
+  const std::byte* const from = lasting(p, frame);
+  if (!frame || *frame == zero_frame || History::owns(*frame)) return {p, from, from};
+  const bool by_alias = version_.books.fronts.in_use.load(std::memory_order_acquire);
+  const std::byte* const near = nearby_ && !by_alias ? shown_by_its_arena(p, *frame) : nullptr;
+  if (near != nullptr) return {p, from, near};
+  return {p, from, from, SavedFiles::owns(*frame) ? zero_frame : *frame};
 }
 
 const std::byte* VersionContent::at(Page p) const noexcept {
-  const std::byte* const near = nearby_ ? shown_by_its_arena(p) : nullptr;
-  return near != nullptr ? near : lasting(p);
+  const std::optional<Frame> frame = frame_of(p);
+  const std::byte* const near = nearby_ && frame ? shown_by_its_arena(p, *frame) : nullptr;
+  return near != nullptr ? near : lasting(p, frame);
 }
+
+const std::byte* VersionContent::lasting(Page p) const noexcept { return lasting(p, frame_of(p)); }
 
 os::Result<const std::byte*> VersionContent::read(Page p, std::byte* page) const noexcept {
-  if (const std::byte* const near = touched_by_its_arena(p)) return {near, {}};
   const std::optional<Frame> frame = frame_of(p);
-  if (!frame || *frame == zero_frame || History::owns(*frame)) return {lasting(p), {}};
+  if (!frame || *frame == zero_frame || History::owns(*frame)) return {lasting(p, frame), {}};
   const FrameFile& file = version_.books.family.file;
   return {page, os::read_at(file.fd(*frame), page, file.page_bytes(), file.offset(*frame))};
-}
-
-/// A page of the arena that is written may have moved since add() was told of it, by a cut of another thread. Whoever
-/// asked finds that out before anything is written, and what is returned then is of no importance.
-const std::byte* VersionContent::lasting(Page p) const noexcept {
-  const std::optional<Frame> frame = frame_of(p);
-  if (!frame) return version_.books.address_of(p);
-  return *frame == zero_frame || !frames_.has(*frame) ? zeros_.data() : frames_.address(*frame);
 }
 
 }  // namespace cow

@@ -36,7 +36,8 @@ class VersionContent {
   /// While somebody is Nearby(): a front in which the version's arena may have written since, where there is one; else
   /// null. What differs from it differs from the version too, unless that was written meanwhile.
   const std::byte* glimpse(Page p) const noexcept;
-  /// What it takes for an arena to hold the version's page.
+  /// What it takes for an arena to hold the version's page. Where `nearer` is not `from`, the version's arena shows it
+  /// there, and reading that takes no fault.
   PageWrite as_write(Page p) const noexcept;
   const NearPages& near() const noexcept { return near_; }
 
@@ -64,9 +65,8 @@ class VersionContent {
 
  private:
   std::optional<Frame> frame_of(Page p) const noexcept;
-  const std::byte* shown_by_its_arena(Page p) const noexcept;
-  /// Not where reading it would be a fault, as by a home alias that frames were not stored to by.
-  const std::byte* touched_by_its_arena(Page p) const noexcept;
+  const std::byte* shown_by_its_arena(Page p, Frame frame) const noexcept;
+  const std::byte* lasting(Page p, std::optional<Frame> frame) const noexcept;
 
   Version& version_;
   bool own_ = false;
