@@ -178,7 +178,7 @@ void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
   cow::ArenaOptions options{.capacity = bytes, .barrier = barrier};
   options.quiet_cuts = true;
   cow::Arena arena(options);
-  arena.prepare_write(arena.data(), bytes);
+  if (const char* const prepared = std::getenv("COW_KEEP_PREPARED"); prepared != nullptr) arena.prepare_write(arena.data(), bytes);
   for (std::size_t at = 0; at < bytes; at += page) arena.data()[at] = std::byte{1};
   const bool whole_too = bytes <= std::size_t{1} << 30;
   std::vector<std::byte> copy(whole_too ? bytes : 0);

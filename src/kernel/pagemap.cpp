@@ -95,13 +95,6 @@ Result<Scanned> scan_private_or_absent(const Descriptor& pagemap, std::uintptr_t
   return scan(pagemap, request, found, most);
 }
 
-void tell_mapped(void** pages, std::size_t count, bool* mapped) noexcept {
-  int status[most_told_at_once] = {};
-  // Without nodes to move them to it says where they are: a fifth of what asking for each by itself costs.
-  const bool told = ask(SYS_move_pages, 0, count, pages, nullptr, status, 0) != -1;
-  for (std::size_t i = 0; i < count; ++i) mapped[i] = !told || status[i] != -ENOENT;
-}
-
 Error drop_private(void* at, std::size_t bytes) noexcept {
   return failed_if(ask(SYS_madvise, at, bytes, MADV_DONTNEED) == -1);
 }

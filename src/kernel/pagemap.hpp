@@ -44,11 +44,6 @@ Result<Scanned> scan_private(const Descriptor& pagemap, std::uintptr_t begin, st
 Result<Scanned> scan_private_or_absent(const Descriptor& pagemap, std::uintptr_t begin, std::uintptr_t end,
                                        AddressRun* found, std::size_t most) noexcept;
 
-/// Which of so many pages, at most `most_told_at_once`, are in the process's page table; all of them may be where the
-/// kernel does not tell, as some sandboxes' do not.
-constexpr std::size_t most_told_at_once = 64;
-void tell_mapped(void** pages, std::size_t count, bool* mapped) noexcept;
-
 /// Takes the private pages away, so that those of the file show again.
 Error drop_private(void* at, std::size_t bytes) noexcept;
 

@@ -11,7 +11,6 @@
 #include "kernel/copy_page.hpp"
 #include "kernel/fences.hpp"
 #include "kernel/memory_sanitizer.hpp"
-#include "kernel/pagemap.hpp"
 #include "rule/claim.hpp"
 #include "rule/collect.hpp"
 #include "rule/copy_on_write.hpp"
@@ -315,24 +314,14 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
 }
 
 /// Of pages that were prepared a device may have fronts that nobody has written, and no book names: those go on hiding
-/// what was put in the frames, and are stored to as well. Asked for afterwards, when none can come any more that does.
+/// what was put in the frames, and are stored to as well. Only reading them tells: the kernel may have taken a front out,
+/// or be moving it, and a page table says of that what it says of none.
 void store_in_unknown_fronts(ArenaBooks& books, const BookVector<PageWrite>& pages) noexcept COW_FAULT_LOCKED {
-  const PageWrite* write = pages.begin();
-  const auto next = [&]() COW_FAULT_LOCKED {
-    while (write != pages.end() && !books.fronts.counted_on.contains(write->page)) ++write;
-    return write != pages.end();
-  };
-  while (next()) {
-    void* shown[os::most_told_at_once];
-    bool mapped[os::most_told_at_once];
-    std::size_t count = 0;
-    for (; count < os::most_told_at_once && next(); ++write) shown[count++] = books.address_of(write->page);
-    os::tell_mapped(shown, count, mapped);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::byte* const frame = alias_of(books, books.page_of(shown[i]));
-      const bool front = mapped[i] && std::memcmp(shown[i], frame, books.bytes(1)) != 0;
-      if (front) std::memcpy(shown[i], frame, books.bytes(1));
-    }
+  for (const PageWrite& write : pages) {
+    if (!books.fronts.counted_on.contains(write.page)) continue;
+    std::byte* const shown = books.address_of(write.page);
+    const std::byte* const frame = alias_of(books, write.page);
+    if (std::memcmp(shown, frame, books.bytes(1)) != 0) std::memcpy(shown, frame, books.bytes(1));
   }
 }
 
