@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 #include <system_error>
+#include <string_view>
 #include <vector>
 
 #include "measure.hpp"
@@ -173,12 +174,12 @@ const char* name_of(cow::Barrier barrier) {
   return barrier == cow::Barrier::userfaultfd ? "userfaultfd" : "mprotect";
 }
 
-void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
+void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds, bool prepared) {
   Rows rows;
   cow::ArenaOptions options{.capacity = bytes, .barrier = barrier};
   options.quiet_cuts = true;
   cow::Arena arena(options);
-  if (const char* const prepared = std::getenv("COW_KEEP_PREPARED"); prepared != nullptr) arena.prepare_write(arena.data(), bytes);
+  if (prepared) arena.prepare_write(arena.data(), bytes);
   for (std::size_t at = 0; at < bytes; at += page) arena.data()[at] = std::byte{1};
   const bool whole_too = bytes <= std::size_t{1} << 30;
   std::vector<std::byte> copy(whole_too ? bytes : 0);
@@ -206,9 +207,10 @@ void run(cow::Barrier barrier, std::size_t bytes, std::size_t rounds) {
 int main(int argc, char** argv) {
   const std::size_t rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 31;
   const std::size_t mebibytes = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1024;
+  const bool prepared = argc > 3 && argv[3] == std::string_view("prepared");
   for (const cow::Barrier barrier : {cow::Barrier::mprotect, cow::Barrier::userfaultfd, cow::Barrier::kernel}) {
     try {
-      run(barrier, mebibytes << 20, std::max<std::size_t>(rounds, 1));
+      run(barrier, mebibytes << 20, std::max<std::size_t>(rounds, 1), prepared);
     } catch (const std::system_error& error) {
       std::printf("%s: %s\n", name_of(barrier), error.what());
     }
