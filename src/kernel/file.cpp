@@ -152,10 +152,7 @@ Error allocate(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes
 }
 
 Error write_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
-  return still_ours(file) ? write_next_at(file, from, bytes, offset) : closed_by_the_program;
-}
-
-Error write_next_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept {
+  if (!still_ours(file)) return closed_by_the_program;
   while (bytes != 0) {
     const long done = ask(SYS_pwrite64, file.number, from, bytes, offset);
     if (done == -1 && errno == EINTR) continue;

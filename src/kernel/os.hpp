@@ -117,9 +117,6 @@ Error punch(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) n
 Error allocate(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 /// With asynchronous signals blocked: the kernel may send SIGXFSZ, which is taken back.
 Error write_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
-/// The same for the next of a few writes in a row, the first of which has looked whether the file is still ours: a look
-/// costs a tenth of writing a page.
-Error write_next_at(const Descriptor& file, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;
 /// Zeros for what has memory, which the kernel needs nothing for; what has none reads as zero anyway.
 void overwrite_with_zeros(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 Error read_at(const Descriptor& file, void* into, std::size_t bytes, std::uint64_t offset) noexcept;

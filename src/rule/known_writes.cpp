@@ -246,26 +246,6 @@ os::Error keep_pages_ready(ArenaBooks& books, const BookVector<PageWrite>& in_fr
   return {};
 }
 
-/// Writes to frames at home, one run after the other.
-class WritesByFile {
- public:
-  explicit WritesByFile(const ArenaBooks& books) noexcept : books_(books) {}
-
-  os::Error write(Pages run, const std::byte* from) noexcept COW_FAULT_LOCKED {
-    constexpr unsigned writes_for_a_look = 16;  // some twenty microseconds
-    const FrameFile& file = books_.family.file;
-    const Frame frame = books_.home->frame_of(run.first);
-    const auto write_it = writes_++ % writes_for_a_look == 0 ? os::write_at : os::write_next_at;
-    const os::Error error = write_it(file.fd(frame), from, books_.bytes(run.count), file.offset(frame));
-    if (error) writes_ = 0;  // somebody else's file, it may be
-    return error;
-  }
-
- private:
-  const ArenaBooks& books_;
-  unsigned writes_ = 0;
-};
-
 const std::byte* source_of(const PageWrite& write, bool near) noexcept { return near ? write.nearer : write.from; }
 bool reads_file(const PageWrite& write, const std::byte* from) noexcept {
   return write.frame != zero_frame && from == write.from;
@@ -279,12 +259,16 @@ bool read_frames(const ArenaBooks& books, Frame first, Pages run) noexcept COW_F
 
 /// Where the alias has not been used for a page before it would take a fault, which costs more than going by the file.
 /// Under the kernel barrier it has reached all.
-void store_in_frames(ArenaBooks& books, Pages run, const PageWrite& first, const std::byte* from,
-                     WritesByFile& file) noexcept COW_FAULT_LOCKED {
+void store_in_frames(ArenaBooks& books, Pages run, const PageWrite& first, const std::byte* from) noexcept
+    COW_FAULT_LOCKED {
   bool by_alias = books.barrier->collects || books.stored_to.contains(run.first);
   books.stored_to.insert(run);  // the next time it is worth the fault
   books.may_change(run);
-  if (!by_alias) by_alias = static_cast<bool>(file.write(run, from));
+  if (!by_alias) {
+    const FrameFile& file = books.family.file;
+    const Frame frame = books.home->frame_of(run.first);
+    by_alias = static_cast<bool>(os::write_at(file.fd(frame), from, books.bytes(run.count), file.offset(frame)));
+  }
   if (by_alias && !(reads_file(first, from) && read_frames(books, first.frame, run))) {
     std::memcpy(alias_of(books, run.first), from, books.bytes(run.count));
   }
@@ -292,7 +276,6 @@ void store_in_frames(ArenaBooks& books, Pages run, const PageWrite& first, const
 }
 
 void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool near) noexcept COW_FAULT_LOCKED {
-  WritesByFile file(books);
   for (const PageWrite* write = pages.begin(); write != pages.end();) {
     const std::byte* const from = source_of(*write, near);
     Pages run{write->page, 1};
@@ -309,7 +292,7 @@ void store_pages(ArenaBooks& books, const BookVector<PageWrite>& pages, bool nea
              reads_file(next, source_of(next, near)) == reads_file(first, from);
     };
     for (++write; write != pages.end() && goes_on(*write); ++write) ++run.count;
-    store_in_frames(books, run, first, from, file);
+    store_in_frames(books, run, first, from);
   }
 }
 
