@@ -110,8 +110,10 @@ bool made_to_fail() noexcept {
 }
 
 void before_call(std::int64_t nth, void (*then)()) noexcept {
+  awaited_call = 0;
+  if (nth == 0) return;
   call_awaited = then;
-  awaited_call = nth == 0 ? 0 : calls + nth;
+  awaited_call = calls + nth;
 }
 void fail_after(std::int64_t nth, std::int64_t again) noexcept {
   failing_call = nth == 0 ? 0 : calls + nth;
