@@ -100,6 +100,21 @@ TEST_P(IdleViews, show_their_own_version_each_whatever_comes_between) {
   }
 }
 
+/// The mapping that stayed begins with the same frames, and ends before the page that has come.
+TEST_P(IdleViews, show_pages_that_were_first_written_since) {
+  Arena arena = make_arena(16);
+  const auto view_now = [&](std::uint64_t value) {
+    put_mark(arena, 0, value);
+    return arena.snapshot().view();
+  };
+  fill_run(arena, 0, 5, 1);
+  for (std::uint64_t value = 2; value < 6; ++value) EXPECT_EQ(mark_of(view_now(value), 4), 1U);
+  put_mark(arena, 5, 7);
+  const View view = view_now(6);
+  EXPECT_EQ(mark_of(view, 5), 7U);
+  EXPECT_EQ(mark_of(view, 0), 6U);
+}
+
 TEST_P(IdleViews, go_with_their_arena) {
   if (under_tsan) GTEST_SKIP() << "ThreadSanitizer maps memory of its own as it goes";
   (void)make_arena(8);
