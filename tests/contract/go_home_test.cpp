@@ -28,6 +28,11 @@ class GoingHome : public BarrierTest {
     (void)arena.snapshot();
     return arena;
   }
+  Arena quiet_arena(std::size_t count) const {
+    ArenaOptions options = options_for(GetParam(), count);
+    options.quiet_cuts = true;
+    return Arena(options);
+  }
   /// Every eighth page is written while somebody shows all of them.
   static void write_scattered(const Arena& arena, std::uint64_t value) {
     for (std::size_t page = 3; page < pages; page += 8) fill(arena, page, value);
@@ -157,9 +162,7 @@ TEST_P(GoingHome, brings_home_in_one_cut_twice_what_was_written) {
 /// Whoever opens a view of each version, some of them at a time, shows all frames all the time.
 TEST_P(GoingHome, goes_on_while_each_version_is_shown_for_some_cuts_where_stores_are_let_through) {
   if (GetParam() != Barrier::kernel) GTEST_SKIP() << "going home takes a mapping";
-  ArenaOptions options = options_for(GetParam(), pages);
-  options.quiet_cuts = true;
-  Arena arena(options);
+  Arena arena = quiet_arena(pages);
   fill_run(arena, 0, pages, 1);
   Picture now(pages, 1);
   std::deque<std::pair<View, Picture>> shown;
@@ -208,9 +211,7 @@ TEST_P(GoingHome, tells_pages_that_are_shown_from_their_neighbours) {
 
 TEST_P(GoingHome, logs_all_that_go_home_though_they_are_shown) {
   if (GetParam() != Barrier::kernel) GTEST_SKIP() << "going home takes a mapping";
-  ArenaOptions options = options_for(GetParam(), many);
-  options.quiet_cuts = true;
-  Arena arena(options);
+  Arena arena = quiet_arena(many);
   fill_run(arena, 0, many, 1);
   std::optional<View> old = arena.snapshot().view();
   for (std::size_t page = 0; page < many; page += 2) put_mark(arena, page, 2);
