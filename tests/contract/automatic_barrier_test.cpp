@@ -22,9 +22,7 @@ class Automatic : public testing::Test {
     if (!is_available(Barrier::kernel)) GTEST_SKIP() << "the kernel barrier is not available here";
   }
   static Arena make() {
-    ArenaOptions options = options_for(Barrier::automatic, pages);
-    options.quiet_cuts = true;
-    Arena arena(options);
+    Arena arena = quiet_arena(Barrier::automatic, pages);
     for (std::size_t page = 0; page < pages; ++page) put_mark(arena, page, 1);
     return arena;
   }

@@ -65,7 +65,6 @@ TEST_P(BadInput, capacity_that_overflows_when_rounded_is_refused) {
 TEST_P(BadInput, capacity_beyond_any_address_space_is_refused_and_leaves_nothing) {
   std::size_t descriptors = 0, mapped = 0;
   for (int round = 0; round < 20; ++round) {
-    // A sanitizer's run-time maps memory for itself at first.
     if (round == 1) descriptors = descriptor_count(), mapped = mapping_count();
     // Whether that is an argument that cannot be right or memory that the kernel refuses depends on the machine.
     EXPECT_ANY_THROW(const Arena arena(options(std::size_t{1} << 50)));

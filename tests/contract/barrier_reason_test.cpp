@@ -19,9 +19,7 @@ TEST(BarrierReason, is_that_it_was_asked_for_or_guessed) {
 
 TEST(BarrierReason, is_a_refusal_of_writes_where_that_needs_signals) {
   if (!is_available(Barrier::kernel)) GTEST_SKIP() << "no kernel barrier here";
-  ArenaOptions options = options_for(Barrier::kernel, 16);
-  options.quiet_cuts = true;
-  Arena arena(options);
+  Arena arena = quiet_arena(Barrier::kernel, 16);
   fill_run(arena, 0, 16, 1);
   (void)arena.snapshot();
   const RefuseWrites refuse(arena);

@@ -29,9 +29,7 @@ class GoingHome : public BarrierTest {
     return arena;
   }
   Arena quiet_arena(std::size_t count) const {
-    ArenaOptions options = options_for(GetParam(), count);
-    options.quiet_cuts = true;
-    return Arena(options);
+    return test::quiet_arena(GetParam(), count);
   }
   /// Every eighth page is written while somebody shows all of them.
   static void write_scattered(const Arena& arena, std::uint64_t value) {

@@ -116,7 +116,6 @@ TEST_P(IdleViews, show_pages_that_were_first_written_since) {
 }
 
 TEST_P(IdleViews, go_with_their_arena) {
-  if (under_tsan) GTEST_SKIP() << "ThreadSanitizer maps memory of its own as it goes";
   (void)make_arena(8);
   const std::size_t before = mapping_count();
   {
@@ -165,7 +164,6 @@ TEST_P(IdleViews, leave_nothing_where_mappings_are_short) {
 }
 
 TEST_P(IdleViews, of_which_several_were_open_leave_one_and_give_back_the_rest) {
-  if (under_sanitizer) GTEST_SKIP() << "the run-times of sanitizers map memory as they go";
   const std::uint64_t budget = MappingBudget::used.load();
   const std::size_t before = mapping_count();
   {
@@ -178,7 +176,7 @@ TEST_P(IdleViews, of_which_several_were_open_leave_one_and_give_back_the_rest) {
     for (int i = 0; i < 4; ++i) open.push_back(version.view());
     const std::size_t all = mapping_count();
     open.clear();
-    EXPECT_LT(mapping_count(), all - 3);
+    EXPECT_LE(mapping_count(), all - 3);
   }
   EXPECT_LE(mapping_count(), before + 2);
   EXPECT_EQ(MappingBudget::used.load(), budget);

@@ -25,9 +25,7 @@ class KernelBarrierChanges : public testing::Test {
     if (!is_available(Barrier::kernel)) GTEST_SKIP() << "the kernel barrier is not available here";
   }
   static Arena make() {
-    ArenaOptions options = options_for(Barrier::kernel, pages);
-    options.quiet_cuts = true;
-    return Arena(options);
+    return quiet_arena(Barrier::kernel, pages);
   }
   static std::uint64_t pages_opened(const Arena& arena) COW_HELD_UNCHECKED {
     return Access::books(arena)->opened.count();

@@ -276,8 +276,7 @@ TEST_F(KernelBarrier, takes_MADV_DONTNEED_for_going_back_to_the_last_cut) {
 }
 
 TEST_F(KernelBarrier, leaves_arenas_out_of_core_dumps_that_are_to_be_left_out) {
-  ArenaOptions options = options_for(Barrier::kernel, 2048);
-  options.quiet_cuts = true;
+  ArenaOptions options = quiet_options_for(Barrier::kernel, 2048);
   options.in_core_dumps = false;
   Arena arena(options);
   for (std::size_t page : {std::size_t{3}, std::size_t{1500}}) {
@@ -301,8 +300,7 @@ TEST_F(KernelBarrier, keeps_memory_locked_that_was) {
 TEST_F(KernelBarrier, forgets_nothing_that_was_asked_of_the_mapping_when_it_comes_back) {
   if (under_sanitizer) GTEST_SKIP() << "the run-times of sanitizers take mlock() away";
   constexpr std::size_t many = 2048, untouched = 1024;
-  ArenaOptions options = options_for(Barrier::kernel, many);
-  options.quiet_cuts = true;
+  ArenaOptions options = quiet_options_for(Barrier::kernel, many);
   options.in_core_dumps = false;
   Arena arena(options);
   fill_run(arena, 0, 8, 1);

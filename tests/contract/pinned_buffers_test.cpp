@@ -39,9 +39,7 @@ class PinnedBuffers : public testing::Test {
   }
 
   static Arena make() {
-    ArenaOptions options = options_for(Barrier::kernel, pages);
-    options.quiet_cuts = true;
-    return Arena(options);
+    return quiet_arena(Barrier::kernel, pages);
   }
 
   /// Once for each ring.

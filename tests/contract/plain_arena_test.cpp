@@ -47,9 +47,7 @@ class PlainArena : public BarrierTest {
 COW_FOR_EVERY_BARRIER(PlainArena);
 
 TEST_P(PlainArena, takes_stores_and_system_calls_until_its_first_version) {
-  ArenaOptions options = options_for(GetParam(), pages);
-  options.quiet_cuts = true;  // other tests may have started threads
-  Painted painted{Arena(options)};
+  Painted painted(quiet_arena(GetParam(), pages));
   Arena& arena = painted.arena();
   for (std::size_t page = 0; page < pages; page += 300) painted.paint(page, page + 1);
   for (std::size_t page = 1; page < pages; page += 100) EXPECT_TRUE(takes_system_calls(arena, page)) << page;

@@ -28,9 +28,7 @@ class RolledBackAgain : public BarrierTest {
  protected:
   RolledBackAgain() {
     if (!is_available(GetParam())) return;
-    ArenaOptions options = options_for(GetParam(), pages);
-    options.quiet_cuts = true;
-    arena_.emplace(options);
+    arena_.emplace(quiet_arena(GetParam(), pages));
     begin();
   }
 

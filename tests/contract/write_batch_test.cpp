@@ -214,8 +214,7 @@ TEST_P(WriteBatch, gives_its_mappings_back_with_the_arena) {
   const std::uint64_t counted = witness.stats().process_mappings;
   std::size_t mapped = 0, descriptors = 0;
   for (int round = 0; round < 20; ++round) {
-    // A sanitizer's run-time maps memory for itself at first.
-    if (round == 5) mapped = mapping_count(), descriptors = descriptor_count();
+    if (round == 1) mapped = mapping_count(), descriptors = descriptor_count();
     Painted painted(make_arena(64));
     painted.paint_run(0, 64, 1);
     Painted clone(painted.arena().clone(), painted.picture());

@@ -95,9 +95,7 @@ TEST_P(RefusedExclude, of_a_clone_that_inherits_makes_no_clone) {
 TEST_P(RefusedExclude, loses_no_store_of_another_thread) {
   constexpr std::size_t pages = 16;
   for (int round = 0; round < 8; ++round) {
-    ArenaOptions options = options_for(GetParam(), pages);
-    options.quiet_cuts = true;  // keeps the kernel barrier
-    Arena arena(options);
+    Arena arena = quiet_arena(GetParam(), pages);
     const Snapshot kept = arena.snapshot();
     for (std::size_t page = 0; page < pages; ++page) put_mark(arena, page, 0);
     std::atomic<bool> stop{false}, started{false};

@@ -48,7 +48,7 @@ TEST_P(WithoutDescriptors, making_an_arena_throws_and_leaves_nothing) {
     const std::error_code refusal = refusal_with(left, [this] { EXPECT_TRUE(shows(make_arena(4), Picture(4, 0))); });
     EXPECT_EQ(refusal, left < 2 ? too_many_open : std::error_code()) << left << " are left";
     EXPECT_EQ(descriptor_count(), descriptors) << left << " are left";
-    EXPECT_LE(mapping_count(), mapped + (under_tsan ? 100 : 2)) << left << " are left";
+    EXPECT_LE(mapping_count(), mapped + 2) << left << " are left";
   }
 }
 

@@ -59,8 +59,7 @@ struct Footprint {
   std::uint64_t file_frames, history_frames;
 };
 
-// ThreadSanitizer maps memory of its own as it goes.
-constexpr std::size_t mappings_of_others = under_tsan ? 100 : 4;
+constexpr std::size_t mappings_of_others = 4;
 
 Footprint footprint_of(Family& family) {
   const ArenaStats stats = family.painted.arena().stats();

@@ -136,7 +136,7 @@ TEST_P(HistoryReserve, that_cannot_be_had_leaves_nothing_of_the_arena) {
   const std::size_t descriptors = descriptor_count(), mapped = mapping_count();
   attempt();
   EXPECT_EQ(descriptor_count(), descriptors);
-  EXPECT_LE(mapping_count(), mapped + (under_tsan ? 100 : 4));
+  EXPECT_LE(mapping_count(), mapped + 4);
 }
 
 // What madvise says where strict overcommit has nothing left, and what a fault would have died of.

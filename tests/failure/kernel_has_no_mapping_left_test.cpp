@@ -39,9 +39,7 @@ struct Moved {
   }
 
   static Arena made() {
-    ArenaOptions options = options_for(Barrier::kernel, pages);
-    options.quiet_cuts = true;
-    return Arena(options);
+    return quiet_arena(Barrier::kernel, pages);
   }
   static void fill_all(const Arena& to, Picture& picture, std::uint64_t value) {
     for (std::size_t page = 0; page < pages; ++page) put_mark(to, page, picture[page] = value);

@@ -32,9 +32,7 @@ void prepare_without_call(Arena& arena, long refused) {
 
 /// Page `touched` is first written after all that. `first`: a version from before; where it is dropped there is none.
 void expect_versions_right(long refused_in_change, long refused_in_preparing, bool keep_first) {
-  ArenaOptions options = options_for(Barrier::kernel, pages);
-  options.quiet_cuts = true;
-  Painted painted((Arena(options)));
+  Painted painted(quiet_arena(Barrier::kernel, pages));
   Arena& arena = painted.arena();
   painted.paint(0, 1);
   Snapshot first = arena.snapshot();

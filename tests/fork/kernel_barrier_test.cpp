@@ -68,9 +68,7 @@ TEST_P(ForkUnderTheKernelBarrier, beside_writers_is_one_cut) {
         if (!rest_is_right(arena, picture)) return 10;
         fill_run(arena, 0, pages, 77);
         if (clone && !filled(page_at(*clone, rest), 1)) return 11;
-        ArenaOptions options = options_for(Barrier::kernel, 64);
-        options.quiet_cuts = true;  // libc does not tell the child that it has one thread
-        Arena own(options);
+        Arena own = quiet_arena(Barrier::kernel, 64);
         fill_run(own, 0, 64, 5);
         const Snapshot cut = own.snapshot();
         fill_run(own, 0, 64, 6);

@@ -172,9 +172,7 @@ TEST_P(ForkRelease, of_many_children_that_end_in_any_order_gives_all_back) {
   }
   EXPECT_TRUE(painted.is_right());
   EXPECT_EQ(Levels(painted.arena()), before);
-  if (!under_sanitizer) {
-    EXPECT_LE(mapping_count(), mappings_before + pages);
-  }
+  EXPECT_LE(mapping_count(), mappings_before + pages);
 }
 
 TEST_P(ForkRelease, is_not_needed_for_vfork_and_posix_spawn) {

@@ -32,9 +32,7 @@ class SwappedOut : public BarrierTest {
     if (!*swap_) GTEST_SKIP() << swap_->reason();
   }
   Arena make() const {
-    ArenaOptions options = options_for(GetParam(), pages);
-    options.quiet_cuts = true;
-    return Arena(options);
+    return quiet_arena(GetParam(), pages);
   }
   static std::vector<PageRange> every_eighth_from(std::size_t first) {
     std::vector<PageRange> all;

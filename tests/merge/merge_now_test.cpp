@@ -45,9 +45,7 @@ TEST_P(MergeNow, knows_the_base_of_pages_that_no_version_has) {
 }
 
 TEST_P(MergeNow, is_right_while_another_thread_takes_snapshots) {
-  ArenaOptions options = options_for(GetParam(), pages);
-  options.quiet_cuts = true;
-  Arena arena(options);
+  Arena arena = quiet_arena(GetParam(), pages);
   fill_run(arena, 0, pages, 1);
   std::atomic<bool> go_on{true};
   const Snapshot first = arena.snapshot();

@@ -34,9 +34,7 @@ struct Forgotten {
 
  private:
   static Arena arena() {
-    ArenaOptions options = options_for(Barrier::kernel, pages);
-    options.quiet_cuts = true;
-    Arena made(options);
+    Arena made = quiet_arena(Barrier::kernel, pages);
     made.prepare_write(made.data(), pages * page_size());
     return made;
   }

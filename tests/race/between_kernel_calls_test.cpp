@@ -82,9 +82,7 @@ class BetweenKernelCalls : public testing::TestWithParam<std::tuple<Other, bool>
   };
   static Written written() {
     stop_fault_profile();
-    ArenaOptions options = options_for(Barrier::kernel, pages);
-    options.quiet_cuts = true;
-    Written made{Arena(options), {}, {}};
+    Written made{quiet_arena(Barrier::kernel, pages), {}, {}};
     fill_run(made.arena, 0, pages, 1);
     made.version = made.arena.snapshot();
     if (std::get<1>(GetParam())) made.view = made.version.view();

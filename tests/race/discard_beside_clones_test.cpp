@@ -21,9 +21,7 @@ class DiscardBesideClones : public BarrierTest {};
 COW_FOR_EVERY_BARRIER(DiscardBesideClones);
 
 TEST_P(DiscardBesideClones, leaves_versions_what_they_show) {
-  ArenaOptions options = options_for(GetParam(), pages);
-  options.quiet_cuts = true;
-  Arena arena(options);
+  Arena arena = quiet_arena(GetParam(), pages);
   (void)arena.snapshot();
   for (int round = 0; round < (under_sanitizer ? 4 : 12); ++round) {
     for (std::size_t page = 0; page < pages; ++page) put_mark(arena, page, page + 1);

@@ -23,6 +23,15 @@ inline ArenaOptions options_for(Barrier barrier, std::size_t pages, std::string 
   return options;
 }
 
+/// The kernel barrier stays though the process has, or had, threads: nobody writes while a cut is made.
+inline ArenaOptions quiet_options_for(Barrier barrier, std::size_t pages) {
+  ArenaOptions options = options_for(barrier, pages);
+  options.quiet_cuts = true;
+  return options;
+}
+
+inline Arena quiet_arena(Barrier barrier, std::size_t pages) { return Arena(quiet_options_for(barrier, pages)); }
+
 /// Asks by making an arena, which installs the fault handler.
 inline bool is_available(Barrier barrier) {
   try {
