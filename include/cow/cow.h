@@ -164,7 +164,7 @@ COW_C_API int cow_arena_discard(cow_arena* arena, void* p, size_t n) COW_C_NOEXC
 /* [p, p+n), which must be whole pages, is taken out of snapshots for good: rollback, adopt and merge leave it alone, it
  * is never protected, and reads as zero in snapshots taken from here on; in clones of those it begins as zero, and is
  * excluded too. For coverage maps, statistics, logs. Its content stays. In an arena that holds a heap only pages inside
- * one large block, which must never be freed; else -EPERM. */
+ * one block of more than 8 KiB, which must never be freed; else -EPERM. */
 COW_C_API int cow_arena_exclude(cow_arena* arena, void* p, size_t n) COW_C_NOEXCEPT;
 
 typedef struct cow_page_range {

@@ -62,7 +62,8 @@ typedef struct cow_load_options {
   int at_saved_address;      /* not 0: raw pointers hold; -EEXIST where something is mapped there. 0 */
   int lazy;                  /* not 0: pages are read where they are touched; 0: all are read and checked now. 1 */
   void* address;             /* NULL: anywhere */
-  size_t capacity;           /* 0: as saved; more is fine, less than the content is -EINVAL */
+  size_t capacity;           /* 0: as saved, which a heap in it wants; more is fine for all else, less than the content
+                                is -EINVAL */
   int barrier;               /* COW_BARRIER_MPROTECT */
   int reserved;              /* 0 */
   const char* name;          /* NULL: as saved */

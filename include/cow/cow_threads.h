@@ -26,7 +26,7 @@ COW_C_API void cow_gate_close(cow_gate* gate) COW_C_NOEXCEPT;
 /* Waits while somebody has quiet; -EDEADLK where that is this thread. Some tens of nanoseconds. */
 COW_C_API int cow_gate_begin_updating(cow_gate* gate) COW_C_NOEXCEPT;
 /* Between two updates of a thread that has begun: lets whoever wants quiet have it, and waits until it is over; else
- * some nanoseconds. */
+ * some nanoseconds. Not for a thread that has not begun: quiet would be given inside the update of another. */
 COW_C_API int cow_gate_between_updates(cow_gate* gate) COW_C_NOEXCEPT;
 /* In the thread that began. -EPERM where no update has begun. */
 COW_C_API int cow_gate_end_updating(cow_gate* gate) COW_C_NOEXCEPT;

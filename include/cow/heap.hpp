@@ -87,7 +87,8 @@ class COW_API HeapFull : public std::bad_alloc {
 class COW_API Heap {
  public:
   /// Makes a heap in an arena that was never written, or attaches to the one it holds, as a clone does.
-  /// Throws std::invalid_argument for other content and for arenas too small to hold anything.
+  /// Throws std::invalid_argument for other content, for a heap that was made for another capacity, and for arenas too
+  /// small to hold anything; std::logic_error for one that has excluded pages and no heap.
   /// A heap must be attached in each arena before containers with cow::Allocator change anything there.
   explicit Heap(Arena& arena);
   /// The same with options, which are kept in the heap: clones have them too, and a rollback brings back those of then.

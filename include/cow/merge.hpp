@@ -20,7 +20,8 @@ enum class OnConflict {
 
 /// How the bytes of a region are merged. Numbers are in the machine's byte order. Of a number, or a granule, that only
 /// one side has changed that side's value is taken; a rule for numbers says what becomes of one that both have changed,
-/// to equal values too.
+/// to equal values too. A version that is merged twice adds its sums twice: merge a clone once, and go on with a new
+/// one.
 enum class MergeRule {
   by_granule,   ///< as outside of regions
   sum_i32,      ///< ours + theirs - base, of std::int32_t, modulo 2^32

@@ -16,7 +16,7 @@ struct WriteRefusal;
 /// a RefuseWrites lives, it does not: such a store is told in one line that names the arena and the page, and raises
 /// SIGSEGV or SIGBUS as any bad access, in the debugger right at the store. For tests and debug builds:
 ///
-///     std::thread work([&arena, clone = arena.clone()] {
+///     std::thread work([&, clone = arena.clone()]() mutable {
 ///       const cow::RefuseWrites guard(arena);              // this thread's stores to `arena` are mistakes
 ///       clone.at(arena, account)->balance = 0;             // right: the same place in the clone
 ///       account->balance = 0;                              // "cow: write at 0x… in arena "bank", page 3: a Refuse…"

@@ -79,7 +79,8 @@ struct LoadOptions {
   bool at_saved_address =
       false;                 ///< raw pointers hold; throws std::system_error EEXIST where something is mapped there
   void* address = nullptr;   ///< a given address, as in ArenaOptions
-  std::size_t capacity = 0;  ///< 0: as saved; more is fine, less than its content throws std::invalid_argument
+  std::size_t capacity = 0;  ///< 0: as saved, which a heap in it wants; more is fine for all else, less than its
+                             ///< content throws std::invalid_argument
   /// Map the file's pages and read them when they are touched; false: read all now, and refuse what verify() refuses in
   /// any of the files. A file that is mapped must not be changed or cut short meanwhile (a read beyond its end is a
   /// SIGBUS); replaced by a rename, or deleted, it may be.

@@ -110,7 +110,8 @@ struct ArenaStats {
   std::uint64_t snapshots_alive = 0;     ///< versions of this arena that some handle holds
   std::uint64_t pages_private = 0;       ///< pages written by this arena: it shows frames of its own there
   std::uint64_t pages_writable = 0;      ///< pages that can be written without a fault; kernel: written since the cut
-  std::uint64_t pages_with_fronts = 0;   ///< kernel barrier: pages that may take private memory besides their frame
+  std::uint64_t pages_with_fronts = 0;   ///< kernel barrier: pages that may take private memory besides their frame, as
+                                         ///< the last cut found them; those written since are in pages_writable
   std::uint64_t barrier_changes = 0;     ///< counter: by Barrier::automatic, or a cut that was not quiet
   const char* barrier_reason = "";       ///< why it is the one in use
   std::uint64_t pages_borrowed = 0;      ///< pages that still show the version this arena was cloned from

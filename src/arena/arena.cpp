@@ -181,18 +181,21 @@ void ArenaRef::discard(void* p, std::size_t n) const { discard_range(usable(book
 
 // A hint, as a set of pages gives without its lock.
 bool ArenaRef::is_writable(const void* p) const noexcept COW_HELD_UNCHECKED {
+  if (books_ == nullptr) return false;
   const Page page = books_->page_of(p);
   return books_->fronts.in_use.load(std::memory_order_relaxed) || books_->writable.contains(page) ||
          books_->is_excluded(page);
 }
 
 bool ArenaRef::has_excluded(const void* p, std::size_t n) const noexcept {
-  if (n == 0 || !books_->any_excluded.load(std::memory_order_relaxed)) return false;
+  if (n == 0 || books_ == nullptr || !books_->any_excluded.load(std::memory_order_relaxed)) return false;
   const Page first = books_->page_of(p), last = books_->page_of(static_cast<const std::byte*>(p) + n - 1);
   return books_->excluded.intersects({first, last - first + 1});
 }
 
-std::uint64_t ArenaRef::epoch() const noexcept { return books_->cuts.load(std::memory_order_acquire); }
+std::uint64_t ArenaRef::epoch() const noexcept {
+  return books_ == nullptr ? 0 : books_->cuts.load(std::memory_order_acquire);
+}
 
 std::shared_ptr<CutHook> ArenaRef::cut_hook(const std::function<std::shared_ptr<CutHook>()>& make) const {
   ArenaBooks& books = usable(books_, "cut_hook", no_arena_ref);

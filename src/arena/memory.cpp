@@ -98,6 +98,9 @@ void write_batch(ArenaBooks& books, std::span<const Write> batch) {
   std::size_t bytes = 0;
   for (const Write& write : batch) {
     check_range(books, write.to, write.bytes, "write");
+    if (write.from == nullptr && write.bytes != 0) {
+      throw std::invalid_argument("cow: write of " + in_bytes(write.bytes) + ": what to write is nullptr");
+    }
     read_each_page(write.from, write.bytes);
     bytes += write.bytes;
   }

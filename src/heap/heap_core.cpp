@@ -68,7 +68,12 @@ void HeapCore::attach(const Arena& arena) {
   Header& header = *context_.books.header;
   if (context_.holds_heap()) {
     if (header.version == heap_version && header.capacity == context_.capacity) return;
-    throw std::invalid_argument("cow::Heap: the arena holds a heap of another version or size");
+    if (header.version != heap_version) {
+      throw std::invalid_argument("cow::Heap: the arena holds a heap of another version");
+    }
+    throw std::invalid_argument("cow::Heap: the arena has " + std::to_string(context_.capacity) +
+                                " bytes, and the heap in it was made for " + std::to_string(header.capacity) +
+                                "; load it with the capacity that it was saved with");
   }
   if (!reads_as_zero(context_.books.base, unit_bytes) || !(made_before_ || was_never_written(arena))) {
     throw std::invalid_argument(

@@ -63,8 +63,8 @@ const char* why_not(const ArenaBooks& books, Pages run) noexcept COW_HELD_UNCHEC
            "that it has given out";
   }
   if (UnitsNow(books).one_block_has(begin / detail::unit_bytes, end / detail::unit_bytes)) return nullptr;
-  return "a heap holds those pages, and may put other things there; allocate a block of whole pages, with a page's "
-         "alignment, and exclude pages inside it";
+  return "a heap holds those pages, and may put other things there; allocate a block of whole pages, and of more than "
+         "8 KiB, with a page's alignment, and exclude pages inside it";
 }
 
 /// What is going to be read of the heap's books, where it may lie in a saved file. `held`: how many bytes they are.

@@ -1,6 +1,7 @@
 // Promise: an ArenaRef follows its arena, knows which pages can be written without a fault, and carries its cut hook.
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -49,6 +50,16 @@ TEST_P(Ref, tells_arenas_apart) {
   EXPECT_NE(first.ref(), second.ref());
   EXPECT_TRUE(static_cast<bool>(first.ref()));
   EXPECT_FALSE(static_cast<bool>(ArenaRef()));
+}
+
+TEST(EmptyRef, has_nothing_and_refuses_what_it_cannot_do) {
+  const ArenaRef empty;
+  std::byte somewhere[1];
+  EXPECT_EQ(empty.epoch(), 0U);
+  EXPECT_FALSE(empty.is_writable(somewhere));
+  EXPECT_FALSE(empty.has_excluded(somewhere, sizeof somewhere));
+  const std::span<std::byte> buffer(somewhere);
+  EXPECT_TRUE(throws_exactly<std::logic_error>([&] { (void)retry_on_efault(empty, buffer, [] { return 0; }); }));
 }
 
 TEST_P(Ref, knows_what_can_be_written_without_a_fault) {

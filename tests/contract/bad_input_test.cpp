@@ -198,6 +198,19 @@ TEST_P(BadInput, ranges_outside_of_the_arena_are_refused) {
   EXPECT_EQ(snapshot, arena.snapshot());
 }
 
+TEST_P(BadInput, a_write_of_nothing_readable_is_refused_where_that_is_sure) {
+  Painted painted(make_arena(2));
+  painted.paint_run(0, 2, 1);
+  const std::uint64_t word = 7;
+  std::byte* const begin = painted.arena().data();
+  const auto refused = throws_exactly<std::invalid_argument>([&] { painted.arena().write(begin, nullptr, 8); });
+  EXPECT_TRUE(says(refused, "what to write is nullptr"));
+  EXPECT_TRUE(throws_exactly<std::invalid_argument>(
+      [&] { painted.arena().write({{begin, &word, sizeof word}, {begin + 8, nullptr, 8}}); }));
+  EXPECT_NO_THROW(painted.arena().write(begin, nullptr, 0));
+  EXPECT_TRUE(painted.is_right());
+}
+
 TEST_P(BadInput, reads_outside_of_the_snapshot_are_refused_and_copy_nothing) {
   Arena arena = make_arena(2);
   fill_run(arena, 0, 2, 1);

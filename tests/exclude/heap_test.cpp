@@ -68,6 +68,16 @@ TEST_P(ExcludedInHeap, keep_versions_without_their_block_from_being_gone_back_to
   expect_kept(block);
 }
 
+TEST_P(ExcludedInHeap, say_how_large_a_block_must_be_to_have_them) {
+  if (page_size() > 8192) GTEST_SKIP() << "here a block of a page is large";
+  void* const small = heap.allocate(page_size(), page_size());
+  const auto refused = throws_exactly<std::logic_error>([&] { arena.exclude(small, page_size()); });
+  EXPECT_TRUE(refused);
+  EXPECT_NE(std::string(refused.message()).find("of more than 8 KiB"), std::string::npos) << refused.message();
+  arena.exclude(heap.allocate(8193, page_size()), page_size());
+  EXPECT_EQ(arena.stats().pages_excluded, 1U);
+}
+
 TEST_P(ExcludedInHeap, let_versions_with_their_block_be_gone_back_to) {
   std::byte* const block = allocate();
   const Snapshot with = arena.snapshot();

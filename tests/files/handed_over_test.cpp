@@ -139,6 +139,20 @@ struct Node {
   int value;
 };
 
+TEST(SavedHeap, tells_what_capacity_it_was_made_for_where_it_is_loaded_at_another) {
+  const Folder folder(memory_folder());
+  {
+    Arena arena({.capacity = 64 * page_size()});
+    const Heap heap(arena);
+    save(arena.snapshot(), folder / "heap");
+  }
+  Arena larger = load(folder / "heap", {.capacity = 128 * page_size()});
+  const auto refused = throws_exactly<std::invalid_argument>([&] { const Heap heap(larger); });
+  EXPECT_TRUE(refused);
+  const std::string made_for = "was made for " + std::to_string(64 * page_size());
+  EXPECT_NE(std::string(refused.message()).find(made_for), std::string::npos) << refused.message();
+}
+
 TEST(SavedHeap, comes_along_with_its_root_and_raw_pointers_at_the_saved_address) {
   const Folder folder;
   {
