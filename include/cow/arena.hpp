@@ -33,7 +33,7 @@ class UpdateGate;
 struct ArenaOptions {
   /// Bytes of address space, rounded up to pages; memory is used only where written.
   std::size_t capacity = std::size_t{1} << 30;
-  std::string name = "cow";  ///< shown in /proc/self/maps and in reports
+  std::string name = "cow";  ///< shown in /proc/self/maps and in reports; its first 31 bytes
   void* address = nullptr;   ///< a fixed, page-aligned base address (never over another mapping); nullptr: anywhere
   Barrier barrier = Barrier::mprotect;
   /// A promise: whenever a snapshot or a clone is taken, no thread but the calling one is writing the arena; between
@@ -60,8 +60,8 @@ struct ArenaOptions {
   std::size_t reserve_history_bytes = 0;
 };
 
-/// One write for Arena::write(): `bytes` bytes from anywhere readable to an arena. They must not overlap. nullptr is
-/// std::invalid_argument, unless `bytes` is 0.
+/// One write for Arena::write(): `bytes` bytes from anywhere readable to an arena. Where a batch writes to it must not
+/// read from. nullptr is std::invalid_argument, unless `bytes` is 0.
 struct Write {
   void* to;
   const void* from;
@@ -247,8 +247,9 @@ class COW_API Arena {
   /// [p, p + n) must be whole pages, which throws std::invalid_argument otherwise; with n == 0, where p may be nullptr
   /// too, nothing is done, and so where all of it is excluded already. In an arena that holds a heap only pages inside
   /// one large block in use (of more than 8 KiB) may be excluded, allocated with a page's alignment, and none while a
-  /// transaction is open, also where a rollback has taken the heap away; else std::logic_error. The heap keeps such a block: freeing it is refused, and counted, as is that of no block,
-  /// and it does not shrink or move. rollback(), adopt() and merge() refuse, by std::logic_error, content whose heap
+  /// transaction is open, also where a rollback has taken the heap away; else std::logic_error. The heap keeps such a
+  /// block: freeing it is refused, and counted, as is that of no block, and it does not shrink or move.
+  /// rollback(), adopt() and merge() refuse, by std::logic_error, content whose heap
   /// does not have this very block, and would put other things there: from before it was allocated, or where it was
   /// freed, also where another block lies in its place. Where the arena held no heap when they were excluded, all that
   /// has a heap is refused. The remedy: exclude early, or make a clone of such a version.

@@ -141,7 +141,7 @@ typedef struct cow_write {
 } cow_write;
 
 /* Many at once, in order, for the price of one and a copy of each page; any snapshot has all of them or none, and so
- * has the arena when it fails. They must not overlap. */
+ * has the arena when it fails. Where a batch writes to it must not read from. */
 COW_C_API int cow_arena_write_batch(cow_arena* arena, const cow_write* writes, size_t count) COW_C_NOEXCEPT;
 
 /* Makes [p, p+n) writable now, without faults: for bulk writes, and for buffers handed to system calls, which fail

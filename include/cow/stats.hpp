@@ -108,7 +108,7 @@ struct ArenaStats {
   // Levels, of this arena.
   std::uint64_t epoch = 0;               ///< advances with each snapshot that found something written
   std::uint64_t snapshots_alive = 0;     ///< versions of this arena that some handle holds
-  std::uint64_t pages_private = 0;       ///< pages written by this arena: it shows frames of its own there
+  std::uint64_t pages_private = 0;       ///< pages written by this arena, or opened beside such: frames of its own
   std::uint64_t pages_writable = 0;      ///< pages that can be written without a fault; kernel: written since the cut
   std::uint64_t pages_with_fronts = 0;   ///< kernel barrier: pages that may take private memory besides their frame, as
                                          ///< the last cut found them; those written since are in pages_writable

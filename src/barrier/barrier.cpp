@@ -81,15 +81,20 @@ const WriteBarrier& choose_barrier(Barrier asked, bool quiet) {
     case Barrier::automatic: return quiet && kernel_barrier_exists() ? kernel_barrier : best_with_signals();
     case Barrier::userfaultfd:
       if (const os::Error error = of_userfaultfd.ask()) {
-        refuse(error, "userfaultfd write-protection of shared memory (Linux 5.19, and a sandbox that allows it)");
+        refuse(error,
+               "Barrier::userfaultfd needs userfaultfd's write-protection of shared memory (Linux 5.19, and a sandbox "
+               "that allows it)");
       }
       return userfaultfd_barrier;
     case Barrier::kernel:
       if (const os::Error error = of_async.ask()) {
-        refuse(error, "userfaultfd with asynchronous write-protection (Linux 6.7, and a sandbox that allows it)");
+        refuse(error,
+               "Barrier::kernel needs userfaultfd's asynchronous write-protection (Linux 6.7, and a sandbox that allows "
+               "it)");
       }
       if (const os::Error error = refusal_of_pagemap()) {
-        refuse(error, "/proc/self/pagemap (a /proc, and a process that may be dumped: not after setuid)");
+        refuse(error,
+               "Barrier::kernel needs /proc/self/pagemap (a /proc, and a process that may be dumped: not after setuid)");
       }
       return kernel_barrier;
   }

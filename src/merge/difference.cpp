@@ -67,6 +67,7 @@ std::vector<PageRange> changed_between(const Snapshot& a, const Snapshot& b) {
 void for_each_difference(const Snapshot& a, const Snapshot& b, const std::function<void(const Difference&)>& call,
                          std::size_t granule) {
   check_granule(granule);
+  if (!call) throw std::invalid_argument("cow: for_each_difference: the function to call is empty");
   const std::vector<PageRange> changed = changed_between(a, b);
   if (changed.empty()) return;
   const std::size_t page = os::page_size();

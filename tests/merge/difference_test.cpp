@@ -205,6 +205,7 @@ TEST_P(DifferenceBetween, strangers_is_refused) {
   for (const std::size_t granule : {std::size_t{0}, std::size_t{3}, 2 * page_size()}) {
     EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { (void)differences(one, one, granule); })) << granule;
   }
+  EXPECT_TRUE(throws_exactly<std::invalid_argument>([&] { for_each_difference(one, one, {}); }));
 }
 
 TEST_P(DifferenceBetween, random_bytes_is_exact_for_every_granule) {
