@@ -97,7 +97,7 @@ struct Adoption {
     writes.shrink_to(0);
     if (const os::Error error = list_changed_until_now(books, version, changed, asked)) return error;
     if (changed.empty()) return {};
-    if (const os::Error error = content.open(books)) return error;
+    if (const os::Error error = content.open(books, asked.by_cut)) return error;
     if (const os::Error error = prepare_to_compare(books, content, changed)) return error;
     return list_all_writes(books, content, changed, writes);
   }

@@ -8,9 +8,10 @@
 
 namespace cow {
 
-os::Error VersionContent::open(const ArenaBooks& into) noexcept {
+os::Error VersionContent::open(const ArenaBooks& into, bool cut) noexcept {
   ArenaBooks& books = version_.books;
   own_ = &books == &into;
+  shown_by_own_ = own_ && cut;
   if (zeros_.data() == nullptr) {
     os::Result<BookBuffer> zeros = BookBuffer::reserve(books.bytes(1));
     if (!zeros) return zeros.error;
@@ -35,12 +36,14 @@ VersionContent::~VersionContent() {
 }
 
 /// None: the arena that is written shows it itself. Under the kernel barrier that may be a front, of which no log tells
-/// yet: the frame has what was there before, or the page reads as zero.
+/// yet: the frame has what was there before, or the page reads as zero. After a cut there is none such; and the frame
+/// may be given up at any moment, since nobody has lent it, when another thread's cut takes the page home.
 std::optional<Frame> VersionContent::frame_of(Page p) const noexcept COW_HELD_UNCHECKED {
   if (!own_) return runs_.find(p);
   const ArenaBooks& books = version_.books;
   const std::optional<Frame> kept = version_.kept.find(p);
-  if (kept || !books.fronts.in_use.load(std::memory_order_acquire) || books.is_excluded(p)) return kept;
+  if (kept || shown_by_own_ || books.is_excluded(p)) return kept;
+  if (!books.fronts.in_use.load(std::memory_order_acquire)) return {};
   return books.birth_of(p) == never_written || books.blank.contains(p) ? zero_frame : books.frame_of(p);
 }
 

@@ -24,8 +24,10 @@ class VersionContent {
   VersionContent(const VersionContent&) = delete;
   VersionContent& operator=(const VersionContent&) = delete;
 
-  /// `into`: the arena that is going to be written. No lock is held. Once more: as the logs are by now.
-  os::Error open(const ArenaBooks& into) noexcept;
+  /// `into`: the arena that is going to be written. No lock is held. Once more: as the logs are by now. `cut`: `into` has
+  /// been cut since it was last written, so that what the logs do not have of its versions it shows itself, also where
+  /// another thread's cut takes pages to other frames meanwhile.
+  os::Error open(const ArenaBooks& into, bool cut) noexcept;
   /// Before at() is asked for these pages.
   os::Error add(Pages run) noexcept;
   /// Good for as long as this lives; while somebody is Nearby(), for as long as near() says so.
@@ -70,6 +72,7 @@ class VersionContent {
 
   Version& version_;
   bool own_ = false;
+  bool shown_by_own_ = false;  // whatever barrier it has: no front hides what the logs do not tell yet
   Loan* loan_ = nullptr;
   RunList runs_;
   MappedFrames frames_;

@@ -77,8 +77,8 @@ os::Error plan_and_write(ArenaBooks& into, VersionContent& base_content, Version
     changed.theirs.shrink_to(0);
     os::Error error = list_changed_until_now(into, base, changed.ours, asked);
     if (!error) error = list_changed_between(base, theirs, changed.theirs);
-    if (!error) error = base_content.open(into);
-    if (!error) error = theirs_content.open(into);
+    if (!error) error = base_content.open(into, asked.by_cut);
+    if (!error) error = theirs_content.open(into, asked.by_cut);
     if (!error) error = plan.work_out(changed);
     if (!error) error = write_plan(into, plan, asked, blocks_there, written);
     if (error || written) return error;

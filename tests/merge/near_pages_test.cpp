@@ -43,7 +43,7 @@ COW_FOR_EVERY_BARRIER(NearPagesOf);
 
 TEST_P(NearPagesOf, a_clone_lead_to_what_it_shows_until_some_have_moved) {
   VersionContent content(*Access::version(theirs));
-  ASSERT_FALSE(content.open(books()));
+  ASSERT_FALSE(content.open(books(), false));
   ASSERT_FALSE(content.add({{2}, 4}));
   {
     const VersionContent::Nearby nearby(content);

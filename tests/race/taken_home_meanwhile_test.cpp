@@ -1,0 +1,97 @@
+// Promise: merging what is a version of the arena's own takes what that shows, where another thread's cut takes a page
+// home meanwhile, to another frame. The other thread gets its turn before each of the merge's kernel calls; where the
+// merge holds what it needs there, it waits a while.
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "cow/cow.hpp"
+#include "kernel/os.hpp"
+#include "support/barriers.hpp"
+#include "support/pages.hpp"
+
+namespace cow::test {
+namespace {
+
+constexpr std::size_t pages = 24, moved = 3, spare = 9;
+
+std::atomic<bool> its_turn{false}, done{false};
+
+void give_turn() {
+  its_turn = true;
+  const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
+  while (!done && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
+}
+
+/// A clone one page of which has moved, since a view showed it, and could go home once that is closed.
+struct Moved {
+  explicit Moved(Barrier barrier) {
+    ArenaOptions options = options_for(barrier, pages);
+    options.quiet_cuts = true;
+    first.emplace(options);
+    fill_run(*first, 0, pages, 1);
+    base = first->snapshot();
+    clone.emplace(base.clone());
+    fill(*clone, moved, 2);
+    shown = clone->snapshot();
+    view = shown.view();
+    fill(*clone, moved, 3);
+    theirs = clone->snapshot();
+  }
+
+  /// The cut needs something to take in, though nobody writes meanwhile.
+  void let_it_go_home() {
+    view.reset();
+    shown = {};
+    clone->exclude(page_at(*clone, spare), page_size());
+    const Snapshot passing = clone->snapshot();
+  }
+
+  std::optional<Arena> first, clone;
+  Snapshot base, shown, theirs;
+  std::optional<View> view;
+};
+
+class TakenHomeMeanwhile : public testing::TestWithParam<Barrier> {};
+
+TEST_P(TakenHomeMeanwhile, what_is_merged_is_what_the_version_shows) {
+  if (!is_available(GetParam())) GTEST_SKIP() << "this barrier is not available here";
+  bool made = true;
+  for (std::int64_t nth = 1; made && nth < 400; ++nth) {
+    SCOPED_TRACE(testing::Message() << "before kernel call " << nth);
+    Moved of(GetParam());
+    its_turn = done = false;
+    std::atomic<bool> over{false};
+    MergeReport report;
+    {
+      std::jthread thread([&] {
+        while (!its_turn && !over) std::this_thread::yield();
+        if (its_turn) of.let_it_go_home();
+        done = true;
+      });
+      os::before_call(nth, give_turn);
+      MergeOptions options;
+      options.on_conflict = OnConflict::take_theirs;
+      report = merge(*of.clone, of.base, of.theirs, options);
+      os::before_call(0, nullptr);
+      over = true;
+    }
+    made = its_turn;
+    Picture merged(pages, 1);
+    merged[moved] = 3;
+    ASSERT_TRUE(shows(*of.clone, merged));
+    ASSERT_TRUE(report.conflicts.empty());
+  }
+  EXPECT_FALSE(made) << "it never ends";
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, TakenHomeMeanwhile, testing::ValuesIn(every_barrier()),
+                         [](const auto& of) { return name_of(of.param); });
+
+}  // namespace
+}  // namespace cow::test
