@@ -31,9 +31,7 @@ void give_turn() {
 /// A clone one page of which has moved, since a view showed it, and could go home once that is closed.
 struct Moved {
   explicit Moved(Barrier barrier) {
-    ArenaOptions options = options_for(barrier, pages);
-    options.quiet_cuts = true;
-    first.emplace(options);
+    first.emplace(quiet_arena(barrier, pages));
     fill_run(*first, 0, pages, 1);
     base = first->snapshot();
     clone.emplace(base.clone());
