@@ -1,6 +1,6 @@
 // Promise: merging what is a version of the arena's own takes what that shows, where another thread's cut takes a page
-// home meanwhile, to another frame, or changes to the kernel barrier. The other thread gets its turn before each of the merge's kernel calls; where the
-// merge holds what it needs there, it waits a while.
+// home meanwhile, to another frame, or changes to the kernel barrier. The other thread gets its turn before each of the
+// merge's kernel calls; where the merge holds what it needs there, it waits a while.
 #include <atomic>
 #include <chrono>
 #include <cstddef>
