@@ -237,6 +237,7 @@ void change_to_kernel(ArenaBooks& books, const char* why) noexcept COW_FAULT_LOC
   bool any = false;
   os::Error error = kernel_barrier.attach(books);
   if (!error) {
+    ++books.fronts.collections;  // who reads versions of the arena by its mapping begins again
     books.fronts.in_use.store(true, std::memory_order_release);
     error = show_privately(books, any, mappings);
   }

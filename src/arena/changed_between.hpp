@@ -16,7 +16,7 @@ os::Error list_changed_between(Version& a, Version& b, BookVector<Pages>& change
 /// How an arena was asked what it holds now.
 struct AskedNow {
   bool by_cut = false;            // it was cut, as it always is where the logs do not tell
-  std::uint64_t collections = 0;  // else: how often what was written had been collected by then
+  std::uint64_t collections = 0;  // else: how often what was written had been collected by then, or fronts had come
 
   /// Whether its frames still hold what no log tells of its versions.
   bool still(const ArenaBooks& books) const noexcept COW_FAULT_LOCKED {

@@ -24,8 +24,8 @@ class VersionContent {
   VersionContent(const VersionContent&) = delete;
   VersionContent& operator=(const VersionContent&) = delete;
 
-  /// `into`: the arena that is going to be written. No lock is held. Once more: as the logs are by now. `cut`: `into` has
-  /// been cut since it was last written, so that what the logs do not have of its versions it shows itself, also where
+  /// `into`: the arena that is going to be written. No lock is held. Once more: as the logs are by now. `cut`: `into`
+  /// has been cut since it was last written. Then what the logs do not have of its versions it shows itself, also where
   /// another thread's cut takes pages to other frames meanwhile.
   os::Error open(const ArenaBooks& into, bool cut) noexcept;
   /// Before at() is asked for these pages.

@@ -37,7 +37,7 @@ struct Fronts {
 
   COW_BY_FAULT_LOCK PageSet undone;       // written and rolled back since the last cut
 
-  COW_BY_FAULT_LOCK std::uint64_t collections = 0;  // how often what was written was collected, or begun to be
+  COW_BY_FAULT_LOCK std::uint64_t collections = 0;  // how often what was written was collected, or fronts came to be
   COW_BY_FAULT_LOCK unsigned cuts_since_cooled = 0;
   // For the choice of a barrier, until it is made: runs of written pages at cuts, and those of the pages that had no
   // front before; runs at rollbacks, and those of the pages that were not undone before since the last cut.

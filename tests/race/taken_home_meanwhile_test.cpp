@@ -1,6 +1,6 @@
 // Promise: merging what is a version of the arena's own takes what that shows, where another thread's cut takes a page
-// home meanwhile, to another frame. The other thread gets its turn before each of the merge's kernel calls; where the
-// merge holds what it needs there, it waits a while.
+// home meanwhile, to another frame, or changes to the kernel barrier. The other thread gets its turn before each of the
+// merge's kernel calls; where the merge holds what it needs there, it waits a while.
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
+#include "cow/fault_profile.hpp"
 #include "kernel/os.hpp"
 #include "support/barriers.hpp"
 #include "support/pages.hpp"
@@ -55,6 +56,26 @@ struct Moved {
   std::optional<View> view;
 };
 
+/// Whether the merge makes so many kernel calls. `other`: what another thread does before the nth of them.
+template <class Other>
+bool merge_beside(std::int64_t nth, Arena& into, const Snapshot& base, const Snapshot& theirs, Other&& other) {
+  its_turn = done = false;
+  std::atomic<bool> over{false};
+  const std::jthread thread([&] {
+    while (!its_turn && !over) std::this_thread::yield();
+    if (its_turn) other();
+    done = true;
+  });
+  os::before_call(nth, give_turn);
+  MergeOptions options;
+  options.on_conflict = OnConflict::take_theirs;
+  const MergeReport report = merge(into, base, theirs, options);
+  os::before_call(0, nullptr);
+  over = true;
+  EXPECT_TRUE(report.conflicts.empty());
+  return its_turn;
+}
+
 class TakenHomeMeanwhile : public testing::TestWithParam<Barrier> {};
 
 TEST_P(TakenHomeMeanwhile, what_is_merged_is_what_the_version_shows) {
@@ -63,27 +84,39 @@ TEST_P(TakenHomeMeanwhile, what_is_merged_is_what_the_version_shows) {
   for (std::int64_t nth = 1; made && nth < 400; ++nth) {
     SCOPED_TRACE(testing::Message() << "before kernel call " << nth);
     Moved of(GetParam());
-    its_turn = done = false;
-    std::atomic<bool> over{false};
-    MergeReport report;
-    {
-      std::jthread thread([&] {
-        while (!its_turn && !over) std::this_thread::yield();
-        if (its_turn) of.let_it_go_home();
-        done = true;
-      });
-      os::before_call(nth, give_turn);
-      MergeOptions options;
-      options.on_conflict = OnConflict::take_theirs;
-      report = merge(*of.clone, of.base, of.theirs, options);
-      os::before_call(0, nullptr);
-      over = true;
-    }
-    made = its_turn;
+    made = merge_beside(nth, *of.clone, of.base, of.theirs, [&] { of.let_it_go_home(); });
     Picture merged(pages, 1);
     merged[moved] = 3;
     ASSERT_TRUE(shows(*of.clone, merged));
-    ASSERT_TRUE(report.conflicts.empty());
+    if (HasFailure()) return;
+  }
+  EXPECT_FALSE(made) << "it never ends";
+}
+
+TEST(ChangedToTheKernelBarrierMeanwhile, what_is_merged_is_what_the_version_shows) {
+  if (!is_available(Barrier::kernel)) GTEST_SKIP() << "this barrier is not available here";
+  bool made = true;
+  for (std::int64_t nth = 1; made && nth < 400; ++nth) {
+    SCOPED_TRACE(testing::Message() << "before kernel call " << nth);
+    start_fault_profile();
+    ArenaOptions options = options_for(Barrier::kernel, pages);
+    options.quiet_cuts = true;
+    Arena arena(options);
+    fill_run(arena, 0, pages, 1);
+    const Snapshot base = arena.snapshot();
+    fill(arena, moved, 3);
+    const Snapshot theirs = arena.snapshot();
+    fill(arena, spare, 4);
+    made = merge_beside(nth, arena, base, theirs, [&] {
+      stop_fault_profile();
+      const Snapshot passing = arena.snapshot();
+    });
+    stop_fault_profile();
+    Picture merged(pages, 1);
+    merged[moved] = 3;
+    merged[spare] = 4;
+    ASSERT_TRUE(shows(arena, merged));
+    if (testing::Test::HasFailure()) return;
   }
   EXPECT_FALSE(made) << "it never ends";
 }
