@@ -196,7 +196,7 @@ class COW_API Arena {
   /// The content becomes the snapshot's, at the same addresses. Any snapshot of this arena, older or newer, or the
   /// one it was cloned from, any number of times; all snapshots stay valid. Other threads must not write meanwhile.
   /// Throws std::invalid_argument for a snapshot of another arena. Cost: a copy of each page written since the
-  /// snapshot, also by those that were rolled back; for the first rollback to one 30 to 50 microseconds besides.
+  /// snapshot, also by those that were rolled back; for the first rollback to one some 8 microseconds besides.
   void rollback(const Snapshot& snapshot);
 
   /// The content becomes that of any version of the family, at this arena's addresses: of a clone, of a clone's clone,

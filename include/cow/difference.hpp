@@ -27,11 +27,11 @@ struct Difference {
 };
 
 /// Calls `call` for what does differ, ascending, in runs that are as long as can be. A granule is `granule` bytes,
-/// counted from the arena's start, and is told as a whole: a power of two up to the page size, else, and
-/// for an empty `call`, std::invalid_argument. No lock is held while it calls back: writers go on, and the call may use the arenas. What it
-/// throws comes out of here. Cost: changed_between(), a microsecond a page that may differ, and the comparison. Memory:
-/// twice the longest run of such pages, up to 32 MiB; where one is longer, both versions are mapped instead, as by
-/// Snapshot::view().
+/// counted from the arena's start, and is told as a whole: a power of two up to the page size, else, and for an empty
+/// `call`, std::invalid_argument. No lock is held while it calls back: writers go on, and the call may use the arenas.
+/// What it throws comes out of here. Cost: changed_between(), a microsecond a page that may differ, and the comparison.
+/// Memory: twice the longest run of such pages, up to 32 MiB; where one is longer, both versions are mapped instead, as
+/// by Snapshot::view().
 COW_API void for_each_difference(const Snapshot& a, const Snapshot& b,
                                  const std::function<void(const Difference&)>& call, std::size_t granule = 1);
 

@@ -38,6 +38,7 @@ std::uint64_t bookkeeping_bytes(ArenaBooks& books) noexcept COW_IN_OPERATION COW
   bytes += os::resident_bytes(books.home, books.home->memory_bytes);
   for (Plane* plane : books.planes) bytes += os::resident_bytes(plane, plane->memory_bytes);
   bytes += books.log_memory.resident_bytes() + books.version_memory.resident_bytes() + books.borrower.base.bytes();
+  bytes += books.sweep_room.capacity_bytes();
   for (const Version& version : books.versions) {
     bytes += version.kept.capacity_bytes() + version.runs.bytes() + version.flattened.bytes();
   }

@@ -331,6 +331,7 @@ class ArenaBooks {
   // Oldest first.
   COW_BY_OPERATION boost::intrusive::list<Version, boost::intrusive::constant_time_size<true>> versions;
   COW_BY_OPERATION Slab<sizeof(Version)> version_memory;
+  COW_BY_OPERATION SweepRoom sweep_room;
   COW_BY_OPERATION std::uint64_t dropped_versions = 0;
   COW_BY_OPERATION IdleView idle_view;
   COW_BY_OPERATION std::shared_ptr<CutHook> hook;

@@ -2,25 +2,26 @@
 #include "books/kept_pages.hpp"
 
 namespace cow::detail {
-namespace {
-
-template <class Chain>
-void discard(Chain* table) noexcept {
-  while (table != nullptr) book_delete(std::exchange(table, table->next));
-}
 
 /// Both sorted, with no page in common.
-os::Error merge(const KeptPage* a, const KeptPage* a_end, const KeptPage* b, const KeptPage* b_end,
-                BookVector<KeptPage>& merged) noexcept {
-  if (const os::Error error = merged.make_room(static_cast<std::size_t>((a_end - a) + (b_end - b)))) return error;
-  while (a != a_end || b != b_end) {
-    const bool from_a = b == b_end || (a != a_end && a->page < b->page);
-    merged.append(from_a ? *a++ : *b++);
-  }
-  return {};
+os::Result<KeptPages::Table*> KeptPages::merged(const Table* table, const KeptPage* more,
+                                                const KeptPage* more_end) noexcept {
+  const KeptPage *at = first_of(table), *const end = last_of(table);
+  const Table made{static_cast<std::size_t>((end - at) + (more_end - more))};
+  const os::Result<void*> memory = os::reserve_books(made.bytes());
+  if (!memory) return {nullptr, memory.error};
+  Table* const result = ::new (memory.value) Table(made);
+  std::merge(at, end, more, more_end, result->pages(),
+             [](const KeptPage& a, const KeptPage& b) { return a.page < b.page; });
+  return {result, {}};
 }
 
-}  // namespace
+void KeptPages::discard(Table* chain) noexcept {
+  while (chain != nullptr) {
+    Table* const table = std::exchange(chain, chain->next);
+    os::unmap(table, table->bytes());
+  }
+}
 
 KeptPages::~KeptPages() {
   for (Table* chain : {whole_.load(std::memory_order_acquire), recent_.load(std::memory_order_acquire),
@@ -49,31 +50,26 @@ std::optional<Frame> KeptPages::find(Page p) const noexcept {
 
 os::Error KeptPages::add(const BookVector<KeptPage>& found) noexcept {
   const Table* const recent = recent_.load(std::memory_order_relaxed);
-  BookVector<KeptPage> merged;
-  if (const os::Error error = merge(first_of(recent), last_of(recent), found.begin(), found.end(), merged)) {
-    return error;
-  }
+  if (recent == nullptr && size() == 0) return replace(whole_, merged(nullptr, found.begin(), found.end()));
   const std::size_t few = std::size_t{2} << (std::bit_width(size()) / 2);
-  const bool many = merged.size() > few;
-  if (const os::Error error = replace(recent_, std::move(merged))) return error;
-  if (many) (void)make_whole();  // where memory is short, later
+  if (const os::Error error = replace(recent_, merged(recent, found.begin(), found.end()))) return error;
+  const Table* const joined = recent_.load(std::memory_order_relaxed);
+  if (joined->size > few) (void)make_whole();  // where memory is short, later
   return {};
 }
 
 os::Error KeptPages::make_whole() noexcept {
   const Table* const recent = recent_.load(std::memory_order_relaxed);
   if (recent == nullptr) return {};
-  BookVector<KeptPage> merged;
-  if (const os::Error error = merge(begin(), end(), first_of(recent), last_of(recent), merged)) return error;
-  if (const os::Error error = replace(whole_, std::move(merged))) return error;
+  const Table* const whole = whole_.load(std::memory_order_relaxed);
+  if (const os::Error error = replace(whole_, merged(whole, first_of(recent), last_of(recent)))) return error;
   retire(recent_.exchange(nullptr, std::memory_order_seq_cst));
   return {};
 }
 
-os::Error KeptPages::replace(std::atomic<Table*>& table, BookVector<KeptPage> pages) noexcept {
-  const os::Result<Table*> next = book_new<Table>(std::move(pages));
-  if (!next) return next.error;
-  retire(table.exchange(next.value, std::memory_order_seq_cst));
+os::Error KeptPages::replace(std::atomic<Table*>& table, os::Result<Table*> by) noexcept {
+  if (!by) return by.error;
+  retire(table.exchange(by.value, std::memory_order_seq_cst));
   return {};
 }
 
@@ -87,8 +83,9 @@ void KeptPages::retire(Table* table) noexcept {
 }
 
 std::size_t KeptPages::capacity_of(const Table* chain) noexcept {
+  const std::size_t page = os::page_size();
   std::size_t bytes = 0;
-  for (; chain != nullptr; chain = chain->next) bytes += chain->pages.resident_bytes() + os::page_size();
+  for (; chain != nullptr; chain = chain->next) bytes += (chain->bytes() + page - 1) / page * page;
   return bytes;
 }
 

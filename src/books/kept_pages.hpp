@@ -22,6 +22,26 @@ struct KeptPage {
   Frame frame;
 };
 
+/// The same, as a sweep of the logs comes upon it.
+struct FoundInLogs {
+  KeptPage page;
+  std::uint64_t order;  // among all entries found: the first log wins
+};
+
+/// Room for what sweeps of an arena's logs find, which stays while it is small: asking the kernel for it would cost
+/// more than a sweep of some pages.
+class SweepRoom {
+ public:
+  BookVector<FoundInLogs> found;
+  BookVector<KeptPage> joining;
+
+  void clear() noexcept {
+    found.clear_up_to(os::page_size());
+    joining.clear_up_to(os::page_size());
+  }
+  std::size_t capacity_bytes() const noexcept { return found.capacity_bytes() + joining.capacity_bytes(); }
+};
+
 /// Two sorted tables, the whole and a small one of recent additions, each replaced when it changes. Invariant: a page
 /// once in stays, with the same frame.
 class KeptPages {
@@ -33,7 +53,7 @@ class KeptPages {
 
   // -- With the operation mutex ---------------------------------------------------------------------------------
 
-  /// Sorted pages that were not in it join. Cost: about the square root of what there is.
+  /// Sorted pages that were not in it join. Cost: about the square root of what there is, and memory for a table.
   os::Error add(const BookVector<KeptPage>& found) noexcept;
   /// Before begin() and end() are asked for. Cost: of what there is, where something has joined.
   os::Error make_whole() noexcept;
@@ -49,22 +69,27 @@ class KeptPages {
   std::optional<Frame> find(Page p) const noexcept;
 
  private:
+  /// The pages lie behind it, in the same memory.
   struct Table {
-    explicit Table(BookVector<KeptPage> of) noexcept : pages(std::move(of)) {}
-    const BookVector<KeptPage> pages;
+    std::size_t size = 0;
     Table* next = nullptr;  // of those replaced
-  };
 
-  static const KeptPage* first_of(const Table* table) noexcept {
-    return table == nullptr ? nullptr : table->pages.begin();
-  }
+    std::size_t bytes() const noexcept { return sizeof(Table) + size * sizeof(KeptPage); }
+    KeptPage* pages() noexcept { return reinterpret_cast<KeptPage*>(this + 1); }
+    const KeptPage* pages() const noexcept { return reinterpret_cast<const KeptPage*>(this + 1); }
+  };
+  static_assert(alignof(Table) >= alignof(KeptPage));
+
+  static const KeptPage* first_of(const Table* table) noexcept { return table == nullptr ? nullptr : table->pages(); }
   static const KeptPage* last_of(const Table* table) noexcept {
-    return table == nullptr ? nullptr : table->pages.end();
+    return table == nullptr ? nullptr : table->pages() + table->size;
   }
+  static os::Result<Table*> merged(const Table* table, const KeptPage* more, const KeptPage* more_end) noexcept;
+  static void discard(Table* chain) noexcept;
   static const KeptPage* find_in(const Table* table, Page p) noexcept;
   static std::size_t capacity_of(const Table* chain) noexcept;
 
-  os::Error replace(std::atomic<Table*>& table, BookVector<KeptPage> pages) noexcept;
+  os::Error replace(std::atomic<Table*>& table, os::Result<Table*> by) noexcept;
   void retire(Table* table) noexcept;
 
   std::atomic<Table*> whole_{nullptr}, recent_{nullptr};
@@ -80,5 +105,7 @@ class KeptPages {
 
 using detail::KeptPage;
 using detail::KeptPages;
+using detail::FoundInLogs;
+using detail::SweepRoom;
 
 }  // namespace cow

@@ -8,11 +8,6 @@
 namespace cow {
 namespace {
 
-struct Found {
-  KeptPage page;
-  std::uint64_t order;  // among all entries found: the first log wins
-};
-
 /// What the version knows of where it is in the logs, unless they have changed since.
 Swept swept_so_far(const Version& version) noexcept COW_IN_OPERATION {
   if (version.swept.drops == version.books.dropped_versions) return version.swept;
@@ -20,7 +15,7 @@ Swept swept_so_far(const Version& version) noexcept COW_IN_OPERATION {
 }
 
 /// Collects what was logged since the version was swept last, in the order of the logs.
-os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<Found>& found) noexcept
+os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVector<FoundInLogs>& found) noexcept
     COW_IN_OPERATION {
   const ArenaBooks& books = version.books;
   const Swept swept = swept_so_far(version);
@@ -36,24 +31,23 @@ os::Error collect_new_entries(const Version& version, const LogEnd& end, BookVec
   return error;
 }
 
-void keep_first_of_each(BookVector<Found>& found) noexcept {
-  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+void keep_first_of_each(BookVector<FoundInLogs>& found) noexcept {
+  std::sort(found.begin(), found.end(), [](const FoundInLogs& a, const FoundInLogs& b) {
     if (a.page.page != b.page.page) return a.page.page < b.page.page;
     return mutant(Mutant::last_log_wins) ? a.order > b.order : a.order < b.order;
   });
-  const Found* last = std::unique(found.begin(), found.end(),
-                                  [](const Found& a, const Found& b) { return a.page.page == b.page.page; });
+  const auto same = [](const FoundInLogs& a, const FoundInLogs& b) { return a.page.page == b.page.page; };
+  const FoundInLogs* const last = std::unique(found.begin(), found.end(), same);
   found.shrink_to(static_cast<std::size_t>(last - found.begin()));
 }
 
 /// What was known before wins: it came from an earlier log.
-os::Error add_to(KeptPages& kept, const BookVector<Found>& found) noexcept {
-  BookVector<KeptPage> joining;
-  if (const os::Error error = joining.make_room(found.size())) return error;
-  for (const Found& candidate : found) {
-    if (!kept.find(candidate.page.page)) joining.append(candidate.page);
+os::Error add_to(KeptPages& kept, SweepRoom& room) noexcept {
+  if (const os::Error error = room.joining.make_room(room.found.size())) return error;
+  for (const FoundInLogs& candidate : room.found) {
+    if (!kept.find(candidate.page.page)) room.joining.append(candidate.page);
   }
-  return joining.empty() ? os::Error{} : kept.add(joining);
+  return room.joining.empty() ? os::Error{} : kept.add(room.joining);
 }
 
 Version* older_than(Version& version) noexcept COW_IN_OPERATION {
@@ -111,12 +105,13 @@ LogEnd log_end_now(const ArenaBooks& books) noexcept {
 os::Error sweep_now(Version& version) noexcept { return sweep_logs(version, log_end_now(version.books)); }
 
 os::Error sweep_for_look_ups(Version& version, const LogEnd& end) noexcept {
-  BookVector<Found> found;
-  os::Error error = collect_new_entries(version, end, found);
-  if (!error && !found.empty()) {
-    keep_first_of_each(found);
-    error = add_to(version.kept, found);
+  SweepRoom& room = version.books.sweep_room;
+  os::Error error = collect_new_entries(version, end, room.found);
+  if (!error && !room.found.empty()) {
+    keep_first_of_each(room.found);
+    error = add_to(version.kept, room);
   }
+  room.clear();
   if (mutant(Mutant::failed_sweep_knows_of_drops)) version.swept.drops = version.books.dropped_versions;
   if (!error) version.swept = {end.newest->epoch, end.mark, version.books.dropped_versions};
   return error;

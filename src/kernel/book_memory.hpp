@@ -85,9 +85,15 @@ class BookVector {
   void append(const T& value) noexcept { ::new (static_cast<void*>(data() + size_++)) T(value); }
   void shrink_to(std::size_t size) noexcept { size_ = size; }
   void clear() noexcept { size_ = 0; }
+  /// Keeps its memory only where that is no more than `bytes`.
+  void clear_up_to(std::size_t bytes) noexcept {
+    size_ = 0;
+    if (buffer_.size() > bytes) buffer_ = BookBuffer();
+  }
 
   T* data() const noexcept { return reinterpret_cast<T*>(buffer_.data()); }
   std::size_t size() const noexcept { return size_; }
+  std::size_t capacity_bytes() const noexcept { return buffer_.size(); }
   /// How much of it has memory: what was never filled has none.
   std::size_t resident_bytes() const noexcept {
     const std::size_t page = os::page_size();
