@@ -6,6 +6,7 @@
 #include <string>
 
 #include "arena/changed_between.hpp"
+#include "arena/exclude.hpp"
 #include "arena/operation.hpp"
 #include "arena/version_content.hpp"
 #include "barrier/home_alias.hpp"
@@ -110,10 +111,12 @@ struct Adoption {
 };
 
 /// Allocates nothing but by the books: the heap in the arena may be what serves operator new, and is locked meanwhile.
-os::Error take_over(ArenaBooks& books, Adoption& adoption) noexcept {
+os::Error take_over(ArenaBooks& books, Adoption& adoption, std::uint64_t excluded, bool& done) noexcept {
   for (;;) {
     if (const os::Error error = adoption.work_out(books)) return error;
     const WriterLockGuard guard(*books.fault_lock);
+    done = excludes_as_many(books, excluded);
+    if (!done) return {};
     // Another thread may have taken a snapshot meanwhile, or changed the barrier: then what was read for the version's
     // may have been what was written since, and nothing to write says nothing.
     if (adoption.asked.still(books)) {
@@ -126,18 +129,20 @@ os::Error take_over(ArenaBooks& books, Adoption& adoption) noexcept {
 
 }  // namespace
 
-void adopt_version(ArenaBooks& books, Version& version) {
+bool adopt_version(ArenaBooks& books, Version& version, std::uint64_t excluded) {
   Adoption adoption(version);
   os::Error error;
+  bool done = false;
   {
     const Cut cut(books, "adopt");
-    error = take_over(books, adoption);
+    error = take_over(books, adoption, excluded, done);
   }
   throw_if(error, [&] {
     std::uint64_t pages = 0;
     for (const Pages& run : adoption.changed) pages += run.count;
     return "adopting " + counted(pages, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
   });
+  return done;
 }
 
 }  // namespace cow

@@ -107,8 +107,11 @@ void Arena::rollback(const Snapshot& snapshot) {
     throw std::logic_error(std::string("cow: rollback inside a transaction on arena \"") + books.name +
                            "\"; Transaction::roll_back() ends the innermost one, and brings its begin back");
   }
-  require_excluded_blocks(books, snapshot, "rollback");
-  roll_back_or_throw(books, version);
+  for (;;) {
+    const std::uint64_t excluded = count_excluded(books);
+    require_excluded_blocks(books, snapshot, "rollback");
+    if (roll_back_or_throw(books, version, excluded)) return;
+  }
 }
 
 void Arena::adopt(const Snapshot& snapshot) {
@@ -119,8 +122,11 @@ void Arena::adopt(const Snapshot& snapshot) {
     throw std::invalid_argument("cow: adopt of a version of another family: it must be a snapshot of this arena, of "
                                 "its clones, of what it was cloned from, or of theirs");
   }
-  require_excluded_blocks(books, snapshot, "adopt");
-  adopt_version(books, version);
+  for (;;) {
+    const std::uint64_t excluded = count_excluded(books);
+    require_excluded_blocks(books, snapshot, "adopt");
+    if (adopt_version(books, version, excluded)) return;
+  }
 }
 
 void Arena::write(void* to, const void* from, std::size_t n) {

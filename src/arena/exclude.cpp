@@ -37,6 +37,15 @@ os::Error exclude_parts(ArenaBooks& books, Pages run) noexcept COW_IN_OPERATION 
 
 }  // namespace
 
+std::uint64_t count_excluded(const ArenaBooks& books) noexcept {
+  const FaultLockGuard guard(*books.fault_lock);
+  return books.excluded.count();
+}
+
+bool excludes_as_many(const ArenaBooks& books, std::uint64_t pages) noexcept {
+  return books.excluded.count() == pages;
+}
+
 bool has_excluded_blocks(const ArenaBooks& books, const Snapshot& version) {
   const BlocksThere blocks_there = books.blocks_there.load(std::memory_order_acquire);
   return blocks_there == nullptr || blocks_there(books, version);

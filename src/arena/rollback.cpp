@@ -276,8 +276,9 @@ bool is_base_of(const Version& version, const ArenaBooks& books) noexcept {
   return books.base_version != 0 && &version.books.family == &books.family && version.name == books.base_version;
 }
 
-os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcept {
+os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version, ExcludedThen& asked) noexcept {
   const Operation operation(books);
+  if (!asked.look_again(books)) return {0, {}};
   if (books.barrier->collects && frames_hold(books, version)) return undo_uncollected(books);
   os::Error error = collect_first(books);
   if (!error) error = sweep_now(version);
@@ -297,9 +298,10 @@ os::Result<std::uint64_t> roll_back(ArenaBooks& books, Version& version) noexcep
   return {version.kept.size(), {}};
 }
 
-os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) noexcept {
+os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base, ExcludedThen& asked) noexcept {
   {
     const Operation operation(books);
+    if (!asked.look_again(books)) return {0, {}};
     if (books.barrier->collects && has_no_own_pages(books)) return undo_uncollected(books);
   }
   // The base's frames are held by a loan while the clone's lock is taken: never two arenas' locks at once.
@@ -318,8 +320,8 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
     const Operation operation(books, blocked);
     MappedFrames frames(books.family.file);
     BookVector<Pages> changed;
-    error = collect_first(books);
-    if (!error) {
+    if (asked.look_again(books)) error = collect_first(books);
+    if (!error && asked.still) {
       FaultLockHeld held(*books.fault_lock);
       error = list_own_pages(books, changed);
     }
@@ -348,7 +350,7 @@ os::Result<std::uint64_t> roll_back_to_base(ArenaBooks& books, Version& base) no
   return {pages, error};
 }
 
-void roll_back_or_throw(ArenaBooks& books, Version& version) {
+bool roll_back_or_throw(ArenaBooks& books, Version& version, std::optional<std::uint64_t> excluded) {
   keep_handlers_for(books);
   throw_if(check_barrier(books), "rollback");
   const bool own = &version.books == &books;
@@ -358,13 +360,15 @@ void roll_back_or_throw(ArenaBooks& books, Version& version) {
                                 "whatever else comes from it");
   }
   os::Result<std::uint64_t> pages;
+  ExcludedThen asked{excluded};
   {
     const Cut cut(books, "rollback");
-    pages = own ? roll_back(books, version) : roll_back_to_base(books, version);
+    pages = own ? roll_back(books, version, asked) : roll_back_to_base(books, version, asked);
   }
   throw_if(pages.error, [&] {
     return "rollback of " + counted(pages.value, "page") + " in an arena of " + in_bytes(books.bytes(books.pages));
   });
+  return asked.still;
 }
 
 }  // namespace cow

@@ -2,6 +2,7 @@
 #include "cow/merge.hpp"
 
 #include <bit>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -58,19 +59,28 @@ const char* why_not_heap(const MergePlan& plan, bool blocks_there) noexcept {
          "out; make the clone once they are excluded";
 }
 
-/// Not where another thread took a snapshot meanwhile.
-os::Error write_plan(ArenaBooks& into, const MergePlan& plan, const AskedNow& asked, bool blocks_there,
+/// What the arena excludes, and whether theirs has that in blocks in use.
+struct ExcludedBlocks {
+  std::uint64_t pages;
+  bool there;
+  bool still = true;  // it excluded no others by the time of the write
+};
+
+/// Not where another thread took a snapshot meanwhile, or excluded pages.
+os::Error write_plan(ArenaBooks& into, const MergePlan& plan, const AskedNow& asked, ExcludedBlocks& blocks,
                      bool& written) noexcept {
   const WriterLockGuard guard(*into.fault_lock);
+  blocks.still = excludes_as_many(into, blocks.pages);
   written = asked.still(into);
-  if (!written || plan.refused() || why_not_heap(plan, blocks_there) != nullptr || plan.writes().empty()) return {};
+  if (!blocks.still || !written) return {};
+  if (plan.refused() || why_not_heap(plan, blocks.there) != nullptr || plan.writes().empty()) return {};
   return write_known_pages(into, plan.writes(), plan.near());
 }
 
 /// All that is done with the arena's hook held: allocates by the books only.
 os::Error plan_and_write(ArenaBooks& into, VersionContent& base_content, VersionContent& theirs_content,
                          SidesChanged& changed, MergePlan& plan, Version& base, Version& theirs,
-                         bool blocks_there) {
+                         ExcludedBlocks& blocks) {
   const Cut cut(into, "merge");
   AskedNow asked;
   for (bool written = false;; asked.by_cut = true) {
@@ -80,8 +90,8 @@ os::Error plan_and_write(ArenaBooks& into, VersionContent& base_content, Version
     if (!error) error = base_content.open(into, asked.by_cut);
     if (!error) error = theirs_content.open(into, asked.by_cut);
     if (!error) error = plan.work_out(changed);
-    if (!error) error = write_plan(into, plan, asked, blocks_there, written);
-    if (error || written) return error;
+    if (!error) error = write_plan(into, plan, asked, blocks, written);
+    if (error || written || !blocks.still) return error;
   }
 }
 
@@ -95,32 +105,41 @@ MergeReport report_of(const MergePlan& plan) {
   return report;
 }
 
-}  // namespace
-
-MergeReport merge(Arena& into, const Snapshot& base, const Snapshot& theirs, const MergeOptions& options) {
-  ArenaBooks& books = usable(Access::books(into), "merge");
-  Version& base_version = usable(Access::version(base), "merge");
-  Version& their_version = usable(Access::version(theirs), "merge");
-  throw_if(check_barrier(books), "merge");
-  check_options(options);
-  check_ancestry(books, base_version, their_version);
-  const bool blocks_there = has_excluded_blocks(books, theirs);
-  const Regions regions(options.regions, into.capacity());
-
+/// None: another thread has excluded pages meanwhile, and nothing has changed.
+std::optional<MergeReport> try_to_merge(ArenaBooks& books, const Snapshot& base, const Snapshot& theirs,
+                                        const MergeOptions& options, const Regions& regions) {
+  const std::uint64_t excluded = count_excluded(books);
+  ExcludedBlocks blocks{excluded, has_excluded_blocks(books, theirs)};
+  Version &base_version = *Access::version(base), &their_version = *Access::version(theirs);
   VersionContent base_content(base_version), theirs_content(their_version);
   SidesChanged changed;
   MergePlan plan(books, base_content, theirs_content, options, regions);
   const os::Error error =
-      plan_and_write(books, base_content, theirs_content, changed, plan, base_version, their_version,
-                     blocks_there);
+      plan_and_write(books, base_content, theirs_content, changed, plan, base_version, their_version, blocks);
   throw_if(error, [&] {
     return "merge of " + counted(changed.theirs.size(), "run") + " of pages into an arena of " +
-           in_bytes(into.capacity());
+           in_bytes(books.bytes(books.pages));
   });
-  if (const char* const why = why_not_heap(plan, blocks_there)) {
+  if (!blocks.still) return {};
+  if (const char* const why = why_not_heap(plan, blocks.there)) {
     throw std::logic_error(std::string("cow: merge into arena \"") + books.name + "\": " + why);
   }
   return report_of(plan);
+}
+
+}  // namespace
+
+MergeReport merge(Arena& into, const Snapshot& base, const Snapshot& theirs, const MergeOptions& options) {
+  ArenaBooks& books = usable(Access::books(into), "merge");
+  const Version& base_version = usable(Access::version(base), "merge");
+  const Version& their_version = usable(Access::version(theirs), "merge");
+  throw_if(check_barrier(books), "merge");
+  check_options(options);
+  check_ancestry(books, base_version, their_version);
+  const Regions regions(options.regions, into.capacity());
+  for (;;) {
+    if (const std::optional<MergeReport> report = try_to_merge(books, base, theirs, options, regions)) return *report;
+  }
 }
 
 }  // namespace cow

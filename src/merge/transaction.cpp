@@ -49,7 +49,7 @@ void Transaction::roll_back() {
   }
   usable(books_, "roll_back");
   require_innermost("roll_back");
-  roll_back_or_throw(*books_, *Access::version(begin_));
+  (void)roll_back_or_throw(*books_, *Access::version(begin_), {});
   end();
 }
 
@@ -57,7 +57,7 @@ Transaction::~Transaction() {
   if (books_ == nullptr || !of_this_process(*books_)) return;
   try {
     usable(books_, "roll_back");
-    roll_back_or_throw(*books_, *Access::version(begin_));
+    (void)roll_back_or_throw(*books_, *Access::version(begin_), {});
   } catch (const std::exception&) {
     // Nobody can be told.
   }
