@@ -43,9 +43,11 @@ os::Error fill_reserve(ArenaBooks& books) noexcept {
 }
 
 Snapshot cut_snapshot(ArenaBooks& books) {
-  const Cut cut(books, "snapshot");
-  const Operation operation(books);
-  return Access::snapshot(take_version(books));
+  for (;;) {
+    const Cut cut(books, "snapshot");
+    const Operation operation(books);
+    if (cut.has_its_hook()) return Access::snapshot(take_version(books));
+  }
 }
 
 void make_reserve_whole(ArenaBooks& books) {

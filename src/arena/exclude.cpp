@@ -67,12 +67,13 @@ void exclude_range(ArenaBooks& books, void* p, std::size_t n, WhyNot why_not, Bl
   const Pages run{books.page_of(p), n >> books.page_shift};
   const char* refusal = nullptr;
   os::Error error;
-  {
+  for (bool done = false; !done;) {
     // No exception in here: its memory may come from a heap in this arena, which is locked.
     const Cut cut(books, "exclude");
-    refusal = why_not(books, run);
-    if (refusal == nullptr) {
-      const Operation operation(books);
+    const Operation operation(books);  // no transaction begins between the question and the deed
+    done = cut.has_its_hook();
+    if (done) refusal = why_not(books, run);
+    if (done && refusal == nullptr) {
       books.blocks_there.store(blocks_there, std::memory_order_release);
       error = exclude_parts(books, run);
     }

@@ -197,6 +197,9 @@ class Cut {
     }
     if (hook_ != nullptr) hook_->before_cut();
   }
+  /// Under the operation mutex, beside others who may write: whether the arena has no other hook. Else one has come
+  /// meanwhile, who knows nothing of this cut and may be in the middle of something: begin again.
+  bool has_its_hook() const noexcept COW_IN_OPERATION { return hook_ == books_.hook; }
   ~Cut() {
     books_.cuts.fetch_add(1, std::memory_order_release);
     if (hook_ != nullptr) hook_->after_cut();

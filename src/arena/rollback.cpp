@@ -50,6 +50,12 @@ os::Error make_pages_writable(ArenaBooks& books, Pages run) noexcept COW_SIGNALS
   return {};
 }
 
+/// Whether the content of a run is at hand. If not, it was as the version shows it when the others' frames were mapped,
+/// and still is, though another thread has prepared it for writing since.
+bool is_at_hand(const Run& run, const MappedFrames& frames) noexcept {
+  return run.frame == zero_frame || frames.has(run.frame);
+}
+
 /// The same content for a run of pages: from frames that follow each other, or zero.
 void copy_content(ArenaBooks& books, const Run& run, const MappedFrames& frames) noexcept {
   std::byte* const to = books.address_of(run.first);
@@ -67,6 +73,7 @@ class HandedOver {
   explicit HandedOver(ArenaBooks& books) noexcept : books_(books) {}
 
   os::Error add(const Run& run, const MappedFrames& frames) noexcept {
+    if (!is_at_hand(run, frames)) return {};
     if (run.frame != zero_frame) {
       return batch_.push_back({books_.address_of(run.first), frames.address(run.frame), books_.bytes(run.count)});
     }
@@ -148,6 +155,7 @@ os::Error make_kept_writable(ArenaBooks& books, const Version& version) noexcept
 /// Page by page where some have come along with others.
 void copy_or_close(ArenaBooks& books, const Run& run, const MappedFrames& frames, LookingAtCameAlong& looking) noexcept
     COW_SIGNALS_BLOCKED {
+  if (!is_at_hand(run, frames)) return;
   if (run.frame == zero_frame || !looking.wants({run.first, run.count})) return copy_content(books, run, frames);
   for (std::uint64_t i = 0; i < run.count; ++i) {
     const Run page{run.first + i, 1, run.frame + i};

@@ -53,13 +53,14 @@ struct CutArena {
   Published range;
   ArenaBooks* books;
   CutHook* hook;               // its before_cut() was called; lives as long as the arena
+  CutHook* asked;              // the same, also where that failed
   std::size_t first_run, runs; // what the child is to show; the version's own list may change
   std::size_t first_excluded, excluded;  // and what stays as it is: the kernel copies that
   bool kept;
 
   CutArena(FaultSlot& slot) noexcept
-      : range{&slot, slot.publication}, books(slot.books), hook(nullptr), first_run(0), runs(0), first_excluded(0),
-        excluded(0), kept(false) {}
+      : range{&slot, slot.publication}, books(slot.books), hook(nullptr), asked(nullptr), first_run(0), runs(0),
+        first_excluded(0), excluded(0), kept(false) {}
 };
 
 /// What a fork() knows of the arenas: its own, whatever becomes of them before the process is copied.
@@ -118,18 +119,32 @@ void hold_hooks(ForkCut& cut) noexcept {
       const OperationHeld held(*arena.books);
       hook = arena.books->hook.get();
     }
+    if (hook == arena.asked) continue;
+    arena.asked = hook;
     try {
-      if (hook != nullptr) hook->before_cut();
+      hook->before_cut();
       arena.hook = hook;
     } catch (const std::exception&) {  // then what it keeps together may be cut in half, as without it
     }
   }
 }
 
+/// And whether no hook has come meanwhile, who may be in the middle of something: then once more.
+bool hold_operations(ForkCut& cut) noexcept {
+  for (CutArena& arena : cut.arenas) arena.books->operation.lock();
+  const auto has_another = [](const CutArena& arena) COW_HELD_UNCHECKED {
+    return arena.books->hook.get() != arena.asked;
+  };
+  if (std::none_of(cut.arenas.begin(), cut.arenas.end(), has_another)) return true;
+  for (CutArena& arena : cut.arenas) arena.books->operation.unlock();
+  return false;
+}
+
 /// From here on whoever writes to a protected page waits.
 void hold_arenas(ForkCut& cut) noexcept {
-  hold_hooks(cut);
-  for (CutArena& arena : cut.arenas) arena.books->operation.lock();
+  do {
+    hold_hooks(cut);
+  } while (!hold_operations(cut));
   for (CutArena& arena : cut.arenas) arena.books->fault_lock->lock();
 }
 

@@ -6,16 +6,26 @@
 #include <stdexcept>
 #include <string>
 
+#include "arena/exclude.hpp"
 #include "arena/operation.hpp"
 #include "arena/rollback.hpp"
 
 namespace cow {
 
-Transaction::Transaction(Arena& arena) : begin_(arena.snapshot()) {
-  books_ = Access::books(arena);
-  const Operation operation(*books_);
-  outer_ = books_->innermost.load(std::memory_order_relaxed);
-  books_->innermost.store(this, std::memory_order_relaxed);
+/// Once it is open nothing is excluded; what another thread has excluded just before may lie in a block that the
+/// version does not have: then it takes another one.
+Transaction::Transaction(Arena& arena) {
+  ArenaBooks& books = usable(Access::books(arena), "snapshot");
+  for (;;) {
+    const std::uint64_t excluded = count_excluded(books);
+    begin_ = arena.snapshot();
+    const Operation operation(books);
+    if (!excludes_as_many(books, excluded)) continue;
+    books_ = &books;
+    outer_ = books.innermost.load(std::memory_order_relaxed);
+    books.innermost.store(this, std::memory_order_relaxed);
+    return;
+  }
 }
 
 /// Those inside end with it.
