@@ -121,7 +121,7 @@ TEST_P(FailedRead, at_the_limit_of_the_address_space_can_be_tried_again_later) {
     EXPECT_TRUE(shows(at.old, as_it_was)) << granted << " pages granted";
     EXPECT_TRUE(shows(at.old.view(), as_it_was)) << granted << " pages granted";
   }
-  EXPECT_GT(failures, 1);
+  EXPECT_GT(failures, 0);
 }
 
 }  // namespace
