@@ -38,6 +38,7 @@ os::Error exclude_parts(ArenaBooks& books, Pages run) noexcept COW_IN_OPERATION 
 }  // namespace
 
 std::uint64_t count_excluded(const ArenaBooks& books) noexcept {
+  if (!books.any_excluded.load(std::memory_order_relaxed)) return 0;
   const FaultLockGuard guard(*books.fault_lock);
   return books.excluded.count();
 }
