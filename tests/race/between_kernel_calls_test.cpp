@@ -4,22 +4,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
-#include <thread>
 #include <tuple>
 
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
 #include "cow/fault_profile.hpp"
-#include "kernel/os.hpp"
 #include "support/barriers.hpp"
+#include "support/beside.hpp"
 #include "support/environment.hpp"
 #include "support/pages.hpp"
 
@@ -27,30 +24,6 @@ namespace cow::test {
 namespace {
 
 constexpr std::size_t pages = 24;
-
-std::atomic<bool> its_turn{false}, done{false};
-
-void give_turn() {
-  its_turn = true;
-  const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
-  while (!done && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
-}
-
-/// Runs `operation` with `other` before its nth kernel call; whether it makes so many.
-bool run_beside(std::int64_t nth, const std::function<void()>& operation, const std::function<void()>& other) {
-  its_turn = done = false;
-  std::atomic<bool> over{false};
-  std::jthread thread([&] {
-    while (!its_turn && !over) std::this_thread::yield();
-    if (its_turn) other();
-    done = true;
-  });
-  os::before_call(nth, give_turn);
-  operation();
-  os::before_call(0, nullptr);
-  over = true;
-  return its_turn;
-}
 
 void fork_and_wait() {
   const pid_t child = ::fork();

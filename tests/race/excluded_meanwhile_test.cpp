@@ -1,49 +1,22 @@
 // Promise: pages that another thread excludes while an arena takes over content keep what they hold, and their heap
 // keeps its block: either comes first. The other thread gets its turn before each of the operation's kernel calls;
 // where the operation holds what it needs there, it waits a while.
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
-#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
-#include "kernel/os.hpp"
 #include "support/barriers.hpp"
+#include "support/beside.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
 namespace {
 
 constexpr std::size_t pages = 24, changed = 3, block_pages = 8;
-
-std::atomic<bool> its_turn{false}, done{false};
-
-void give_turn() {
-  its_turn = true;
-  const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
-  while (!done && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
-}
-
-/// Runs `operation` with `other` before its nth kernel call; whether it makes so many.
-bool run_beside(std::int64_t nth, const std::function<void()>& operation, const std::function<void()>& other) {
-  its_turn = done = false;
-  std::atomic<bool> over{false};
-  const std::jthread thread([&] {
-    while (!its_turn && !over) std::this_thread::yield();
-    if (its_turn) other();
-    done = true;
-  });
-  os::before_call(nth, give_turn);
-  operation();
-  os::before_call(0, nullptr);
-  over = true;
-  return its_turn;
-}
 
 bool is_refused(const std::function<void()>& operation) {
   try {
@@ -59,11 +32,7 @@ class ExcludedMeanwhile : public testing::TestWithParam<Barrier> {
   void SetUp() override {
     if (!is_available(GetParam())) GTEST_SKIP() << "this barrier is not available here";
   }
-  static Arena make(std::size_t count) {
-    ArenaOptions options = options_for(GetParam(), count);
-    options.quiet_cuts = true;
-    return Arena(options);
-  }
+  static Arena make(std::size_t count) { return quiet_arena(GetParam(), count); }
 };
 
 TEST_P(ExcludedMeanwhile, a_page_that_both_sides_have_changed_keeps_what_ours_has) {

@@ -1,33 +1,22 @@
 // Promise: merging what is a version of the arena's own takes what that shows, where another thread's cut takes a page
 // home meanwhile, to another frame, or changes to the kernel barrier. The other thread gets its turn before each of the
 // merge's kernel calls; where the merge holds what it needs there, it waits a while.
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "cow/cow.hpp"
 #include "cow/fault_profile.hpp"
-#include "kernel/os.hpp"
 #include "support/barriers.hpp"
+#include "support/beside.hpp"
 #include "support/pages.hpp"
 
 namespace cow::test {
 namespace {
 
 constexpr std::size_t pages = 24, moved = 3, spare = 9;
-
-std::atomic<bool> its_turn{false}, done{false};
-
-void give_turn() {
-  its_turn = true;
-  const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
-  while (!done && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
-}
 
 /// A clone one page of which has moved, since a view showed it, and could go home once that is closed.
 struct Moved {
@@ -47,7 +36,7 @@ struct Moved {
   void let_it_go_home() {
     view.reset();
     shown = {};
-    clone->exclude(page_at(*clone, spare), page_size());
+    clone->prepare_write(page_at(*clone, spare), page_size());
     const Snapshot passing = clone->snapshot();
   }
 
@@ -59,21 +48,12 @@ struct Moved {
 /// Whether the merge makes so many kernel calls. `other`: what another thread does before the nth of them.
 template <class Other>
 bool merge_beside(std::int64_t nth, Arena& into, const Snapshot& base, const Snapshot& theirs, Other&& other) {
-  its_turn = done = false;
-  std::atomic<bool> over{false};
-  const std::jthread thread([&] {
-    while (!its_turn && !over) std::this_thread::yield();
-    if (its_turn) other();
-    done = true;
-  });
-  os::before_call(nth, give_turn);
   MergeOptions options;
   options.on_conflict = OnConflict::take_theirs;
-  const MergeReport report = merge(into, base, theirs, options);
-  os::before_call(0, nullptr);
-  over = true;
+  MergeReport report;
+  const bool made = run_beside(nth, [&] { report = merge(into, base, theirs, options); }, other);
   EXPECT_TRUE(report.conflicts.empty());
-  return its_turn;
+  return made;
 }
 
 class TakenHomeMeanwhile : public testing::TestWithParam<Barrier> {};
@@ -99,9 +79,7 @@ TEST(ChangedToTheKernelBarrierMeanwhile, what_is_merged_is_what_the_version_show
   for (std::int64_t nth = 1; made && nth < 400; ++nth) {
     SCOPED_TRACE(testing::Message() << "before kernel call " << nth);
     start_fault_profile();
-    ArenaOptions options = options_for(Barrier::kernel, pages);
-    options.quiet_cuts = true;
-    Arena arena(options);
+    Arena arena = quiet_arena(Barrier::kernel, pages);
     fill_run(arena, 0, pages, 1);
     const Snapshot base = arena.snapshot();
     fill(arena, moved, 3);
